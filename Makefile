@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+#   make         build build/tocsin; no root, no BTF needed
+#   make run     install what is missing, build, run the agent here with its embedded defaults
+#   make test    install what is missing, build, run the tests
+#   make demo    five nodes on this machine, one is cut off: who notices, and when
+#   make bench   what it costs and how fast it is, measured here
+#   make lint    formatting and static analysis
+#   make install DESTDIR= PREFIX=/usr/local
+#
+# V=1 shows the commands. BUILD=DIR builds elsewhere. CC, CLANG, BPFTOOL, PKG_CONFIG, CPPFLAGS, CFLAGS and
+# LDFLAGS are yours to set; what the build itself needs is added to them.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+BUILD      ?= build
+PREFIX     ?= /usr/local
+CC         := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG      ?= clang
+BPFTOOL    ?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
+PKG_CONFIG ?= pkg-config
+
+VERSION   := 0.1.0
+LIBRARIES := libbpf libelf zlib libuv jansson yaml-0.1 libmicrohttpd libsodium libcurl
+
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
+# Without optimisation the C library cannot fortify, and says so on each file.
+FORTIFY  := $(if $(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+DEFINES  := -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD)
+OUR_CPPFLAGS := $(DEFINES) $(FORTIFY) $(CPPFLAGS)
+OUR_CFLAGS   := -std=gnu11 $(WARNINGS) -fstack-protector-strong $(CFLAGS)
+BPF_CFLAGS   := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-missing-declarations \
+		-I. -Ivmlinux -Ibpf
+
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)'
+else
+say = @:
+endif
+
+# What is looked for only once a recipe needs it, so that `make test` can install it first. One clear
+# line instead of a compiler's 200 when it is not there.
+need_tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(error \
+	$(firstword $(1)) is not installed; run 'scripts/install-deps $(2)' (as root), which installs what is missing))
+need_libraries = $(call need_tool,$(PKG_CONFIG),$(2))$(foreach l,$(1),$(if \
+	$(shell $(PKG_CONFIG) --exists $(l) 2>/dev/null && echo yes),,$(error \
+	library $(l) is not installed, or its headers are not; run 'scripts/install-deps $(2)' (as root), \
+	which installs what is missing)))
+
+once = $(eval $(1) := $(2))$($(1))
+LIBRARY_CFLAGS = $(call need_tool,$(CC),build)$(call need_libraries,$(LIBRARIES),build)$(call \
+	once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(LIBRARIES)))
+LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(LIBRARIES)))
+CMOCKA_LIBS = $(call need_libraries,cmocka,test)$(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
+BPF_TOOLS = $(call need_tool,$(CLANG),build)$(call need_tool,$(BPFTOOL),build)$(call once,BPF_TOOLS,)
+
+PROGRAMS  := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(PROGRAMS:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+SOURCES   := $(wildcard user/*/*.c)
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o)
+SANITIZED_OBJECTS := $(SOURCES:%.c=$(BUILD)/sanitize/%.o)
+
+# Test programs, and the other files of their directories, which are linked to each of them.
+unit_sources := $(wildcard tests/unit/*.c)
+live_sources := $(wildcard tests/live/*.c)
+UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/test_%,$(unit_sources)))
+LIVE_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/live/test_%,$(live_sources)))
+UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/sanitize/%.o,$(filter-out tests/unit/test_%,$(unit_sources)))
+LIVE_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/live/test_%,$(live_sources)))
+
+all: $(BUILD)/tocsin
+
+# Files that change only when what they hold changes: what depends on them is made again after a change
+# of compiler or flags, or when a source was added or removed.
+$(BUILD)/flags.stamp: contents = $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS)
+$(BUILD)/bpf-flags.stamp: contents = $(CLANG) $(BPF_CFLAGS)
+$(BUILD)/link-flags.stamp: contents = $(CC) $(LDFLAGS) $(LIBRARIES)
+$(BUILD)/objects.stamp: contents = $(OBJECTS) $(UNIT_SUPPORT) $(LIVE_SUPPORT)
+$(BUILD)/%.stamp: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(contents))' > $@.$$$$ && \
+		if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv -f $@.$$$$ $@; fi
+
+$(BUILD)/tocsin: $(BUILD)/user/tocsin.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm
+
+$(BUILD)/libtocsin.a: $(OBJECTS) $(BUILD)/objects.stamp
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
+
+# A skeleton must be there before the first compilation; which file includes which, its .d file knows then.
+$(BUILD)/user/%.o: user/%.c $(BUILD)/flags.stamp | $(SKELETONS)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf-flags.stamp
+	$(call say,BPF)
+	$(Q)$(BPF_TOOLS)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $(@:.o=.tmp.o) $<
+	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+# Unit tests are built with AddressSanitizer and UndefinedBehaviorSanitizer, in a tree of their own.
+SANITIZE := -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    -fno-omit-frame-pointer
+
+$(BUILD)/sanitize/%.o: %.c $(BUILD)/flags.stamp | $(SKELETONS)
+	$(call say,CC+SAN)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(DEFINES) -Itests $(CPPFLAGS) $(SANITIZE) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/sanitize/libtocsin.a: $(SANITIZED_OBJECTS) $(BUILD)/objects.stamp
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(SANITIZED_OBJECTS)
+
+$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/sanitize/tests/unit/%.o $(UNIT_SUPPORT) \
+		$(BUILD)/sanitize/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
+
+$(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags.stamp | $(SKELETONS)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(OUR_CFLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIVE_TESTS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o $(LIVE_SUPPORT) $(BUILD)/libtocsin.a \
+		$(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
+
+unit-tests: $(UNIT_TESTS)
+live-tests: $(LIVE_TESTS)
+skeletons: $(SKELETONS)
+
+# For editors and for clang-tidy.
+compile-commands: $(BUILD)/compile_commands.json
+$(BUILD)/compile_commands.json: $(BUILD)/flags.stamp $(BUILD)/objects.stamp scripts/compile-commands
+	$(call say,JSON)
+	$(Q)scripts/compile-commands $@ user/tocsin.c $(SOURCES) $(unit_sources) $(live_sources) -- \
+		$(CC) $(subst -I$(BUILD),-isystem $(BUILD),$(OUR_CPPFLAGS)) -Itests $(OUR_CFLAGS) $(LIBRARY_CFLAGS)
+
+deps-%:
+	@scripts/install-deps $*
+
+# Recursive on purpose: what the build needs may only now have been installed.
+run: deps-build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec $(BUILD)/tocsin agent
+
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory all unit-tests live-tests
+	$(Q)V=$(V) tests/run $(BUILD)
+
+demo: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/demo $(BUILD)
+
+bench: deps-bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/run $(BUILD)
+
+lint: deps-lint
+	$(Q)$(MAKE) --no-print-directory skeletons compile-commands
+	$(Q)scripts/lint $(BUILD)
+
+install: all
+	install -D -m 0755 $(BUILD)/tocsin $(DESTDIR)$(PREFIX)/bin/tocsin
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all run test demo bench lint install clean unit-tests live-tests skeletons compile-commands FORCE
+.SECONDARY:
+
+-include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(LIVE_SUPPORT) $(UNIT_SUPPORT))
+-include $(SKELETONS:.skel.h=.bpf.d)
+-include $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(LIVE_TESTS:=.d)

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report/metrics.h"
+
+#include "base/clock.h"
+#include "base/histogram.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const enum metrics_format formats[] = {METRICS_PROMETHEUS, METRICS_OPENMETRICS};
+
+static const struct snapshot_probe probes[] = {
+	{"tcp_probe", "tp_btf/tcp_probe", true, ""},
+	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF"},
+};
+
+static void fill_peers(struct snapshot_peer peers[static 2])
+{
+	peers[0] = (struct snapshot_peer){
+		.name = "n2",
+		.configured = true,
+		.state = EDGE_LOSSY,
+		.heard = true,
+		.heard_age_ns = 12345678,
+		.loss_out_ratio = 0.25,
+		.loss_in_ratio = NAN,
+		.heartbeats_sent = 1001,
+		.heartbeats_received = 1000,
+		.heartbeat_rtt_us = 210,
+		.state_changes = {[EDGE_HEALTHY] = 2, [EDGE_LOSSY] = 1},
+		.tcp = {.segments = 18446744073709551615ULL,
+			.acked_bytes = 9007199254740993ULL,
+			.retransmits = {11, 12, 13, 14, 15, 16},
+			.connects = 17,
+			.connect_failures = {21, 22, 23, 24, 25, 26, 27},
+			.connection_errors = {31, 32, 33, 34, 35, 36, 37},
+			.resets_sent = 41,
+			.resets_received = 42,
+			.zero_window_episodes = 43,
+			.zero_window_sockets = 44,
+			.stalled_sockets = 45,
+			.rtt_sum_us = 2000001},
+	};
+	/* Never heard, no heartbeats, and a name that must be escaped. */
+	peers[1] = (struct snapshot_peer){
+		.name = "a\\b\"c\nd",
+		.state = EDGE_HEALTHY,
+	};
+}
+
+static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t count)
+{
+	return (struct snapshot){
+		.node = "n1",
+		.version = "0.1.0",
+		.uptime_ns = 61 * NS_PER_S + 5,
+		.blind = true,
+		.blind_reason = "starved",
+		.carrier_down = true,
+		.late_ticks = 3,
+		.late_ticks_ns = 1500 * NS_PER_MS,
+		.peers = peers,
+		.peer_count = count,
+		.other = {.name = "other", .tcp = {.segments = 7, .rtt = {[95] = 1}}},
+		.other_count = 5,
+		.probes = probes,
+		.probe_count = 2,
+		.tcp_counters = {.peers_created = 1,
+				 .peers_evicted = 2,
+				 .peer_failures = 3,
+				 .flow_failures = 4,
+				 .wakeups_lost = 5},
+		.peer_table_size = 4096,
+		.peer_table_used = 17,
+		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
+	};
+}
+
+static char *render(const struct snapshot *snapshot, enum metrics_format format)
+{
+	char *data = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&data, &size);
+
+	assert_non_null(stream);
+	assert_int_equal(metrics_write(stream, snapshot, format), 0);
+	assert_int_equal(fclose(stream), 0);
+	return data;
+}
+
+static char *render_all(enum metrics_format format)
+{
+	struct snapshot_peer peers[2];
+	struct snapshot snapshot;
+
+	fill_peers(peers);
+	snapshot = make_snapshot(peers, 2);
+	return render(&snapshot, format);
+}
+
+/* Whether 'line' is a whole line of 'text'. */
+static bool has_line(const char *text, const char *line)
+{
+	size_t length = strlen(line);
+
+	for (const char *at = strstr(text, line); at; at = strstr(at + 1, line))
+		if ((at == text || at[-1] == '\n') && at[length] == '\n')
+			return true;
+	return false;
+}
+
+#define N2 "{peer=\"n2\""
+
+static void test_samples(void **state)
+{
+	static const char *const lines[] = {
+		"tocsin_build_info{version=\"0.1.0\"} 1",
+		"tocsin_agent_uptime_seconds 61.000000005",
+		"tocsin_agent_blind 1",
+		"tocsin_agent_alone 0",
+		"tocsin_agent_carrier_down 1",
+		"tocsin_agent_late_ticks_total 3",
+		"tocsin_agent_late_seconds_total 1.500000000",
+		"tocsin_other_peers 5",
+		"tocsin_peer_state" N2 ",state=\"healthy\"} 0",
+		"tocsin_peer_state" N2 ",state=\"lossy\"} 1",
+		"tocsin_peer_state" N2 ",state=\"ingress-cut\"} 0",
+		"tocsin_peer_state{peer=\"a\\\\b\\\"c\\nd\",state=\"healthy\"} 1",
+		"tocsin_peer_state_changes_total" N2 ",state=\"healthy\"} 2",
+		"tocsin_peer_state_changes_total" N2 ",state=\"lossy\"} 1",
+		"tocsin_peer_last_heard_seconds" N2 "} 0.012345678",
+		"tocsin_peer_loss_ratio" N2 ",direction=\"out\"} 0.25",
+		"tocsin_peer_heartbeats_sent_total" N2 "} 1001",
+		"tocsin_peer_heartbeats_received_total" N2 "} 1000",
+		"tocsin_heartbeat_rtt_seconds" N2 "} 0.000210",
+		"tocsin_heartbeats_rejected_total{reason=\"malformed\"} 1",
+		"tocsin_heartbeats_rejected_total{reason=\"version\"} 2",
+		"tocsin_heartbeats_rejected_total{reason=\"unauthenticated\"} 3",
+		"tocsin_heartbeats_rejected_total{reason=\"unknown_sender\"} 4",
+		"tocsin_heartbeats_rejected_total{reason=\"replayed\"} 5",
+		/* Counters beyond 2^53 stay exact on the wire. */
+		"tocsin_peer_segments_received_total" N2 "} 18446744073709551615",
+		"tocsin_peer_segments_received_total{peer=\"other\"} 7",
+		"tocsin_peer_acknowledged_bytes_total" N2 "} 9007199254740993",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"rto\"} 11",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"tlp\"} 12",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"fast\"} 13",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"syn\"} 14",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"synack\"} 15",
+		"tocsin_peer_retransmits_total" N2 ",kind=\"failed\"} 16",
+		"tocsin_peer_connects_total" N2 "} 17",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"refused\"} 21",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"reset\"} 22",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"timed_out\"} 23",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"host_unreachable\"} 24",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"net_unreachable\"} 25",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"abandoned\"} 26",
+		"tocsin_peer_connect_failures_total" N2 ",reason=\"other\"} 27",
+		"tocsin_peer_connection_errors_total" N2 ",reason=\"refused\"} 31",
+		"tocsin_peer_connection_errors_total" N2 ",reason=\"other\"} 37",
+		"tocsin_peer_resets_total" N2 ",direction=\"in\"} 42",
+		"tocsin_peer_resets_total" N2 ",direction=\"out\"} 41",
+		"tocsin_peer_zero_window_episodes_total" N2 "} 43",
+		"tocsin_peer_zero_window_sockets" N2 "} 44",
+		"tocsin_peer_stalled_sockets" N2 "} 45",
+		"tocsin_peer_rtt_seconds_sum" N2 "} 2.000001",
+		"tocsin_probe_attached{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 1",
+		"tocsin_probe_attached{probe=\"tcp_reset\",hook=\"tp_btf/tcp_send_reset\"} 0",
+		"tocsin_peer_table_slots 4096",
+		"tocsin_peer_table_used 17",
+		"tocsin_peer_table_insertions_total 1",
+		"tocsin_peer_table_evictions_total 2",
+		"tocsin_peer_table_failures_total 3",
+		"tocsin_flow_failures_total 4",
+		"tocsin_wakeups_lost_total 5",
+	};
+
+	(void)state;
+	for (size_t f = 0; f < 2; f++) {
+		char *text = render_all(formats[f]);
+
+		for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+			if (!has_line(text, lines[i]))
+				fail_msg("missing: %s\nin:\n%s", lines[i], text);
+		free(text);
+	}
+}
+
+/* What is not known has no sample; what does not add up has none for the rest of the peers. */
+static void test_absent(void **state)
+{
+	static const char *const starts[] = {
+		"tocsin_peer_last_heard_seconds{peer=\"a",
+		"tocsin_peer_loss_ratio{peer=\"n2\",direction=\"in\"}",
+		"tocsin_peer_loss_ratio{peer=\"a",
+		"tocsin_heartbeat_rtt_seconds{peer=\"a",
+		"tocsin_peer_heartbeats_sent_total{peer=\"a",
+		"tocsin_peer_state{peer=\"other\"",
+		"tocsin_peer_last_heard_seconds{peer=\"other\"",
+		"tocsin_heartbeats_rejected_total{reason=\"accepted\"",
+	};
+	char *text = render_all(METRICS_PROMETHEUS);
+	struct snapshot snapshot = make_snapshot(NULL, 0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+		if (strstr(text, starts[i]))
+			fail_msg("not expected: %s", starts[i]);
+	free(text);
+	snapshot.other_count = 0;
+	text = render(&snapshot, METRICS_PROMETHEUS);
+	assert_null(strstr(text, "peer=\"other\","));
+	assert_null(strstr(text, "{peer=\"other\"}"));
+	free(text);
+}
+
+static void test_families(void **state)
+{
+	static const struct {
+		enum metrics_format format;
+		const char *line;
+	} cases[] = {
+		{METRICS_PROMETHEUS, "# TYPE tocsin_peer_connects_total counter"},
+		{METRICS_PROMETHEUS, "# TYPE tocsin_build_info gauge"},
+		{METRICS_PROMETHEUS, "# TYPE tocsin_peer_rtt_seconds histogram"},
+		{METRICS_PROMETHEUS, "# TYPE tocsin_peer_state gauge"},
+		{METRICS_PROMETHEUS,
+		 "# HELP tocsin_other_peers Peers beyond metrics.max_peers, which "
+		 "share the series of peer=\"other\"."},
+		{METRICS_OPENMETRICS, "# TYPE tocsin_peer_connects counter"},
+		{METRICS_OPENMETRICS, "# TYPE tocsin_build info"},
+		{METRICS_OPENMETRICS, "# TYPE tocsin_peer_rtt_seconds histogram"},
+		{METRICS_OPENMETRICS, "# UNIT tocsin_peer_rtt_seconds seconds"},
+		{METRICS_OPENMETRICS, "# UNIT tocsin_peer_acknowledged_bytes bytes"},
+		{METRICS_OPENMETRICS, "# UNIT process_cpu_seconds seconds"},
+		{METRICS_OPENMETRICS,
+		 "# HELP tocsin_other_peers Peers beyond metrics.max_peers, which "
+		 "share the series of peer=\\\"other\\\"."},
+	};
+	char *texts[2] = {render_all(METRICS_PROMETHEUS), render_all(METRICS_OPENMETRICS)};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (!has_line(texts[cases[i].format], cases[i].line))
+			fail_msg("missing: %s", cases[i].line);
+	assert_null(strstr(texts[METRICS_PROMETHEUS], "# UNIT"));
+	assert_null(strstr(texts[METRICS_PROMETHEUS], "# EOF"));
+	assert_non_null(strstr(texts[METRICS_OPENMETRICS], "\n# EOF\n"));
+	assert_string_equal(strstr(texts[METRICS_OPENMETRICS], "# EOF"), "# EOF\n");
+	free(texts[0]);
+	free(texts[1]);
+}
+
+/* Every sample belongs to the family announced last, and no series comes twice. */
+static void test_grouping(void **state)
+{
+	(void)state;
+	for (size_t f = 0; f < 2; f++) {
+		char *text = render_all(formats[f]);
+		char *rest = NULL, family[128] = "";
+		unsigned int samples = 0;
+
+		for (char *line = strtok_r(text, "\n", &rest); line;
+		     line = strtok_r(NULL, "\n", &rest)) {
+			if (!strncmp(line, "# TYPE ", 7)) {
+				size_t length = strcspn(line + 7, " ");
+
+				assert_true(length < sizeof(family));
+				memcpy(family, line + 7, length);
+				family[length] = '\0';
+			} else if (*line != '#') {
+				char *end = strrchr(line, ' ');
+
+				samples++;
+				assert_memory_equal(line, family, strlen(family));
+				*end = '\0';
+				/* 'rest' is the untouched remainder. */
+				if (rest && strstr(rest, line))
+					for (char *at = strstr(rest, line); at;
+					     at = strstr(at + 1, line))
+						if (at[-1] == '\n' && at[strlen(line)] == ' ')
+							fail_msg("twice: %s", line);
+			}
+		}
+		assert_true(samples > 100);
+		free(text);
+	}
+}
+
+/*
+ * A time on the edge is inside the bucket, one beyond it is not, and no sample gets lost: with the
+ * kernel's own function for the bucket of a time.
+ */
+static void test_histogram(void **state)
+{
+	/* In us: 2^-17 s is 7.63, 2^-16 s 15.26, 2^-10 s 976.56; 2^-6 s = 15625 and 2^4 s are
+	 * whole. */
+	static const uint32_t times_us[] = {0, 7, 8, 15625, 15627, 16000000, 16100000, 40000000};
+	static const struct {
+		const char *prometheus, *openmetrics;
+		unsigned int count;
+	} buckets[] = {
+		{"7.62939453125e-06", "7.62939453125e-06", 2},
+		{"1.52587890625e-05", "1.52587890625e-05", 3},
+		{"0.0009765625", "0.0009765625", 3},
+		{"0.0078125", "0.0078125", 3},
+		{"0.015625", "0.015625", 4},
+		{"0.03125", "0.03125", 5},
+		{"0.5", "0.5", 5},
+		{"1", "1.0", 5},
+		{"8", "8.0", 5},
+		{"16", "16.0", 6},
+		{"+Inf", "+Inf", 8},
+	};
+	struct snapshot_peer peer = {.name = "p"};
+	struct snapshot snapshot = make_snapshot(&peer, 1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times_us) / sizeof(*times_us); i++)
+		peer.tcp.rtt[histogram_bucket(times_us[i])]++;
+	for (size_t f = 0; f < 2; f++) {
+		char *text = render(&snapshot, formats[f]);
+
+		for (size_t i = 0; i < sizeof(buckets) / sizeof(*buckets); i++) {
+			const char *edge = f ? buckets[i].openmetrics : buckets[i].prometheus;
+			char line[128];
+
+			snprintf(line, sizeof(line),
+				 "tocsin_peer_rtt_seconds_bucket{peer=\"p\",le=\"%s\"} %u", edge,
+				 buckets[i].count);
+			if (!has_line(text, line))
+				fail_msg("missing: %s in:\n%s", line, text);
+		}
+		assert_true(has_line(text, "tocsin_peer_rtt_seconds_count{peer=\"p\"} 8"));
+		free(text);
+	}
+}
+
+static void test_negotiate(void **state)
+{
+	static const struct {
+		const char *accept;
+		enum metrics_format format;
+	} cases[] = {
+		{NULL, METRICS_PROMETHEUS},
+		{"", METRICS_PROMETHEUS},
+		{"*/*", METRICS_PROMETHEUS},
+		{"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", METRICS_PROMETHEUS},
+		{"application/openmetrics-text", METRICS_OPENMETRICS},
+		{"Application/OpenMetrics-Text ; Version=1.0.0", METRICS_OPENMETRICS},
+		{"application/openmetrics-text2", METRICS_PROMETHEUS},
+		{"application/openmetrics", METRICS_PROMETHEUS},
+		{"application/openmetrics-text;q=0", METRICS_PROMETHEUS},
+		{"application/openmetrics-text;q=2", METRICS_PROMETHEUS},
+		{"application/openmetrics-text;q=0.2,text/plain;q=0.8", METRICS_PROMETHEUS},
+		{"text/plain;version=0.0.4, application/openmetrics-text", METRICS_OPENMETRICS},
+		/* Prometheus 2 and 3. */
+		{"application/openmetrics-text;version=1.0.0,"
+		 "application/openmetrics-text;version=0.0.1;q=0.75,"
+		 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		 METRICS_OPENMETRICS},
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		 "application/openmetrics-text;version=0.0.1;q=0.5,"
+		 "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/"
+		 "plain;version=0.0.4;q=0.3,"
+		 "*/*;q=0.2",
+		 METRICS_OPENMETRICS},
+		{",;,;q=,q=1;;", METRICS_PROMETHEUS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (metrics_negotiate(cases[i].accept) != cases[i].format)
+			fail_msg("Accept: %s", cases[i].accept);
+}
+
+static void test_stream_error(void **state)
+{
+	FILE *full = fopen("/dev/full", "we");
+	struct snapshot snapshot = make_snapshot(NULL, 0);
+
+	(void)state;
+	assert_non_null(full);
+	assert_true(metrics_write(full, &snapshot, METRICS_PROMETHEUS) < 0);
+	fclose(full);
+}
+
+/* Returns what promtool says; *ret_status is its exit code. */
+static char *run_promtool(const char *metrics, int *ret_status)
+{
+	char input[] = "/tmp/tocsin-metrics-XXXXXX";
+	char command[128], *output = calloc(1, 65536);
+	int fd = mkstemp(input);
+	FILE *pipe;
+	int status;
+
+	assert_non_null(output);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, metrics, strlen(metrics)), strlen(metrics));
+	close(fd);
+	snprintf(command, sizeof(command), "promtool check metrics <%s 2>&1", input);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_true(fread(output, 1, 65535, pipe) < 65535);
+	status = pclose(pipe);
+	unlink(input);
+	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return output;
+}
+
+static void test_promtool(void **state)
+{
+	char *text, *output;
+	int status;
+
+	(void)state;
+	if (system("command -v promtool >/dev/null")) {
+		print_message("skipped: promtool is not installed (package prometheus)\n");
+		skip();
+	}
+	text = render_all(METRICS_PROMETHEUS);
+	output = run_promtool(text, &status);
+	if (status || *output)
+		fail_msg("promtool: exit %d\n%s", status, output);
+	free(output);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_samples),	  cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_families),  cmocka_unit_test(test_grouping),
+		cmocka_unit_test(test_histogram), cmocka_unit_test(test_negotiate),
+		cmocka_unit_test(test_promtool),  cmocka_unit_test(test_stream_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

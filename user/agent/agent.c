@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/agent.h"
+
+#include "agent/state_dir.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int load_config(const char *file, struct config *ret_config, struct text *error)
+{
+	int r;
+
+	if (!file && access(CONFIG_DEFAULT_FILE, F_OK)) {
+		r = config_defaults(ret_config);
+		if (r)
+			text_printf(error, "the defaults: %s", strerror(-r));
+		return r;
+	}
+	return config_load(file ?: CONFIG_DEFAULT_FILE, ret_config, error);
+}
+
+/* A network namespace is known by the inode of its file. */
+static uint32_t own_netns_inode(void)
+{
+	struct stat status;
+
+	if (stat("/proc/self/ns/net", &status))
+		return 0;
+	return (uint32_t)status.st_ino;
+}
+
+static struct tcp_probe_settings probe_settings(const struct config *config)
+{
+	struct tcp_probe_settings settings = {
+		.max_peers = config->tcp.max_peers,
+		.remote = config->tcp.remote,
+		.port = config->tcp.port,
+		.loopback = config->tcp.loopback,
+	};
+
+	if (config->netns.kind == CONFIG_NETNS_OWN)
+		settings.netns_inode = own_netns_inode();
+	else if (config->netns.kind == CONFIG_NETNS_INODE)
+		settings.netns_inode = config->netns.inode;
+	return settings;
+}
+
+static void tell_programs(const struct tcp_probe *probe)
+{
+	const struct program_status *programs;
+	size_t count;
+
+	programs = tcp_probe_programs(probe, &count);
+	for (size_t i = 0; i < count; i++)
+		if (!programs[i].attached)
+			log_warning("probe not attached",
+				    log_string("probe", programs[i].program->name),
+				    log_string("lost", programs[i].program->purpose),
+				    log_string("reason", programs[i].reason));
+}
+
+/* Without a probe the agent goes on blind when heartbeats at least can tell it something. */
+static int open_probe(struct agent *agent)
+{
+	const struct tcp_probe_settings settings = probe_settings(&agent->config);
+	struct text error = TEXT(agent->probe_error);
+	int r;
+
+	r = tcp_probe_open(&agent->probe, &settings, &error);
+	/* Reading the kernel's type information took some 20 MB that are not needed again. */
+	malloc_trim(0);
+	if (!r) {
+		tell_programs(agent->probe);
+		return 0;
+	}
+	log_error("the TCP probe cannot run", log_string("reason", agent->probe_error),
+		  log_string("advice", "`tocsin doctor` says what this machine allows"));
+	return agent->config.node_count > 1 ? 0 : r;
+}
+
+static void ignore_socket(int fd, void *context)
+{
+	struct agent *agent = context;
+
+	/* At worst our own connects are counted as traffic of this node. */
+	if (agent->probe)
+		(void)tcp_probe_ignore_socket(agent->probe, fd);
+}
+
+static int open_http(struct agent *agent, struct text *error)
+{
+	return http_open(&agent->http, &agent->loop, &agent->config.http.listen.address,
+			 agent->config.http.listen.port, agent_snapshot, agent, error);
+}
+
+/* What only takes effect when the agent starts. */
+static bool probe_settings_differ(const struct config *a, const struct config *b)
+{
+	return a->netns.kind != b->netns.kind || a->netns.inode != b->netns.inode ||
+	       a->tcp.max_peers != b->tcp.max_peers || a->tcp.port != b->tcp.port ||
+	       a->tcp.loopback != b->tcp.loopback || a->tcp.remote.prefix != b->tcp.remote.prefix ||
+	       !address_equal(&a->tcp.remote.address, &b->tcp.remote.address) ||
+	       strcmp(a->state_dir, b->state_dir) || strcmp(a->node, b->node) ||
+	       a->http.listen.port != b->http.listen.port ||
+	       !address_equal(&a->http.listen.address, &b->http.listen.address);
+}
+
+static void reload(struct agent *agent)
+{
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+	struct config config;
+
+	if (load_config(agent->config_file, &config, &error)) {
+		log_error("configuration not reloaded", log_string("error", buffer),
+			  log_string("consequence", "the old one stays in force"));
+		return;
+	}
+	if (heartbeat_reload(agent->heartbeat, &config, &error)) {
+		log_error("configuration not reloaded", log_string("error", buffer),
+			  log_string("consequence", "the old one stays in force"));
+		goto discard;
+	}
+	agent_forget_targets(agent);
+	if (peers_reload(&agent->peers, &config, clock_monotonic_ns())) {
+		log_error("configuration not reloaded", log_string("error", "out of memory"));
+		/* The heartbeats must speak of the same nodes as the peers do. */
+		if (heartbeat_reload(agent->heartbeat, &agent->config, &error))
+			log_error("heartbeats", log_string("error", buffer));
+		goto discard;
+	}
+	if (probe_settings_differ(&agent->config, &config))
+		log_warning("configuration changed in part",
+			    log_string("restart",
+				       "node, state_dir, netns, tcp.* and http.listen take "
+				       "effect when the agent is started again"));
+	/* These stay as they are until then. */
+	memcpy(config.node, agent->config.node, sizeof(config.node));
+	memcpy(config.state_dir, agent->config.state_dir, sizeof(config.state_dir));
+	config.netns.kind = agent->config.netns.kind;
+	config.netns.inode = agent->config.netns.inode;
+	config.tcp = agent->config.tcp;
+	config.http = agent->config.http;
+	config_free(&agent->config);
+	agent->config = config;
+	log_configure(config.log.format, config.log.level);
+	log_info("configuration reloaded", log_unsigned("nodes", config.node_count));
+	return;
+
+discard:
+	config_free(&config);
+}
+
+static void stop(struct agent *agent)
+{
+	if (agent->stopping)
+		return;
+	agent->stopping = true;
+	agent_stop_turns(agent);
+	http_close(agent->http);
+	heartbeat_close(agent->heartbeat);
+	confirm_close(agent->confirm);
+	for (size_t i = 0; i < sizeof(agent->signals) / sizeof(*agent->signals); i++)
+		if (agent->signals[i].data)
+			uv_close((uv_handle_t *)&agent->signals[i], NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct agent *agent = handle->data;
+
+	if (number == SIGHUP) {
+		reload(agent);
+		return;
+	}
+	log_info("agent stopping", log_string("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+	stop(agent);
+}
+
+static int watch_signals(struct agent *agent)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(numbers) / sizeof(*numbers); i++) {
+		r = uv_signal_init(&agent->loop, &agent->signals[i]);
+		if (r)
+			break;
+		agent->signals[i].data = agent;
+		r = uv_signal_start(&agent->signals[i], on_signal, numbers[i]);
+	}
+	return r;
+}
+
+static void tell_start(const struct agent *agent)
+{
+	const struct program_status *programs = NULL;
+	char address[ADDRESS_TEXT_MAX];
+	size_t count = 0, attached = 0;
+
+	if (agent->probe)
+		programs = tcp_probe_programs(agent->probe, &count);
+	for (size_t i = 0; i < count; i++)
+		attached += programs[i].attached;
+	log_info("agent started", log_string("version", TOCSIN_VERSION),
+		 log_string("node", agent->config.node),
+		 log_unsigned("nodes", agent->config.node_count),
+		 log_unsigned("programs_attached", attached), log_unsigned("programs", count),
+		 log_string("http", address_format(&agent->config.http.listen.address, address)),
+		 log_unsigned("http_port", agent->config.http.listen.port));
+}
+
+/* Opens all parts in the order of the data. Returns 0 or an exit code, with what is open left to
+ * the caller. */
+static int start(struct agent *agent)
+{
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+
+	agent->lock_fd = state_dir_lock(agent->config.state_dir, &error);
+	if (agent->lock_fd < 0)
+		goto failed;
+	/* A detector that is not scheduled under overload detects nothing; where it is not allowed,
+	 * so be it. */
+	(void)setpriority(PRIO_PROCESS, 0, -10);
+	if (open_probe(agent))
+		return EXIT_FAILED;
+	if (peers_open(&agent->peers, &agent->config,
+		       agent->probe ? tcp_probe_slots(agent->probe) : 0, clock_monotonic_ns()) ||
+	    confirm_open(&agent->confirm, &agent->loop, ignore_socket, agent)) {
+		text_printf(&error, "out of memory");
+		goto failed;
+	}
+	if (heartbeat_open(&agent->heartbeat, &agent->loop, &agent->config, &error))
+		goto failed;
+	if (open_http(agent, &error))
+		goto failed;
+	if (watch_signals(agent)) {
+		text_printf(&error, "signals cannot be watched");
+		goto failed;
+	}
+	agent->started_ns = clock_monotonic_ns();
+	agent_start_turns(agent);
+	tell_start(agent);
+	return 0;
+
+failed:
+	log_error("agent cannot start", log_string("reason", buffer));
+	return EXIT_FAILED;
+}
+
+int agent_run(const char *config_file)
+{
+	struct agent agent = {.config_file = config_file, .lock_fd = -1};
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+	int code;
+
+	if (load_config(config_file, &agent.config, &error)) {
+		fprintf(stderr, "tocsin: %s\n", buffer);
+		return EXIT_USAGE;
+	}
+	log_configure(agent.config.log.format, agent.config.log.level);
+	if (uv_loop_init(&agent.loop)) {
+		fprintf(stderr, "tocsin: the event loop cannot be made: %s\n", strerror(errno));
+		config_free(&agent.config);
+		return EXIT_FAILED;
+	}
+	code = start(&agent);
+	if (code)
+		stop(&agent);
+	uv_run(&agent.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&agent.loop);
+	tcp_probe_close(agent.probe);
+	peers_free(&agent.peers);
+	free(agent.snapshot_peers);
+	config_free(&agent.config);
+	if (agent.lock_fd >= 0)
+		close(agent.lock_fd);
+	if (!code)
+		log_info("agent stopped");
+	return code;
+}

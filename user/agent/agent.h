@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_AGENT_AGENT_H
+#define TOCSIN_AGENT_AGENT_H
+
+/*
+ * The node agent: the loop that moves data down the rooms. agent.c starts and stops the parts,
+ * turn.c judges at each turn, snapshot.c tells.
+ */
+
+#include "agent/peers.h"
+#include "agent/self.h"
+#include "cluster/confirm.h"
+#include "cluster/heartbeat.h"
+#include "config/config.h"
+#include "probe/tcp.h"
+#include "report/http.h"
+#include "report/snapshot.h"
+
+#include <uv.h>
+
+struct agent {
+	uv_loop_t loop;
+	const char *config_file; /* NULL: the default file, if it exists */
+	struct config config;
+	int lock_fd;
+	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */
+	char probe_error[512];
+	struct heartbeat_socket *heartbeat;
+	struct confirm *confirm;
+	struct http *http;
+	struct peers peers;
+	uint64_t started_ns;
+	bool stopping;
+
+	/* Turns. */
+	struct self_watch self;
+	uv_timer_t turn_timer;
+	uv_poll_t wakeup_poll;
+	uint64_t turn_planned_ns; /* how long after the last turn the next one is due */
+	uint64_t own_refreshed_ns;
+	bool alone, carrier_down;
+	uint64_t carrier_checked_ns;
+
+	uv_signal_t signals[3];
+
+	/* What the last snapshot points to. */
+	struct snapshot_peer *snapshot_peers;
+	size_t snapshot_capacity;
+	struct snapshot_probe snapshot_probes[16];
+};
+
+/*
+ * Runs the agent until SIGTERM or SIGINT. Returns an exit code: 0 after a signal, 2 for a wrong
+ * configuration, 1 when it could not start; the reason is on stderr.
+ */
+int agent_run(const char *config_file);
+
+/* turn.c */
+void agent_start_turns(struct agent *agent);
+void agent_stop_turns(struct agent *agent);
+/* Forgets the confirming connects to all unconfigured peers: before peers_reload() drops them. */
+void agent_forget_targets(struct agent *agent);
+
+/* snapshot.c: a http_snapshot_function whose context is the agent. */
+void agent_snapshot(void *context, struct snapshot *ret_snapshot);
+
+#endif

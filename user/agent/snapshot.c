@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/agent.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Adds the counters and gauges of one address to those of its peer. */
+static void add_tcp(struct peer_record *sum, const struct peer_record *record)
+{
+	sum->stalled_sockets += record->stalled_sockets;
+	sum->zero_window_sockets += record->zero_window_sockets;
+	sum->segments += record->segments;
+	sum->advances += record->advances;
+	sum->acked_bytes += record->acked_bytes;
+	sum->connects += record->connects;
+	sum->resets_sent += record->resets_sent;
+	sum->resets_received += record->resets_received;
+	sum->zero_window_episodes += record->zero_window_episodes;
+	sum->rtt_sum_us += record->rtt_sum_us;
+	for (size_t i = 0; i < PEER_RETRANSMIT_KINDS; i++)
+		sum->retransmits[i] += record->retransmits[i];
+	for (size_t i = 0; i < PEER_ERROR_KINDS; i++) {
+		sum->connect_failures[i] += record->connect_failures[i];
+		sum->connection_errors[i] += record->connection_errors[i];
+	}
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		sum->rtt[i] += record->rtt[i];
+}
+
+/* Unconfigured peers in trouble come first, then those heard last. */
+static int compare_peers(const void *a, const void *b)
+{
+	const struct peer *left = *(struct peer *const *)a, *right = *(struct peer *const *)b;
+
+	if (left->edge.state != right->edge.state)
+		return left->edge.state > right->edge.state ? -1 : 1;
+	if (left->edge.heard_ns != right->edge.heard_ns)
+		return left->edge.heard_ns > right->edge.heard_ns ? -1 : 1;
+	return 0;
+}
+
+static void describe_peer(const struct agent *agent, const struct peer *peer, uint64_t now_ns,
+			  struct snapshot_peer *ret)
+{
+	const struct edge_self self = {
+		.now_ns = now_ns,
+		.alone = agent->alone,
+		.carrier_down = agent->carrier_down,
+	};
+	const struct edge_settings settings = {.certainty = agent->config.edge.certainty};
+	const struct edge *edge = &peer->edge;
+	bool heartbeats = peer->evidence.heartbeat.expected;
+	struct heartbeat_status status = {0};
+	struct text sentence = TEXT(ret->evidence);
+
+	if (peer->configured && agent->heartbeat)
+		heartbeat_status(agent->heartbeat, peer->node_index, &status);
+	ret->name = peer->name;
+	ret->address = peer->address;
+	ret->configured = peer->configured;
+	ret->state = edge->state;
+	ret->since_ns = now_ns - edge->since_ns;
+	ret->heard = peer->evidence.tcp.heard_ns || peer->evidence.heartbeat.heard_ns ||
+		     peer->evidence.connect.answer_ns;
+	ret->heard_age_ns = now_ns > edge->heard_ns ? now_ns - edge->heard_ns : 0;
+	ret->loss_out_ratio =
+		heartbeats ? peer->evidence.heartbeat.loss_out : loss_ratio(&edge->tcp_loss);
+	ret->loss_in_ratio =
+		heartbeats ? peer->evidence.heartbeat.loss_in : loss_ratio(&edge->tcp_loss);
+	ret->heartbeats_sent = status.sent;
+	ret->heartbeats_received = status.received;
+	ret->heartbeat_rtt_us = status.rtt_us;
+	ret->agent_silent = edge->agent_silent;
+	memcpy(ret->state_changes, peer->state_changes, sizeof(ret->state_changes));
+	edge_explain(edge, &peer->evidence, &self, &settings, &sentence);
+}
+
+static bool make_room(struct agent *agent, size_t wanted)
+{
+	struct snapshot_peer *grown;
+
+	if (wanted <= agent->snapshot_capacity)
+		return true;
+	grown = realloc(agent->snapshot_peers, wanted * sizeof(*grown));
+	if (!grown)
+		return false;
+	agent->snapshot_peers = grown;
+	agent->snapshot_capacity = wanted;
+	return true;
+}
+
+/* Nodes in the order of the configuration, then the unconfigured ones that matter most. */
+static size_t describe_peers(struct agent *agent, uint64_t now_ns, struct snapshot *ret)
+{
+	const struct peers *peers = &agent->peers;
+	struct peer **unconfigured = calloc(peers->slot_count + 1UL, sizeof(struct peer *));
+	struct peer *peer;
+	size_t count = 0, nodes = 0, others = 0;
+
+	if (!unconfigured)
+		return 0;
+	for (size_t at = 0; (peer = peers_next(peers, &at));) {
+		if (peer->configured)
+			nodes++;
+		else
+			unconfigured[others++] = peer;
+	}
+	qsort(unconfigured, others, sizeof(struct peer *), compare_peers);
+	for (size_t i = agent->config.metrics.max_peers; i < others; i++) {
+		unconfigured[i]->snapshot_index = SIZE_MAX;
+		ret->other_count++;
+	}
+	if (others > agent->config.metrics.max_peers)
+		others = agent->config.metrics.max_peers;
+	if (!make_room(agent, nodes + others)) {
+		log_error("out of memory for a status request");
+		goto out;
+	}
+	memset(agent->snapshot_peers, 0, (nodes + others) * sizeof(struct snapshot_peer));
+	for (unsigned int i = 0; i < peers->node_count; i++) {
+		peer = peers->nodes[i];
+		if (!peer)
+			continue;
+		peer->snapshot_index = count;
+		describe_peer(agent, peer, now_ns, &agent->snapshot_peers[count++]);
+	}
+	for (size_t i = 0; i < others; i++) {
+		unconfigured[i]->snapshot_index = count;
+		describe_peer(agent, unconfigured[i], now_ns, &agent->snapshot_peers[count++]);
+	}
+out:
+	free(unconfigured);
+	return count;
+}
+
+static void add_tcp_of_all(const struct agent *agent, struct snapshot *ret)
+{
+	uint32_t touched = tcp_probe_slots_touched(agent->probe);
+	struct peer_record record;
+
+	for (uint32_t slot = 0; slot < touched && slot < agent->peers.slot_count; slot++) {
+		const struct peer *owner = agent->peers.owners[slot];
+
+		if (!owner || !tcp_probe_read(agent->probe, slot, &record))
+			continue;
+		ret->peer_table_used++;
+		if (owner->snapshot_index < ret->peer_count)
+			add_tcp(&agent->snapshot_peers[owner->snapshot_index].tcp, &record);
+		else
+			add_tcp(&ret->other.tcp, &record);
+	}
+}
+
+static const char *blind_reason(const struct agent *agent)
+{
+	const struct program_status *programs;
+	size_t count;
+
+	if (!agent->probe)
+		return agent->probe_error;
+	programs = tcp_probe_programs(agent->probe, &count);
+	for (size_t i = 0; i < count; i++)
+		if (programs[i].program->required && !programs[i].attached)
+			return programs[i].reason;
+	return "";
+}
+
+static void describe_probes(struct agent *agent, struct snapshot *ret)
+{
+	const struct program_status *programs;
+	size_t count = 0;
+
+	if (!agent->probe)
+		return;
+	programs = tcp_probe_programs(agent->probe, &count);
+	for (size_t i = 0;
+	     i < count && i < sizeof(agent->snapshot_probes) / sizeof(*agent->snapshot_probes);
+	     i++) {
+		agent->snapshot_probes[i] = (struct snapshot_probe){
+			.name = programs[i].program->name,
+			.hook = programs[i].program->tracepoint,
+			.attached = programs[i].attached,
+			.reason = programs[i].reason,
+		};
+		ret->probe_count++;
+	}
+	ret->probes = agent->snapshot_probes;
+}
+
+void agent_snapshot(void *context, struct snapshot *ret)
+{
+	struct agent *agent = context;
+	uint64_t now_ns = clock_monotonic_ns();
+
+	ret->node = agent->config.node;
+	ret->version = TOCSIN_VERSION;
+	ret->uptime_ns = now_ns - agent->started_ns;
+	ret->alone = agent->alone;
+	ret->carrier_down = agent->carrier_down;
+	ret->blind_reason = blind_reason(agent);
+	ret->blind = ret->blind_reason[0] != '\0';
+	ret->late_ticks = agent->self.late_ticks;
+	ret->late_ticks_ns = agent->self.late_ns;
+	ret->other.name = "other";
+	ret->peer_count = describe_peers(agent, now_ns, ret);
+	ret->peers = agent->snapshot_peers;
+	describe_probes(agent, ret);
+	if (agent->probe) {
+		add_tcp_of_all(agent, ret);
+		ret->tcp_counters = tcp_probe_counters(agent->probe);
+		ret->peer_table_size = tcp_probe_slots(agent->probe);
+	}
+	if (agent->heartbeat)
+		memcpy(ret->heartbeats_rejected, heartbeat_counters(agent->heartbeat)->rejected,
+		       sizeof(ret->heartbeats_rejected));
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BASE_CLOCK_H
+#define TOCSIN_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+/* CLOCK_MONOTONIC in ns: the clock of every age and deadline, the same that bpf_ktime_get_ns()
+ * reads. */
+uint64_t clock_monotonic_ns(void);
+
+/* CLOCK_REALTIME in ns since the epoch: for people and for stamps that leave the machine, never for
+ * ages. */
+uint64_t clock_realtime_ns(void);
+
+#endif

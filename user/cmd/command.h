@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_CMD_COMMAND_H
+#define TOCSIN_CMD_COMMAND_H
+
+/* Exit codes of every subcommand. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct command {
+	const char *name;
+	/* argv[0] is the subcommand's name. Returns an exit code. */
+	int (*run)(int argc, char **argv);
+	const char *summary;
+};
+
+int cmd_agent(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cmd/command.h"
+
+#include "probe/feature.h"
+#include "probe/tcp.h"
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct argp_option options[] = {
+	{"json", 'j', 0, 0, "one JSON object on one line", 0},
+	{0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	bool *json = state->input;
+
+	switch (key) {
+	case 'j':
+		*json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", argument);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const char *const verdict_names[] = {
+	[FEATURE_YES] = "yes",
+	[FEATURE_NO] = "no",
+	[FEATURE_UNKNOWN] = "unknown",
+};
+
+/* What was found out, as rows of one shape: features first, then programs. */
+struct finding {
+	const char *kind, *name, *usable, *detail;
+	bool required;
+};
+
+#define FINDINGS_MAX (FEATURES_MAX + 32)
+
+static size_t find_features(struct feature features[static FEATURES_MAX],
+			    struct finding findings[static FINDINGS_MAX], bool *able)
+{
+	size_t count = feature_check(features);
+
+	for (size_t i = 0; i < count; i++) {
+		findings[i] = (struct finding){
+			.kind = "kernel",
+			.name = features[i].name,
+			.usable = verdict_names[features[i].verdict],
+			.detail = features[i].detail,
+			.required = features[i].required,
+		};
+		if (features[i].required && features[i].verdict == FEATURE_NO)
+			*able = false;
+	}
+	return count;
+}
+
+/* The only proof is to load and attach them; they are taken off again at once. */
+static size_t find_programs(const struct tcp_probe *probe, struct finding *findings, size_t room,
+			    bool *able)
+{
+	const struct program_status *programs;
+	size_t count;
+
+	programs = tcp_probe_programs(probe, &count);
+	for (size_t i = 0; i < count && i < room; i++) {
+		findings[i] = (struct finding){
+			.kind = "probe",
+			.name = programs[i].program->name,
+			.usable = programs[i].attached ? "yes" : "no",
+			.detail = programs[i].attached ? programs[i].program->purpose
+						       : programs[i].reason,
+			.required = programs[i].program->required,
+		};
+		if (programs[i].program->required && !programs[i].attached)
+			*able = false;
+	}
+	return count < room ? count : room;
+}
+
+static void print_table(const struct finding *findings, size_t count, bool able)
+{
+	for (size_t i = 0; i < count; i++)
+		printf("%-8s %-24s %-8s %s%s\n", findings[i].kind, findings[i].name,
+		       findings[i].usable, findings[i].detail,
+		       findings[i].required ? "" : " (optional)");
+	puts(able ? "tocsin can do its main job here."
+		  : "tocsin cannot do its main job here: see each 'no' that is not optional.");
+}
+
+static int print_json(const struct finding *findings, size_t count, bool able)
+{
+	json_t *list = json_array();
+	json_t *report = json_pack("{s:b, s:o}", "able", able, "findings", list);
+	int r = report ? 0 : -1;
+
+	for (size_t i = 0; !r && i < count; i++)
+		r = json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:s, s:b, s:s}", "kind", findings[i].kind, "name",
+				  findings[i].name, "usable", findings[i].usable, "required",
+				  findings[i].required, "detail", findings[i].detail));
+	if (!r)
+		r = json_dumpf(report, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(report);
+	return r;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Say what this kernel and these privileges allow, probe by probe, and why "
+		       "not. "
+		       "Exit status 1 when the main job cannot run.",
+	};
+	const struct tcp_probe_settings settings = {.max_peers = 16, .loopback = true};
+	struct feature features[FEATURES_MAX];
+	struct finding findings[FINDINGS_MAX];
+	struct tcp_probe *probe = NULL;
+	char reason[512] = "";
+	struct text error = TEXT(reason);
+	bool json = false, able = true;
+	size_t count;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &json))
+		return EXIT_USAGE;
+	count = find_features(features, findings, &able);
+	if (tcp_probe_open(&probe, &settings, &error)) {
+		findings[count++] = (struct finding){"probe", "tcp", "no", reason, true};
+		able = false;
+	} else {
+		count += find_programs(probe, findings + count, FINDINGS_MAX - count, &able);
+	}
+	if (json) {
+		if (print_json(findings, count, able)) {
+			fprintf(stderr, "tocsin: the report could not be written\n");
+			able = false;
+		}
+	} else {
+		print_table(findings, count, able);
+	}
+	tcp_probe_close(probe);
+	return able ? EXIT_DONE : EXIT_FAILED;
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "config/draft.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sorted, what collides is adjacent: ten thousand nodes are checked in milliseconds. */
+struct name_entry {
+	const char *name;
+	unsigned int node;
+};
+
+struct address_entry {
+	const struct cidr *cidr;
+	unsigned int node, index;
+};
+
+static int order(unsigned int a, unsigned int b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct name_entry *one = a, *other = b;
+
+	return strcmp(one->name, other->name) ?: order(one->node, other->node);
+}
+
+/* A network comes before everything in it. */
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct address_entry *one = a, *other = b;
+
+	int result = memcmp(&one->cidr->address, &other->cidr->address, sizeof(struct address));
+
+	if (!result)
+		result = order(one->cidr->prefix, other->cidr->prefix);
+	if (!result)
+		result = order(one->node, other->node);
+	return result ?: order(one->index, other->index);
+}
+
+static int check_required(const struct config_draft *draft)
+{
+	char path[CONFIG_KEY_PATH_MAX];
+	int error = 0;
+
+	for (unsigned int i = 0; i < draft->config.node_count && !error; i++) {
+		const struct config_node *node = &draft->config.nodes[i];
+		struct config_position position = draft->node_positions[i].start;
+
+		if (!*node->name) {
+			snprintf(path, sizeof(path), "nodes[%u].name", i);
+			error = config_reader_fail(&draft->reader, position, path,
+						   "missing, expected the node's name");
+		} else if (!node->address_count) {
+			snprintf(path, sizeof(path), "nodes[%u].addresses", i);
+			error = config_reader_fail(
+				&draft->reader, position, path,
+				"missing or empty, expected at least the address "
+				"that heartbeats go to");
+		}
+	}
+	return error;
+}
+
+static int check_names(const struct config_draft *draft)
+{
+	unsigned int count = draft->config.node_count;
+	struct name_entry *entries = calloc(count, sizeof(*entries));
+	char path[CONFIG_KEY_PATH_MAX];
+	int error = 0;
+
+	if (!entries)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++)
+		entries[i] = (struct name_entry){draft->config.nodes[i].name, i};
+	qsort(entries, count, sizeof(*entries), compare_names);
+	for (unsigned int i = 1; i < count && !error; i++) {
+		unsigned int first = entries[i - 1].node, second = entries[i].node;
+
+		if (strcmp(entries[i - 1].name, entries[i].name))
+			continue;
+		snprintf(path, sizeof(path), "nodes[%u].name", second);
+		error = config_reader_fail(&draft->reader, draft->node_positions[second].name, path,
+					   "\"%s\" is also the name of nodes[%u] (line %u), "
+					   "expected a name of its own",
+					   entries[i].name, first,
+					   draft->node_positions[first].name.line);
+	}
+	free(entries);
+	return error;
+}
+
+static int fail_shared(const struct config_draft *draft, const struct address_entry *one,
+		       const struct address_entry *other)
+{
+	const struct address_entry *first = one->node < other->node ? one : other;
+	const struct address_entry *second = first == one ? other : one;
+	char first_text[ADDRESS_TEXT_MAX], second_text[ADDRESS_TEXT_MAX];
+	char path[CONFIG_KEY_PATH_MAX];
+
+	snprintf(path, sizeof(path), "nodes[%u].addresses[%u]", second->node, second->index);
+	return config_reader_fail(
+		&draft->reader, draft->node_positions[second->node].addresses[second->index], path,
+		"%s overlaps %s of node \"%s\" (line %u), expected addresses that "
+		"belong to one node only",
+		cidr_format(second->cidr, second_text), cidr_format(first->cidr, first_text),
+		draft->config.nodes[first->node].name,
+		draft->node_positions[first->node].addresses[first->index].line);
+}
+
+static int check_addresses(const struct config_draft *draft)
+{
+	const struct config *config = &draft->config;
+	const struct address_entry *outer;
+	struct address_entry *entries;
+	unsigned int count = 0;
+	int error = 0;
+
+	entries = calloc(config->node_count, CONFIG_ADDRESSES_MAX * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < config->node_count; i++)
+		for (unsigned int j = 0; j < config->nodes[i].address_count; j++)
+			entries[count++] =
+				(struct address_entry){&config->nodes[i].addresses[j], i, j};
+	qsort(entries, count, sizeof(*entries), compare_addresses);
+	/*
+	 * Networks nest or are apart, they never cross. So it is enough to compare with the
+	 * outermost one around: all that lies in it must belong to the same node.
+	 */
+	outer = &entries[0];
+	for (unsigned int i = 1; i < count && !error; i++) {
+		if (!cidr_contains(outer->cidr, &entries[i].cidr->address))
+			outer = &entries[i];
+		else if (outer->node != entries[i].node)
+			error = fail_shared(draft, outer, &entries[i]);
+	}
+	free(entries);
+	return error;
+}
+
+static int check_self(const struct config_draft *draft)
+{
+	const struct config_reader *reader = &draft->reader;
+	const char *name = draft->config.node;
+	struct config_position position = config_draft_given(draft, "node");
+	bool member = !draft->config.node_count || config_find_node(&draft->config, name);
+	int error = 0;
+
+	if (!*name)
+		error = config_reader_fail(reader, position, "node",
+					   "not given, and this host's name cannot serve, expected "
+					   "1 to %d letters, digits, '.', '-' or '_'",
+					   CONFIG_NAME_MAX - 1);
+	else if (!member && position.line)
+		error = config_reader_fail(reader, position, "node",
+					   "\"%s\" is not the name of any of the nodes, expected "
+					   "one of their names",
+					   name);
+	else if (!member)
+		error = config_reader_fail(reader, config_draft_given(draft, "nodes"), "node",
+					   "not given, and this host's name, \"%s\", is not the "
+					   "name of any of the nodes, expected one of their names",
+					   name);
+	return error;
+}
+
+static int check_key_file(struct config_draft *draft)
+{
+	struct config *config = &draft->config;
+	struct config_position position = config_draft_given(draft, "heartbeat.key_file");
+
+	if (!config->heartbeat.authenticate)
+		*config->heartbeat.key_file = '\0';
+	if (!config->heartbeat.authenticate || *config->heartbeat.key_file || !config->node_count)
+		return 0;
+	if (!position.line)
+		position = config_draft_given(draft, "heartbeat");
+	if (!position.line)
+		position = config_draft_given(draft, "nodes");
+	return config_reader_fail(
+		&draft->reader, position, "heartbeat.key_file",
+		"missing, expected the path of a file with the 32-byte key that all "
+		"nodes share (one makes it with: head -c 32 /dev/urandom > "
+		"/etc/tocsin/key), or heartbeat.authenticate: false");
+}
+
+int config_draft_check(struct config_draft *draft)
+{
+	int error = 0;
+
+	if (draft->config.node_count)
+		error = check_required(draft) ?: check_names(draft) ?: check_addresses(draft);
+	return error ?: check_self(draft) ?: check_key_file(draft);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_CONFIG_CONFIG_H
+#define TOCSIN_CONFIG_CONFIG_H
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_DEFAULT_FILE   "/etc/tocsin/tocsin.yaml"
+#define CONFIG_NAME_MAX	      64  /* of a node or a zone, NUL included */
+#define CONFIG_PATH_MAX	      256 /* NUL included */
+#define CONFIG_NODES_MAX      10000
+#define CONFIG_ADDRESSES_MAX  8 /* of one node */
+#define CONFIG_FILE_BYTES_MAX (1 << 20)
+
+enum config_mode { CONFIG_MODE_OBSERVE, CONFIG_MODE_ADVISE, CONFIG_MODE_ENFORCE };
+
+/* Whose sockets count. */
+enum config_netns { CONFIG_NETNS_ALL, CONFIG_NETNS_OWN, CONFIG_NETNS_INODE };
+
+struct config_listen {
+	struct address address;
+	uint16_t port;
+};
+
+/* One configured member of the cluster. */
+struct config_node {
+	char name[CONFIG_NAME_MAX];
+	char zone[CONFIG_NAME_MAX];
+	/* The first is a whole address, where heartbeats go; the others may be networks (pod CIDRs). */
+	struct cidr addresses[CONFIG_ADDRESSES_MAX];
+	unsigned int address_count;
+};
+
+struct config {
+	char node[CONFIG_NAME_MAX]; /* this node's name; default the host name */
+	enum config_mode mode;
+	char state_dir[CONFIG_PATH_MAX];
+	struct {
+		enum config_netns kind;
+		uint32_t inode; /* with CONFIG_NETNS_INODE */
+	} netns;
+	struct {
+		enum log_format format; /* log.format: logfmt | json */
+		enum log_level level;	/* log.level: error | warning | info | debug */
+	} log;
+	struct {
+		struct config_listen listen; /* http.listen, default 127.0.0.1:9479 */
+	} http;
+	struct {
+		struct config_listen listen;	/* heartbeat.listen, default 0.0.0.0:9480 */
+		uint32_t interval_ms;		/* heartbeat.interval_ms, 20 to 10000, default 100 */
+		char key_file[CONFIG_PATH_MAX]; /* heartbeat.key_file; "" with authenticate: false */
+		bool authenticate;		/* heartbeat.authenticate, default true */
+	} heartbeat;
+	struct {
+		uint32_t max_peers; /* tcp.max_peers: 16 to 65536, default 4096 */
+		struct cidr remote; /* tcp.remote: only these peers; prefix 0 = all (default) */
+		uint16_t port;	    /* tcp.port: only this port, either end; 0 = all (default) */
+		bool loopback;	    /* tcp.loopback: count 127.0.0.0/8 and ::1 too; default false */
+	} tcp;
+	struct {
+		/* edge.certainty: -log10 of how unlikely silence must be by chance; 3 to 12, default 6. */
+		uint32_t certainty;
+		/* edge.min_silence_ms: never 'unreachable' before; 50 to 60000, default 250. */
+		uint32_t min_silence_ms;
+		/* edge.lossy_ratio: 0.001 to 0.5, default 0.01. */
+		double lossy_ratio;
+	} edge;
+	struct {
+		uint32_t max_peers; /* metrics.max_peers: unconfigured peers with series of their own, 0 to 10000, default 100 */
+	} metrics;
+	struct config_node *nodes;
+	unsigned int node_count;
+};
+
+/*
+ * The embedded defaults: what `tocsin agent` does without a configuration file. Returns 0, or -EINVAL or
+ * -ENAMETOOLONG with *ret_config untouched when the host name cannot be a node's name.
+ */
+int config_defaults(struct config *ret_config);
+
+/*
+ * Reads a YAML file over the defaults. On success returns 0 and *ret_config is the caller's to
+ * config_free(). On failure *ret_config is untouched and 'error' says in one line what is wrong, where
+ * ("FILE:LINE:COLUMN: ...") and what was expected: -EINVAL for contents, else the errno of opening or
+ * reading. Nothing is applied half.
+ */
+int config_load(const char *path, struct config *ret_config, struct text *error);
+
+/* The same for a file that is in memory already; 'file' is its name in errors. */
+int config_parse(const char *file, const void *data, size_t size_bytes, struct config *ret_config,
+		 struct text *error);
+
+/* The configured node of this name, or NULL. */
+const struct config_node *config_find_node(const struct config *config, const char *name);
+
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "detect/edge.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+/* A heartbeat may be this late, over its interval and jitter, before it counts as missing:
+ * scheduling at the sender. */
+#define HEARTBEAT_GRACE_NS (15 * NS_PER_MS)
+/* heartbeat.c sends with a jitter of 10 %. */
+#define HEARTBEAT_JITTER 0.1
+/* So many heartbeats missing, while the kernel answers, and it is the agent that is silent. */
+#define AGENT_SILENT_INTERVALS 10
+/* A verdict needs at least this many connects in vain, however clean the link was. */
+#define CONNECTS_MIN 3
+/* "Sustained success" before a cut counts as healed: 10 answers (memberlist and Rapid ask for as
+ * many), over 1 s. */
+#define RECOVERY_ANSWERS 10
+#define RECOVERY_NS	 NS_PER_S
+/* Answers to connects come slower; three of them will do. */
+#define RECOVERY_CONNECT_WEIGHT 4
+/* A cut that lasts this long is watched at leisure. */
+#define SETTLED_NS (5 * NS_PER_S)
+/* Lossy needs this many losses, so that one lost heartbeat is never a state; it clears after this
+ * long below half. */
+#define LOSSY_MIN_LOST 3.0
+#define LOSSY_CLEAR_NS (5 * NS_PER_S)
+/* A third node's word about the peer is good for this long. */
+#define TESTIMONY_NS NS_PER_S
+/* Without heartbeats the peer counts as heard for this long after its last segment. */
+#define PASSIVE_FRESH_NS NS_PER_S
+
+static const char *const state_names[EDGE_STATES] = {
+	[EDGE_HEALTHY] = "healthy",	  [EDGE_LOSSY] = "lossy",
+	[EDGE_SUSPECT] = "suspect",	  [EDGE_UNREACHABLE] = "unreachable",
+	[EDGE_EGRESS_CUT] = "egress-cut", [EDGE_INGRESS_CUT] = "ingress-cut",
+};
+
+const char *edge_state_name(enum edge_state state)
+{
+	return state_names[state];
+}
+
+void edge_init(struct edge *edge, uint64_t now_ns)
+{
+	/* Silence is counted from now on: a peer that is never heard is found out like one that
+	 * fell silent. */
+	*edge = (struct edge){
+		.state = EDGE_HEALTHY,
+		.since_ns = now_ns,
+		.heard_ns = now_ns,
+		.reached_ns = now_ns,
+	};
+}
+
+static uint64_t newer(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Growth of a counter; one that dropped was started anew. */
+static uint64_t growth(uint64_t now, uint64_t before)
+{
+	return now >= before ? now - before : now;
+}
+
+/* How unlikely one unanswered try is at this loss, in decades. */
+static double decades(double loss)
+{
+	if (loss < LOSS_FLOOR)
+		loss = LOSS_FLOOR;
+	if (loss > LOSS_CEILING)
+		loss = LOSS_CEILING;
+	return -log10(loss);
+}
+
+static double loss_in(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	return evidence->heartbeat.expected ? evidence->heartbeat.loss_in_pessimistic
+					    : loss_pessimistic(&edge->tcp_loss);
+}
+
+static double loss_out(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	return evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
+					    : loss_pessimistic(&edge->tcp_loss);
+}
+
+/* A try and its answer both have to get through. */
+static double loss_round_trip(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	return 1 - (1 - loss_in(edge, evidence)) * (1 - loss_out(edge, evidence));
+}
+
+/* Heartbeats that should have come in during so much silence. */
+static uint64_t heartbeats_due(uint64_t silence_ns, uint64_t interval_ns)
+{
+	uint64_t slack_ns = (uint64_t)(HEARTBEAT_JITTER * (double)interval_ns) + HEARTBEAT_GRACE_NS;
+
+	if (!interval_ns || silence_ns <= slack_ns)
+		return 0;
+	return (silence_ns - slack_ns) / interval_ns;
+}
+
+static void forget_tries(struct edge *edge)
+{
+	edge->connects_in_vain = 0;
+	edge->refusals_in_vain = 0;
+	edge->rto_in_vain = 0;
+	edge->syn_in_vain = 0;
+}
+
+/* Peers without an agent: TCP's own recovery is the only measure of loss. */
+static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evidence)
+{
+	uint64_t segments = growth(evidence->tcp.segments, edge->last.tcp.segments);
+	uint64_t lost = growth(evidence->tcp.recovered, edge->last.tcp.recovered) +
+			growth(evidence->tcp.rto, edge->last.tcp.rto);
+
+	if (!segments || edge->state == EDGE_UNREACHABLE)
+		return;
+	if (lost > segments)
+		lost = segments;
+	/* The estimate forgets within hundreds of tries, so that more than that says nothing new.
+	 */
+	for (uint64_t i = 0; i < segments && i < 256; i++)
+		loss_record(&edge->tcp_loss, i ? 0 : lost);
+}
+
+/* The tries that a kernel answers by itself: connects, SYN retransmits, RTOs. */
+static void count_tries(struct edge *edge, const struct edge_evidence *evidence)
+{
+	const struct edge_evidence *last = &edge->last;
+	uint64_t rto = growth(evidence->tcp.rto, last->tcp.rto);
+	uint64_t syn = growth(evidence->tcp.syn, last->tcp.syn) +
+		       growth(evidence->tcp.failures, last->tcp.failures);
+	uint64_t timed_out = growth(evidence->connect.timed_out, last->connect.timed_out);
+	uint64_t refused = growth(evidence->connect.refused_locally, last->connect.refused_locally);
+	/* A retransmit into a closed window is answered by an acknowledgement: no stall, no try in
+	 * vain. */
+	bool retried = syn || (rto && evidence->tcp.stalled_sockets);
+	/* Timers of many sockets that expire together are one try: they share the fate of one
+	 * burst. */
+	double gained = (double)(timed_out + retried) * decades(loss_round_trip(edge, evidence));
+
+	edge->kernel_decades += gained;
+	edge->egress_kernel_decades += gained;
+	edge->connects_in_vain += (unsigned int)timed_out;
+	edge->refusals_in_vain += (unsigned int)refused;
+	edge->rto_in_vain += retried ? rto : 0;
+	edge->syn_in_vain += syn;
+}
+
+/* What has been heard of the peer, and for how long nothing. */
+static void weigh_silence(struct edge *edge, const struct edge_evidence *evidence,
+			  const struct edge_self *self)
+{
+	uint64_t heard_ns = newer(newer(evidence->tcp.heard_ns, evidence->heartbeat.heard_ns),
+				  evidence->connect.answer_ns);
+	uint64_t due;
+
+	if (heard_ns > edge->heard_ns) {
+		edge->heard_ns = heard_ns;
+		edge->silence_ns = self->now_ns > heard_ns ? self->now_ns - heard_ns : 0;
+		edge->kernel_decades = 0;
+	} else {
+		edge->silence_ns += self->awake_ns;
+	}
+	if (evidence->heartbeat.accepted != edge->last.heartbeat.accepted) {
+		edge->agent_silence_ns = 0;
+		edge->agent_silent = false;
+	} else {
+		edge->agent_silence_ns += self->awake_ns;
+	}
+	/* A stopped agent sends nothing: its silence is no evidence once that is known. */
+	due = evidence->heartbeat.expected && !edge->agent_silent
+		      ? heartbeats_due(edge->silence_ns, evidence->heartbeat.interval_ns)
+		      : 0;
+	edge->silence_decades =
+		(double)due * decades(loss_in(edge, evidence)) + edge->kernel_decades;
+}
+
+/* What proves that the peer hears us, and what speaks against it. */
+static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence,
+			 const struct edge_self *self)
+{
+	uint64_t reached_ns = newer(evidence->tcp.progress_ns, evidence->connect.answer_ns);
+	bool reported = evidence->heartbeat.expected && evidence->heartbeat.heard_ns &&
+			edge->agent_silence_ns < 5 * evidence->heartbeat.interval_ns;
+
+	if (reported && !evidence->heartbeat.unheard)
+		reached_ns = newer(reached_ns, evidence->heartbeat.heard_ns);
+	if (reached_ns > edge->reached_ns) {
+		edge->reached_ns = reached_ns;
+		edge->unreached_ns = self->now_ns > reached_ns ? self->now_ns - reached_ns : 0;
+		edge->egress_kernel_decades = 0;
+		forget_tries(edge);
+	} else {
+		edge->unreached_ns += self->awake_ns;
+	}
+	edge->egress_decades = edge->egress_kernel_decades;
+	if (reported)
+		edge->egress_decades +=
+			(double)evidence->heartbeat.unheard * decades(loss_out(edge, evidence));
+}
+
+/* Silent, and its kernel does not answer either. */
+static bool is_cut(const struct edge *edge, const struct edge_evidence *evidence,
+		   const struct edge_settings *settings)
+{
+	bool confirmed = edge->kernel_decades >= edge->certainty &&
+			 (edge->connects_in_vain >= CONNECTS_MIN || !evidence->connect.possible);
+	/* When our own stack will not send there is nothing to wait for; the sentence says whose
+	 * fault it is. */
+	bool muted = edge->refusals_in_vain >= CONNECTS_MIN;
+
+	return edge->silence_ns >= settings->min_silence_ns &&
+	       edge->silence_decades >= edge->certainty && (confirmed || muted);
+}
+
+/* Still heard, well after the last proof that they hear us. */
+static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *evidence,
+			  const struct edge_settings *settings)
+{
+	uint64_t fresh_ns = evidence->heartbeat.expected && !edge->agent_silent
+				    ? 4 * evidence->heartbeat.interval_ns
+				    : PASSIVE_FRESH_NS;
+	bool confirmed = edge->egress_kernel_decades >= edge->certainty ||
+			 !evidence->connect.possible || evidence->heartbeat.send_errno ||
+			 edge->refusals_in_vain >= CONNECTS_MIN;
+
+	return edge->unreached_ns >= settings->min_silence_ns && edge->silence_ns < fresh_ns &&
+	       edge->heard_ns > edge->reached_ns + settings->min_silence_ns / 2 &&
+	       edge->egress_decades >= edge->certainty && confirmed;
+}
+
+static bool is_testified(const struct edge_evidence *evidence, const struct edge_self *self)
+{
+	return evidence->heartbeat.testimony_heard && evidence->heartbeat.testimony_ns &&
+	       self->now_ns < evidence->heartbeat.testimony_ns + TESTIMONY_NS;
+}
+
+/* Success in a row since the last doubt. */
+static bool is_recovered(struct edge *edge, const struct edge_evidence *evidence,
+			 const struct edge_self *self)
+{
+	uint64_t accepted = growth(evidence->heartbeat.accepted, edge->last.heartbeat.accepted);
+	uint64_t answered = growth(evidence->connect.answered, edge->last.connect.answered);
+	uint64_t segments = growth(evidence->tcp.segments, edge->last.tcp.segments);
+	bool doubt = edge->silence_decades >= edge->certainty / 2 ||
+		     edge->egress_decades >= edge->certainty / 2 ||
+		     edge->silence_ns > PASSIVE_FRESH_NS || edge->unreached_ns > PASSIVE_FRESH_NS;
+
+	if (doubt) {
+		edge->recovering_ns = 0;
+		edge->recovery_accepted = 0;
+		return false;
+	}
+	edge->recovering_ns += self->awake_ns;
+	edge->recovery_accepted += accepted + answered * RECOVERY_CONNECT_WEIGHT;
+	if (!evidence->heartbeat.expected || edge->agent_silent)
+		edge->recovery_accepted += segments;
+	return edge->recovering_ns >= RECOVERY_NS && edge->recovery_accepted >= RECOVERY_ANSWERS;
+}
+
+/* Lossy or healthy, from the measured loss, with hysteresis. */
+static enum edge_state grade_loss(struct edge *edge, const struct edge_evidence *evidence,
+				  const struct edge_self *self,
+				  const struct edge_settings *settings)
+{
+	bool expected = evidence->heartbeat.expected;
+	double in = expected ? evidence->heartbeat.loss_in : loss_ratio(&edge->tcp_loss);
+	double out = expected ? evidence->heartbeat.loss_out : loss_ratio(&edge->tcp_loss);
+	double lost_in = expected ? evidence->heartbeat.loss_in_lost : loss_lost(&edge->tcp_loss);
+	double lost_out = expected ? evidence->heartbeat.loss_out_lost : loss_lost(&edge->tcp_loss);
+	double worst = in > out ? in : out;
+
+	if ((in >= settings->lossy_ratio && lost_in >= LOSSY_MIN_LOST) ||
+	    (out >= settings->lossy_ratio && lost_out >= LOSSY_MIN_LOST)) {
+		edge->clear_ns = 0;
+		return EDGE_LOSSY;
+	}
+	if (edge->state != EDGE_LOSSY)
+		return EDGE_HEALTHY;
+	if (worst < settings->lossy_ratio / 2)
+		edge->clear_ns += self->awake_ns;
+	else
+		edge->clear_ns = 0;
+	return edge->clear_ns >= LOSSY_CLEAR_NS ? EDGE_HEALTHY : EDGE_LOSSY;
+}
+
+static enum edge_state next_state(struct edge *edge, const struct edge_evidence *evidence,
+				  const struct edge_self *self,
+				  const struct edge_settings *settings)
+{
+	bool doubtful = edge->silence_decades >= edge->certainty / 2 ||
+			edge->egress_decades >= edge->certainty / 2;
+
+	if (is_cut(edge, evidence, settings)) {
+		edge->recovering_ns = 0;
+		edge->recovery_accepted = 0;
+		return is_testified(evidence, self) ? EDGE_INGRESS_CUT : EDGE_UNREACHABLE;
+	}
+	if (is_egress_cut(edge, evidence, settings)) {
+		edge->recovering_ns = 0;
+		edge->recovery_accepted = 0;
+		return EDGE_EGRESS_CUT;
+	}
+	switch (edge->state) {
+	case EDGE_UNREACHABLE:
+	case EDGE_EGRESS_CUT:
+	case EDGE_INGRESS_CUT:
+		if (!is_recovered(edge, evidence, self))
+			return edge->state;
+		return grade_loss(edge, evidence, self, settings);
+	case EDGE_SUSPECT:
+		if (doubtful)
+			return EDGE_SUSPECT;
+		return grade_loss(edge, evidence, self, settings);
+	default:
+		if (edge->silence_decades >= edge->certainty ||
+		    edge->egress_decades >= edge->certainty)
+			return EDGE_SUSPECT;
+		return grade_loss(edge, evidence, self, settings);
+	}
+}
+
+/* Connects cost little: one doubtful heartbeat or retransmit is enough to ask, long before a state
+ * changes. */
+static enum edge_confirm next_confirm(const struct edge *edge, const struct edge_evidence *evidence,
+				      const struct edge_self *self)
+{
+	uint64_t missing =
+		evidence->heartbeat.expected && !edge->agent_silent
+			? heartbeats_due(edge->agent_silence_ns, evidence->heartbeat.interval_ns)
+			: 0;
+	double doubt = (double)missing * decades(loss_in(edge, evidence));
+
+	doubt = fmax(doubt, fmax(edge->silence_decades, edge->egress_decades));
+	if (edge->state >= EDGE_UNREACHABLE)
+		return self->now_ns > edge->since_ns + SETTLED_NS ? EDGE_CONFIRM_SLOW
+								  : EDGE_CONFIRM_FAST;
+	if (edge->state == EDGE_SUSPECT || doubt >= edge->certainty / 2 ||
+	    edge->kernel_decades > 0 || edge->egress_kernel_decades > 0)
+		return EDGE_CONFIRM_FAST;
+	return edge->agent_silent ? EDGE_CONFIRM_SLOW : EDGE_CONFIRM_NONE;
+}
+
+bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
+		 const struct edge_self *self, const struct edge_settings *settings)
+{
+	enum edge_state state;
+	bool changed;
+
+	edge->certainty = settings->certainty * (1 + self->distrust);
+	if (self->paused) {
+		/* What was not observed proves nothing: start over, as at the beginning. */
+		edge->last = *evidence;
+		edge->heard_ns = edge->reached_ns = self->now_ns;
+		edge->silence_ns = edge->unreached_ns = edge->agent_silence_ns = 0;
+		edge->kernel_decades = edge->egress_kernel_decades = 0;
+		forget_tries(edge);
+	}
+	measure_tcp_loss(edge, evidence);
+	count_tries(edge, evidence);
+	weigh_silence(edge, evidence, self);
+	weigh_egress(edge, evidence, self);
+	if (evidence->heartbeat.expected && !edge->agent_silent &&
+	    edge->agent_silence_ns >= AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns)
+		edge->agent_silent = edge->silence_ns <
+				     AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns / 2;
+	state = next_state(edge, evidence, self, settings);
+	changed = state != edge->state;
+	if (changed) {
+		edge->state = state;
+		edge->since_ns = self->now_ns;
+		edge->clear_ns = 0;
+	}
+	edge->confirm = next_confirm(edge, evidence, self);
+	edge->last = *evidence;
+	return changed;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/feature.h"
+
+#include "base/text.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* CAP_PERFMON and CAP_BPF came with Linux 5.8; before, CAP_SYS_ADMIN stood for both. */
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+/* The effective capabilities as a bit mask; 0 when they cannot be read. */
+static uint64_t effective_capabilities(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	uint64_t mask = 0;
+	char line[256];
+
+	if (!status)
+		return 0;
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "CapEff: %" SCNx64, &mask) == 1)
+			break;
+	fclose(status);
+	return mask;
+}
+
+static bool has_capability(unsigned int capability)
+{
+	uint64_t mask = effective_capabilities();
+
+	return mask & (UINT64_C(1) << capability) || mask & (UINT64_C(1) << CAP_SYS_ADMIN);
+}
+
+static enum feature_verdict check_kernel(struct text *detail)
+{
+	struct utsname names;
+
+	if (uname(&names)) {
+		text_printf(detail, "uname: %s", strerror(errno));
+		return FEATURE_UNKNOWN;
+	}
+	text_printf(detail, "%s %s on %s", names.sysname, names.release, names.machine);
+	return FEATURE_YES;
+}
+
+static enum feature_verdict check_btf(struct text *detail)
+{
+	if (!access("/sys/kernel/btf/vmlinux", R_OK)) {
+		text_printf(detail, "/sys/kernel/btf/vmlinux");
+		return FEATURE_YES;
+	}
+	text_printf(
+		detail,
+		"/sys/kernel/btf/vmlinux: %s; no program can be loaded; use a kernel built with "
+		"CONFIG_DEBUG_INFO_BTF=y, and mount sysfs",
+		strerror(errno));
+	return FEATURE_NO;
+}
+
+static enum feature_verdict check_capability(unsigned int capability, const char *lost,
+					     struct text *detail)
+{
+	if (has_capability(capability)) {
+		text_printf(detail, "held");
+		return FEATURE_YES;
+	}
+	text_printf(detail, "not held; without it %s; run as root or add the capability", lost);
+	return FEATURE_NO;
+}
+
+static enum feature_verdict check_cap_bpf(struct text *detail)
+{
+	return check_capability(CAP_BPF, "no program can be loaded", detail);
+}
+
+static enum feature_verdict check_cap_perfmon(struct text *detail)
+{
+	return check_capability(CAP_PERFMON, "no tracing program can be loaded", detail);
+}
+
+static enum feature_verdict check_ring_buffer(struct text *detail)
+{
+	int r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL);
+
+	if (r == 1) {
+		text_printf(detail, "BPF ring buffers work");
+		return FEATURE_YES;
+	}
+	if (r == 0)
+		text_printf(detail, "this kernel has no BPF ring buffer (Linux 5.8), or these "
+				    "privileges do not allow one");
+	else
+		text_printf(detail, "cannot be tried: %s", strerror(-r));
+	return r ? FEATURE_UNKNOWN : FEATURE_NO;
+}
+
+static enum feature_verdict check_lockdown(struct text *detail)
+{
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "";
+
+	if (!file || !fgets(line, sizeof(line), file)) {
+		text_printf(detail,
+			    "not readable (securityfs is not mounted, or the kernel has none)");
+		if (file)
+			fclose(file);
+		return FEATURE_UNKNOWN;
+	}
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	text_printf(detail, "%s%s", line,
+		    strstr(line, "[confidentiality]") ? "; tracing programs cannot read memory"
+						      : "");
+	return strstr(line, "[confidentiality]") ? FEATURE_NO : FEATURE_YES;
+}
+
+static enum feature_verdict check_kprobes(struct text *detail)
+{
+	if (!access("/sys/bus/event_source/devices/kprobe/type", F_OK)) {
+		text_printf(detail, "there; nothing here needs them");
+		return FEATURE_YES;
+	}
+	text_printf(detail, "not in this kernel; nothing here needs them");
+	return FEATURE_NO;
+}
+
+size_t feature_check(struct feature features[static FEATURES_MAX])
+{
+	static const struct {
+		const char *name;
+		bool required;
+		enum feature_verdict (*check)(struct text *detail);
+	} checks[] = {
+		{"kernel", false, check_kernel},	  {"BTF", true, check_btf},
+		{"CAP_BPF", true, check_cap_bpf},	  {"CAP_PERFMON", true, check_cap_perfmon},
+		{"ring buffer", true, check_ring_buffer}, {"lockdown", false, check_lockdown},
+		{"kprobes", false, check_kprobes},
+	};
+	size_t count = sizeof(checks) / sizeof(*checks);
+
+	libbpf_set_print(NULL);
+	for (size_t i = 0; i < count; i++) {
+		struct text detail;
+
+		features[i] =
+			(struct feature){.name = checks[i].name, .required = checks[i].required};
+		detail = TEXT(features[i].detail);
+		features[i].verdict = checks[i].check(&detail);
+	}
+	return count;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/program.h"
+
+#include "base/text.h"
+
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * libbpf explains itself only through this callback. The last warning is kept, because it says more
+ * than the errno that follows.
+ */
+static char last_warning[PROGRAM_REASON_MAX];
+
+static int keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char line[PROGRAM_REASON_MAX] = "";
+	struct text text = TEXT(line);
+	char *end;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	text_vprintf(&text, format, arguments);
+	/* A verifier log comes as one long message: its first line is enough here. */
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	/* The first warning names the cause, the later ones what failed in consequence. */
+	if (!last_warning[0])
+		snprintf(last_warning, sizeof(last_warning), "%s", line);
+	return 0;
+}
+
+static void listen_to_libbpf(void)
+{
+	last_warning[0] = '\0';
+	libbpf_set_print(keep_warning);
+}
+
+__attribute__((format(printf, 2, 3))) static void explain(struct program_status *status,
+							  const char *format, ...)
+{
+	struct text text = TEXT(status->reason);
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_vprintf(&text, format, arguments);
+	va_end(arguments);
+}
+
+static void explain_error(struct program_status *status, const char *doing, int error)
+{
+	if (error == -EPERM || error == -EACCES)
+		explain(status,
+			"%s was not permitted: run as root, or with CAP_BPF and CAP_PERFMON (%s)",
+			doing, last_warning[0] ? last_warning : "no further word from libbpf");
+	else
+		explain(status, "%s failed: %s%s%s", doing, strerror(-error),
+			last_warning[0] ? ": " : "", last_warning);
+}
+
+static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
+{
+	const struct btf_type *type;
+	char name[128];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id < 0)
+		return -ENOENT;
+	type = btf__type_by_id(btf, (__u32)id);
+	type = type ? btf__type_by_id(btf, type->type) : NULL;
+	if (!type || !btf_is_ptr(type))
+		return -ENOENT;
+	type = btf__type_by_id(btf, type->type);
+	if (!type || !btf_is_func_proto(type))
+		return -ENOENT;
+	/* The first is the tracepoint's private data. */
+	return btf_vlen(type) - 1;
+}
+
+int program_tracepoint_arguments(const char *tracepoint)
+{
+	struct btf *btf;
+	int r;
+
+	listen_to_libbpf();
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -ENOTSUP;
+	r = tracepoint_arguments(btf, tracepoint);
+	btf__free(btf);
+	return r;
+}
+
+/* Marks the programs whose tracepoint this kernel lacks. Returns -ENOTSUP without BTF: nothing can
+ * be loaded. */
+static int leave_out_missing(struct program_status *statuses, size_t count)
+{
+	struct btf *btf;
+
+	listen_to_libbpf();
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		for (size_t i = 0; i < count; i++)
+			explain(&statuses[i], "the kernel has no type information: "
+					      "/sys/kernel/btf/vmlinux is missing; "
+					      "use a kernel built with CONFIG_DEBUG_INFO_BTF=y");
+		return -ENOTSUP;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (tracepoint_arguments(btf, statuses[i].program->tracepoint) < 0)
+			explain(&statuses[i], "this kernel has no tracepoint %s",
+				statuses[i].program->tracepoint);
+	btf__free(btf);
+	return 0;
+}
+
+/* Loads with those programs that have no reason against them, or with 'only' that one. */
+static int try_load(const struct program_object *object, struct program_status *statuses,
+		    size_t count, const struct program_status *only,
+		    struct bpf_object_skeleton **ret_skeleton)
+{
+	struct bpf_object_skeleton *skeleton;
+	struct bpf_program *program;
+	int r;
+
+	listen_to_libbpf();
+	r = object->open(object->context, &skeleton);
+	if (r)
+		return r;
+	bpf_object__for_each_program(program, *skeleton->obj)
+	{
+		const char *name = bpf_program__name(program);
+		bool wanted = false;
+
+		for (size_t i = 0; i < count; i++)
+			if (!strcmp(name, statuses[i].program->name))
+				wanted = only ? &statuses[i] == only : !statuses[i].reason[0];
+		r = bpf_program__set_autoload(program, wanted);
+		if (r)
+			goto failed;
+	}
+	r = bpf_object__load_skeleton(skeleton);
+	if (r)
+		goto failed;
+	*ret_skeleton = skeleton;
+	return 0;
+
+failed:
+	object->close(object->context);
+	return r;
+}
+
+int program_load(const struct program_object *object, struct program_status *statuses, size_t count,
+		 struct bpf_object_skeleton **ret_skeleton)
+{
+	struct bpf_object_skeleton *skeleton;
+	int r, alone;
+
+	r = leave_out_missing(statuses, count);
+	if (r)
+		return r;
+	r = try_load(object, statuses, count, NULL, ret_skeleton);
+	if (!r)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (statuses[i].reason[0])
+			continue;
+		alone = try_load(object, statuses, count, &statuses[i], &skeleton);
+		if (alone)
+			explain_error(&statuses[i], "loading", alone);
+		else
+			object->close(object->context);
+	}
+	/* With what is left, maybe with no program: then the maps alone must do. */
+	return try_load(object, statuses, count, NULL, ret_skeleton);
+}
+
+size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
+		      size_t count)
+{
+	size_t attached = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct program_status *status = &statuses[i];
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(*skeleton->obj, status->program->name);
+
+		if (status->reason[0])
+			continue;
+		if (!program) {
+			explain(status, "the object has no program of this name");
+			continue;
+		}
+		listen_to_libbpf();
+		status->link = bpf_program__attach(program);
+		if (!status->link) {
+			explain_error(status, "attaching", -errno);
+			continue;
+		}
+		status->attached = true;
+		attached++;
+	}
+	return attached;
+}
+
+void program_detach(struct program_status *statuses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		/* Cannot fail in a way that leaves it attached: the descriptor is closed either
+		 * way. */
+		(void)bpf_link__destroy(statuses[i].link);
+		statuses[i].link = NULL;
+		statuses[i].attached = false;
+	}
+}

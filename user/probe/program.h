@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_PROBE_PROGRAM_H
+#define TOCSIN_PROBE_PROGRAM_H
+
+/*
+ * Programs one by one: which of an object's programs this kernel can run, and why not the others.
+ * A program that cannot be loaded or attached never takes the others down.
+ */
+
+#include "probe/program_status.h"
+
+#include <bpf/libbpf.h>
+#include <stddef.h>
+
+/* How to make and unmake a probe's skeleton; loading may need several, one after the other. */
+struct program_object {
+	/* Opens a fresh one, sizes and constants set. Returns 0 or a negative errno. */
+	int (*open)(void *context, struct bpf_object_skeleton **ret_skeleton);
+	void (*close)(void *context);
+	void *context;
+};
+
+/*
+ * Loads the object with every program that the kernel takes. Programs whose tracepoint does not
+ * exist are left out; when the rest is refused as a whole, each is tried alone to find the
+ * culprits. Fills 'reason' of those left out. Returns 0 with the object open and loaded (maybe with
+ * no program at all), or a negative errno with it closed when not even the maps can be made: then
+ * 'reason' says why.
+ */
+int program_load(const struct program_object *object, struct program_status *statuses, size_t count,
+		 struct bpf_object_skeleton **ret_skeleton);
+
+/* Attaches each loaded program; a failure is noted in its reason. Returns how many are attached. */
+size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
+		      size_t count);
+
+void program_detach(struct program_status *statuses, size_t count);
+
+/* How many arguments a tracepoint has in this kernel, or -ENOENT when it does not exist, -ENOTSUP
+ * without BTF. */
+int program_tracepoint_arguments(const char *tracepoint);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_PROBE_PROGRAM_STATUS_H
+#define TOCSIN_PROBE_PROGRAM_STATUS_H
+
+#include <stdbool.h>
+
+struct bpf_link;
+
+#define PROGRAM_REASON_MAX 256
+
+/* What there is to know of one program of an object before it is loaded: a row of a probe's table.
+ */
+struct program {
+	const char *name;	/* of the BPF function */
+	const char *tracepoint; /* that it hangs on */
+	const char *purpose;	/* what is lost without it, in a few words */
+	bool required;		/* the probe is useless without it */
+};
+
+struct program_status {
+	const struct program *program;
+	struct bpf_link *link;
+	bool attached;
+	char reason[PROGRAM_REASON_MAX]; /* why not; "" when attached */
+};
+
+#endif

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/tcp.h"
+
+#include "probe/program.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "maps/flow.h"
+
+#include "bpf/tcp.skel.h"
+
+static const struct program programs[] = {
+	{"tcp_probe", "tcp_probe", "segments heard, acknowledged progress, RTT", true},
+	{"tcp_retransmit_skb", "tcp_retransmit_skb", "retransmits and stalled sockets", true},
+	{"inet_sock_set_state", "inet_sock_set_state", "connects and why they fail", true},
+	{"tcp_retransmit_synack", "tcp_retransmit_synack", "SYN-ACK retransmits", false},
+	{"tcp_receive_reset", "tcp_receive_reset", "resets received", false},
+	{"tcp_send_reset", "tcp_send_reset", "resets sent", false},
+};
+
+#define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
+
+struct tcp_probe {
+	struct tcp_probe_settings settings;
+	bool retransmit_has_error;
+	struct tcp_bpf *skeleton;
+	struct program_status statuses[PROGRAM_COUNT];
+	struct peer_record *table; /* mapped */
+	size_t table_bytes;
+	struct ring_buffer *wakeups;
+	void (*woken)(void *context, uint32_t slot);
+	void *woken_context;
+};
+
+static uint32_t prefix_mask_word(unsigned int prefix, unsigned int word)
+{
+	uint8_t bytes[4] = {0};
+	uint32_t mask;
+
+	for (unsigned int bit = 0; bit < 32; bit++)
+		if (word * 32 + bit < prefix)
+			bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	memcpy(&mask, bytes, sizeof(mask));
+	return mask;
+}
+
+static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
+{
+	const struct tcp_probe_settings *settings = &probe->settings;
+	struct bpf_map *sized[] = {skeleton->maps.peers, skeleton->maps.peer_slots,
+				   skeleton->maps.peer_free};
+	int r;
+
+	skeleton->rodata->peer_table_slots = settings->max_peers;
+	skeleton->rodata->filter_netns_inode = settings->netns_inode;
+	skeleton->rodata->filter_port = settings->port;
+	skeleton->rodata->filter_loopback = !settings->loopback;
+	skeleton->rodata->filter_remote = settings->remote.prefix > 0;
+	memcpy((void *)skeleton->rodata->filter_remote_network, settings->remote.address.bytes, 16);
+	for (unsigned int i = 0; i < 4; i++)
+		skeleton->rodata->filter_remote_mask[i] =
+			prefix_mask_word(settings->remote.prefix, i);
+	skeleton->rodata->retransmit_has_error = probe->retransmit_has_error;
+	for (size_t i = 0; i < sizeof(sized) / sizeof(*sized); i++) {
+		r = bpf_map__set_max_entries(sized[i], settings->max_peers);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleton)
+{
+	struct tcp_probe *probe = context;
+	int r;
+
+	probe->skeleton = tcp_bpf__open();
+	if (!probe->skeleton)
+		return errno ? -errno : -ENOMEM;
+	r = configure(probe->skeleton, probe);
+	if (r) {
+		tcp_bpf__destroy(probe->skeleton);
+		probe->skeleton = NULL;
+		return r;
+	}
+	*ret_skeleton = probe->skeleton->skeleton;
+	return 0;
+}
+
+static void close_skeleton(void *context)
+{
+	struct tcp_probe *probe = context;
+
+	tcp_bpf__destroy(probe->skeleton);
+	probe->skeleton = NULL;
+}
+
+static int on_wakeup(void *context, void *data, size_t size)
+{
+	struct tcp_probe *probe = context;
+	const struct peer_wakeup *wakeup = data;
+
+	if (size >= sizeof(*wakeup) && probe->woken && wakeup->slot < probe->settings.max_peers)
+		probe->woken(probe->woken_context, wakeup->slot);
+	return 0;
+}
+
+static int map_table(struct tcp_probe *probe)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.peers);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes = (size_t)probe->settings.max_peers * sizeof(struct peer_record);
+	void *table;
+
+	bytes = (bytes + page - 1) / page * page;
+	table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (table == MAP_FAILED)
+		return -errno;
+	probe->table = table;
+	probe->table_bytes = bytes;
+	return 0;
+}
+
+static int fill_free_slots(struct tcp_probe *probe)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.peer_free);
+
+	for (uint32_t slot = 0; slot < probe->settings.max_peers; slot++)
+		if (bpf_map_update_elem(fd, NULL, &slot, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+int tcp_probe_open(struct tcp_probe **ret_probe, const struct tcp_probe_settings *settings,
+		   struct text *error)
+{
+	struct program_object object = {.open = open_skeleton, .close = close_skeleton};
+	struct bpf_object_skeleton *skeleton;
+	struct tcp_probe *probe;
+	const char *doing = "loading the TCP programs";
+	int r;
+
+	probe = calloc(1, sizeof(*probe));
+	if (!probe) {
+		text_printf(error, "out of memory");
+		return -ENOMEM;
+	}
+	probe->settings = *settings;
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		probe->statuses[i].program = &programs[i];
+	probe->retransmit_has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
+	object.context = probe;
+	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
+	if (r)
+		goto failed;
+	doing = "filling the table of peers";
+	r = fill_free_slots(probe);
+	if (r)
+		goto failed;
+	doing = "mapping the table of peers";
+	r = map_table(probe);
+	if (r)
+		goto failed;
+	doing = "opening the ring of wakeups";
+	probe->wakeups = ring_buffer__new(bpf_map__fd(probe->skeleton->maps.peer_wakeups),
+					  on_wakeup, probe, NULL);
+	if (!probe->wakeups) {
+		r = -errno;
+		goto failed;
+	}
+	program_attach(skeleton, probe->statuses, PROGRAM_COUNT);
+	*ret_probe = probe;
+	return 0;
+
+failed:
+	text_printf(error, "%s: %s", doing,
+		    probe->statuses[0].reason[0] ? probe->statuses[0].reason : strerror(-r));
+	tcp_probe_close(probe);
+	return r;
+}
+
+void tcp_probe_close(struct tcp_probe *probe)
+{
+	if (!probe)
+		return;
+	program_detach(probe->statuses, PROGRAM_COUNT);
+	ring_buffer__free(probe->wakeups);
+	if (probe->table)
+		munmap(probe->table, probe->table_bytes);
+	tcp_bpf__destroy(probe->skeleton);
+	free(probe);
+}
+
+const struct program_status *tcp_probe_programs(const struct tcp_probe *probe, size_t *ret_count)
+{
+	*ret_count = PROGRAM_COUNT;
+	return probe->statuses;
+}
+
+bool tcp_probe_sees(const struct tcp_probe *probe)
+{
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		if (programs[i].required && !probe->statuses[i].attached)
+			return false;
+	return true;
+}
+
+uint32_t tcp_probe_slots(const struct tcp_probe *probe)
+{
+	return probe->settings.max_peers;
+}
+
+uint32_t tcp_probe_slots_touched(const struct tcp_probe *probe)
+{
+	uint64_t taken = probe->skeleton->bss->tcp_counters.slots_taken;
+
+	return taken < probe->settings.max_peers ? (uint32_t)taken : probe->settings.max_peers;
+}
+
+const volatile struct peer_record *tcp_probe_record(const struct tcp_probe *probe, uint32_t slot)
+{
+	return &probe->table[slot];
+}
+
+uint32_t tcp_probe_generation(const struct tcp_probe *probe, uint32_t slot)
+{
+	const struct peer_record *record = &probe->table[slot];
+
+	if (!(__atomic_load_n(&record->flags, __ATOMIC_ACQUIRE) & PEER_FLAG_USED))
+		return 0;
+	return __atomic_load_n(&record->generation, __ATOMIC_ACQUIRE);
+}
+
+bool tcp_probe_read(const struct tcp_probe *probe, uint32_t slot, struct peer_record *ret_record)
+{
+	uint32_t generation = tcp_probe_generation(probe, slot);
+
+	if (!generation)
+		return false;
+	memcpy(ret_record, &probe->table[slot], sizeof(*ret_record));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return tcp_probe_generation(probe, slot) == generation &&
+	       ret_record->generation == generation;
+}
+
+void tcp_probe_pin(struct tcp_probe *probe, uint32_t slot, bool pinned)
+{
+	if (pinned)
+		__atomic_fetch_or(&probe->table[slot].flags, PEER_FLAG_PINNED, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&probe->table[slot].flags, ~PEER_FLAG_PINNED, __ATOMIC_RELAXED);
+}
+
+struct tcp_counters tcp_probe_counters(const struct tcp_probe *probe)
+{
+	return probe->skeleton->bss->tcp_counters;
+}
+
+int tcp_probe_wakeup_fd(const struct tcp_probe *probe)
+{
+	return ring_buffer__epoll_fd(probe->wakeups);
+}
+
+int tcp_probe_drain(struct tcp_probe *probe, void (*woken)(void *context, uint32_t slot),
+		    void *context)
+{
+	probe->woken = woken;
+	probe->woken_context = context;
+	return ring_buffer__consume(probe->wakeups);
+}
+
+int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd)
+{
+	struct tcp_flow flow = {.flags = FLOW_FLAG_IGNORED};
+
+	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.tcp_flows), &fd, &flow, BPF_ANY))
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report/http.h"
+
+#include "base/clock.h"
+#include "report/metrics.h"
+#include "report/status.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 128
+#define IDLE_TIMEOUT_S 5U
+/* For one request and its answer, however busily the client trickles: Prometheus' own scrape
+ * timeout. */
+#define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
+#define SWEEP_MS	   1000
+/* Of one connection; request line, headers and our own headers must fit. */
+#define CONNECTION_MEMORY_BYTES ((size_t)8192)
+/* Answers that slow clients have yet to take. With that much waiting only small answers are given.
+ */
+#define PENDING_BYTES_MAX ((size_t)32 << 20)
+/*
+ * libmicrohttpd stops listening at its own limit until a client leaves. It accepts ten at a time,
+ * and whoever was displaced is gone one round later, so that this much above ours is never reached.
+ */
+#define CONNECTION_SLOTS (HTTP_CONNECTIONS_MAX + 32)
+
+struct connection {
+	bool used;
+	bool cut; /* shut down by us; libmicrohttpd will notice and close it */
+	int fd;
+	uint64_t since_ns; /* accepted, or done with its last request */
+};
+
+struct http {
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	unsigned int open_handles;
+	http_snapshot_function fill;
+	void *context;
+	size_t pending_bytes;
+	uint16_t port;
+	struct connection connections[CONNECTION_SLOTS];
+};
+
+/* What a route answers with; data is from malloc() and given away. */
+struct answer {
+	unsigned int status;
+	const char *content_type;
+	char *data;
+	size_t size;
+};
+
+struct route {
+	const char *path;
+	const char *summary;
+	int (*answer)(struct http *http, const char *accept, struct answer *ret_answer);
+	bool large; /* grows with the number of peers */
+};
+
+static int answer_metrics(struct http *http, const char *accept, struct answer *ret_answer);
+static int answer_health(struct http *http, const char *accept, struct answer *ret_answer);
+static int answer_status(struct http *http, const char *accept, struct answer *ret_answer);
+static int answer_routes(struct http *http, const char *accept, struct answer *ret_answer);
+
+/* clang-format off */
+static const struct route routes[] = {
+	{"/metrics", "metrics: Prometheus text 0.0.4, or OpenMetrics 1.0 by Accept",
+	 .answer = answer_metrics, .large = true},
+	{"/healthz", "200 when the agent can do its job, else 503 and why not",
+	 .answer = answer_health},
+	{"/api/v1/status", "what this node sees, as JSON", .answer = answer_status, .large = true},
+	{"/", "this list", .answer = answer_routes},
+};
+/* clang-format on */
+
+#define ROUTES (sizeof(routes) / sizeof(*routes))
+
+static const char plain_text[] = "text/plain; charset=utf-8";
+
+static int answer_text(unsigned int status, const char *text, struct answer *ret_answer)
+{
+	char *data = strdup(text);
+
+	if (!data)
+		return -ENOMEM;
+	*ret_answer = (struct answer){status, plain_text, data, strlen(text)};
+	return 0;
+}
+
+static int answer_metrics(struct http *http, const char *accept, struct answer *ret_answer)
+{
+	enum metrics_format format = metrics_negotiate(accept);
+	struct snapshot snapshot = {0};
+	char *data = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&data, &size);
+	int error;
+
+	if (!stream)
+		return -errno;
+	http->fill(http->context, &snapshot);
+	error = metrics_write(stream, &snapshot, format);
+	/* The buffer is only valid once closed, and to be freed in any case. */
+	if (fclose(stream) && !error)
+		error = -ENOMEM;
+	if (error)
+		free(data);
+	else
+		*ret_answer =
+			(struct answer){MHD_HTTP_OK, metrics_content_type(format), data, size};
+	return error;
+}
+
+static int answer_health(struct http *http, const char *accept, struct answer *ret_answer)
+{
+	struct snapshot snapshot = {0};
+	char buffer[SNAPSHOT_SENTENCE_MAX + 16] = "";
+	struct text reason = TEXT(buffer);
+
+	(void)accept;
+	http->fill(http->context, &snapshot);
+	if (!snapshot.blind)
+		return answer_text(MHD_HTTP_OK, "ok\n", ret_answer);
+	text_printf(&reason, "blind: %.*s\n", SNAPSHOT_SENTENCE_MAX, snapshot.blind_reason ?: "");
+	return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, buffer, ret_answer);
+}
+
+static int answer_status(struct http *http, const char *accept, struct answer *ret_answer)
+{
+	struct snapshot snapshot = {0};
+	json_t *status;
+	char *data = NULL;
+
+	(void)accept;
+	http->fill(http->context, &snapshot);
+	status = status_json(&snapshot);
+	if (status)
+		data = json_dumps(status, JSON_COMPACT);
+	json_decref(status);
+	if (!data)
+		return -ENOMEM;
+	*ret_answer = (struct answer){MHD_HTTP_OK, "application/json", data, strlen(data)};
+	return 0;
+}
+
+static int answer_routes(struct http *http, const char *accept, struct answer *ret_answer)
+{
+	char buffer[1024] = "tocsin agent " TOCSIN_VERSION "\n\n";
+	struct text text = {.data = buffer, .size = sizeof(buffer), .length = strlen(buffer)};
+
+	(void)http;
+	(void)accept;
+	for (size_t i = 0; i < ROUTES; i++)
+		text_printf(&text, "%-16s %s\n", routes[i].path, routes[i].summary);
+	return answer_text(MHD_HTTP_OK, buffer, ret_answer);
+}
+
+/* Goes with the body of an answer and gives it back when the last byte has been taken, or the
+ * client left. */
+struct body {
+	struct http *http;
+	char *data;
+	size_t size;
+};
+
+static void body_free(void *context)
+{
+	struct body *body = context;
+
+	body->http->pending_bytes -= body->size;
+	free(body->data);
+	free(body);
+}
+
+/* Takes over answer->data. MHD_NO makes libmicrohttpd drop the connection. */
+static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *connection,
+				   const struct answer *answer, const char *allow, bool close)
+{
+	struct body *body = calloc(1, sizeof(*body));
+	struct MHD_Response *response;
+	enum MHD_Result result = MHD_NO;
+
+	if (!body) {
+		free(answer->data);
+		return MHD_NO;
+	}
+	*body = (struct body){http, answer->data, answer->size};
+	http->pending_bytes += body->size;
+	response = MHD_create_response_from_buffer_with_free_callback_cls(body->size, body->data,
+									  body_free, body);
+	if (!response) {
+		body_free(body);
+		return MHD_NO;
+	}
+	if (MHD_add_response_header(response, "Content-Type", answer->content_type) == MHD_YES &&
+	    (!allow || MHD_add_response_header(response, "Allow", allow) == MHD_YES) &&
+	    (!close || MHD_add_response_header(response, "Connection", "close") == MHD_YES))
+		result = MHD_queue_response(connection, answer->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result send_text(struct http *http, struct MHD_Connection *connection,
+				 unsigned int status, const char *text, const char *allow)
+{
+	struct answer answer = {0};
+
+	if (answer_text(status, text, &answer))
+		return MHD_NO;
+	return send_answer(http, connection, &answer, allow, true);
+}
+
+static const struct route *find_route(const char *path)
+{
+	for (size_t i = 0; i < ROUTES; i++)
+		if (!strcmp(path, routes[i].path))
+			return &routes[i];
+	return NULL;
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+	const char *length =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+
+	return (length && strcmp(length, "0")) ||
+	       MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+}
+
+static enum MHD_Result send_route(struct http *http, struct MHD_Connection *connection,
+				  const struct route *route)
+{
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+	struct answer answer = {0};
+
+	if (route->large && http->pending_bytes > PENDING_BYTES_MAX)
+		return send_text(
+			http, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"too many unread answers are waiting for slow clients; try again\n", NULL);
+	if (route->answer(http, accept, &answer))
+		return send_text(http, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				 "out of memory\n", NULL);
+	return send_answer(http, connection, &answer, NULL, false);
+}
+
+/*
+ * Called once the headers are in, and again when the request is complete. What is refused, is
+ * refused at the first call: no body is ever read.
+ */
+static enum MHD_Result handle_request(void *context, struct MHD_Connection *connection,
+				      const char *url, const char *method, const char *version,
+				      const char *upload_data, size_t *upload_data_size,
+				      void **request)
+{
+	static char headers_seen;
+	struct http *http = context;
+	const struct route *route = find_route(url);
+
+	(void)version;
+	(void)upload_data;
+	if (*request) {
+		if (!route || *upload_data_size)
+			return MHD_NO;
+		return send_route(http, connection, route);
+	}
+	*request = &headers_seen;
+	if (!route)
+		return send_text(http, connection, MHD_HTTP_NOT_FOUND,
+				 "not found; GET / lists what there is\n", NULL);
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
+		return send_text(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+				 "only GET and HEAD are allowed\n", "GET, HEAD");
+	if (has_body(connection))
+		return send_text(http, connection, MHD_HTTP_CONTENT_TOO_LARGE,
+				 "a request must have no body\n", NULL);
+	return MHD_YES;
+}
+
+/* MHD_run() will find the connection at its end and close it; closing it here would pull the rug.
+ */
+static void cut(struct connection *connection)
+{
+	connection->cut = true;
+	(void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+static void cut_oldest_beyond_limit(struct http *http)
+{
+	struct connection *oldest = NULL;
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < CONNECTION_SLOTS; i++) {
+		struct connection *connection = &http->connections[i];
+
+		if (!connection->used || connection->cut)
+			continue;
+		count++;
+		if (!oldest || connection->since_ns < oldest->since_ns)
+			oldest = connection;
+	}
+	if (count > HTTP_CONNECTIONS_MAX)
+		cut(oldest);
+}
+
+static void connection_started(struct http *http, struct MHD_Connection *connection,
+			       void **socket_context)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	for (size_t i = 0; info && i < CONNECTION_SLOTS; i++) {
+		if (http->connections[i].used)
+			continue;
+		http->connections[i] = (struct connection){
+			.used = true, .fd = info->connect_fd, .since_ns = clock_monotonic_ns()};
+		*socket_context = &http->connections[i];
+		break;
+	}
+	cut_oldest_beyond_limit(http);
+}
+
+static void notify_connection(void *context, struct MHD_Connection *connection,
+			      void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	struct connection *slot = *socket_context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		connection_started(context, connection, socket_context);
+	else if (slot)
+		*slot = (struct connection){0};
+}
+
+static void notify_completed(void *context, struct MHD_Connection *connection, void **request,
+			     enum MHD_RequestTerminationCode code)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct connection *slot = info ? info->socket_context : NULL;
+
+	(void)context;
+	(void)request;
+	(void)code;
+	if (slot)
+		slot->since_ns = clock_monotonic_ns();
+}
+
+/* Returns whether any connection is left. */
+static bool cut_overdue(struct http *http)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	bool any = false;
+
+	for (size_t i = 0; i < CONNECTION_SLOTS; i++) {
+		struct connection *connection = &http->connections[i];
+
+		if (!connection->used)
+			continue;
+		any = true;
+		if (!connection->cut && now_ns - connection->since_ns > REQUEST_TIMEOUT_NS)
+			cut(connection);
+	}
+	return any;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* One round of libmicrohttpd, and the timer set to what it waits for. Nothing in here blocks. */
+static void run(struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+	bool any;
+
+	/* Fails only when epoll does: the timer below tries again. */
+	(void)MHD_run(http->daemon);
+	any = cut_overdue(http);
+	if (MHD_get_timeout(http->daemon, &timeout_ms) != MHD_YES || timeout_ms > SWEEP_MS)
+		timeout_ms = SWEEP_MS;
+	/* Both fail only for a handle that is being closed. */
+	if (any || timeout_ms < SWEEP_MS)
+		(void)uv_timer_start(&http->timer, on_timer, timeout_ms, 0);
+	else
+		(void)uv_timer_stop(&http->timer);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	run(timer->data);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	run(poll->data);
+}
+
+static const char *listen_advice(int error)
+{
+	switch (-error) {
+	case EADDRINUSE:
+		return "another agent or program has it: stop that, or set http.listen to another "
+		       "port";
+	case EADDRNOTAVAIL:
+		return "no interface of this machine has this address: set http.listen to one that "
+		       "it has";
+	case EACCES:
+	case EPERM:
+		return "ports below 1024 need CAP_NET_BIND_SERVICE: set http.listen to a higher "
+		       "port";
+	case EAFNOSUPPORT:
+		return "this kernel does not do IPv6: set http.listen to an IPv4 address";
+	}
+	return "set http.listen to an address and port that this machine can listen on";
+}
+
+/* Returns a listening socket, or -errno. *ret_port is the port it got. */
+static int open_listener(const struct address *address, uint16_t port, uint16_t *ret_port)
+{
+	struct sockaddr_storage name;
+	socklen_t length = address_to_sockaddr(address, port, &name);
+	struct address bound;
+	const int on = 1, off = 0;
+	int error = 0;
+	int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Starting again at once must not wait for the old connections' TIME_WAIT. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    /* "::" is meant for IPv4, too, whatever net.ipv6.bindv6only says. */
+	    (name.ss_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off))) ||
+	    bind(fd, (struct sockaddr *)&name, length) || listen(fd, LISTEN_BACKLOG))
+		error = -errno;
+	length = sizeof(name);
+	if (!error && getsockname(fd, (struct sockaddr *)&name, &length))
+		error = -errno;
+	if (!error)
+		error = address_from_sockaddr((struct sockaddr *)&name, &bound, ret_port);
+	if (error) {
+		close(fd);
+		fd = error;
+	}
+	return fd;
+}
+
+static void describe_listen_error(const struct address *address, uint16_t port, int error,
+				  struct text *text)
+{
+	char name[ADDRESS_TEXT_MAX];
+	bool v4 = address_is_v4(address);
+
+	text_printf(text, "HTTP server: cannot listen on %s%s%s:%u: %s; %s", v4 ? "" : "[",
+		    address_format(address, name), v4 ? "" : "]", port, strerror(-error),
+		    listen_advice(error));
+}
+
+static int start_daemon(struct http *http, int listener)
+{
+	http->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, handle_request, http, MHD_OPTION_LISTEN_SOCKET,
+		listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTION_SLOTS,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		CONNECTION_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_NOTIFY_CONNECTION, notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
+		notify_completed, http, MHD_OPTION_END);
+	return http->daemon ? 0 : -ENOMEM;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct http *http = handle->data;
+
+	if (!--http->open_handles)
+		free(http);
+}
+
+static int watch_daemon(struct http *http, uv_loop_t *loop)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	int error;
+
+	if (!info)
+		return -ENOTSUP;
+	error = uv_timer_init(loop, &http->timer);
+	if (error)
+		return error;
+	http->timer.data = http;
+	http->open_handles++;
+	error = uv_poll_init(loop, &http->poll, info->epoll_fd);
+	if (error)
+		return error;
+	http->poll.data = http;
+	http->open_handles++;
+	return uv_poll_start(&http->poll, UV_READABLE, on_readable);
+}
+
+int http_open(struct http **ret_http, uv_loop_t *loop, const struct address *address, uint16_t port,
+	      http_snapshot_function fill, void *context, struct text *error)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	int listener, result;
+
+	if (!http) {
+		text_printf(error, "HTTP server: out of memory");
+		return -ENOMEM;
+	}
+	http->fill = fill;
+	http->context = context;
+	listener = open_listener(address, port, &http->port);
+	if (listener < 0) {
+		describe_listen_error(address, port, listener, error);
+		free(http);
+		return listener;
+	}
+	result = start_daemon(http, listener);
+	if (result) {
+		/* Not known whether libmicrohttpd closed the socket; closing it twice would be
+		 * worse. */
+		text_printf(error, "HTTP server: libmicrohttpd refused to start; is it built with "
+				   "epoll, and is there enough memory and file descriptors?");
+		free(http);
+		return result;
+	}
+	result = watch_daemon(http, loop);
+	if (result) {
+		text_printf(error, "HTTP server: the event loop cannot watch it: %s",
+			    uv_strerror(result));
+		http_close(http);
+		return result;
+	}
+	*ret_http = http;
+	return 0;
+}
+
+uint16_t http_port(const struct http *http)
+{
+	return http->port;
+}
+
+void http_close(struct http *http)
+{
+	if (!http)
+		return;
+	/* libuv must let go of the descriptor before it is closed. */
+	if (http->open_handles > 1)
+		(void)uv_poll_stop(&http->poll);
+	MHD_stop_daemon(http->daemon);
+	http->daemon = NULL;
+	if (!http->open_handles)
+		free(http);
+	else if (http->open_handles == 1)
+		uv_close((uv_handle_t *)&http->timer, on_closed);
+	else {
+		uv_close((uv_handle_t *)&http->timer, on_closed);
+		uv_close((uv_handle_t *)&http->poll, on_closed);
+	}
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report/metrics_table.h"
+
+#include "report/names.h"
+
+#include <math.h>
+
+static struct metric_value absent(void)
+{
+	return (struct metric_value){.kind = METRIC_VALUE_ABSENT};
+}
+
+static struct metric_value number(uint64_t value)
+{
+	return (struct metric_value){.kind = METRIC_VALUE_UNSIGNED, .number = value};
+}
+
+static struct metric_value decimal(double value)
+{
+	return (struct metric_value){.kind = METRIC_VALUE_DECIMAL, .decimal = value};
+}
+
+static struct metric_value microseconds(uint64_t value)
+{
+	return (struct metric_value){.kind = METRIC_VALUE_MICROSECONDS, .number = value};
+}
+
+static struct metric_value nanoseconds(uint64_t value)
+{
+	return (struct metric_value){.kind = METRIC_VALUE_NANOSECONDS, .number = value};
+}
+
+/* Label values. */
+
+static const char *state_name(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return edge_state_name(index);
+}
+
+static const char *retransmit_name(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return report_retransmit_name(index);
+}
+
+static const char *error_name(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return report_error_name(index);
+}
+
+static const char *direction_name(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return index ? "out" : "in";
+}
+
+/* The first reason, HEARTBEAT_ACCEPTED, is none. */
+static const char *reject_name(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return heartbeat_reject_name(index + 1);
+}
+
+static const char *version(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->snapshot->version;
+}
+
+/* A value function for each plain field: VALUE(name, how to print it, field). */
+#define VALUE(name, print, field)                                                                 \
+	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
+	{                                                                                         \
+		(void)index;                                                                      \
+		return print(subject->field);                                                     \
+	}
+/* And for each array of fields. */
+#define VALUES(name, print, field, first)                                                         \
+	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
+	{                                                                                         \
+		return print(subject->field[(first) + index]);                                    \
+	}
+
+VALUE(uptime, nanoseconds, snapshot->uptime_ns)
+VALUE(blind, number, snapshot->blind)
+VALUE(alone, number, snapshot->alone)
+VALUE(carrier_down, number, snapshot->carrier_down)
+VALUE(late_ticks, number, snapshot->late_ticks)
+VALUE(late_time, nanoseconds, snapshot->late_ticks_ns)
+VALUE(other_peers, number, snapshot->other_count)
+VALUE(table_slots, number, snapshot->peer_table_size)
+VALUE(table_used, number, snapshot->peer_table_used)
+VALUE(table_insertions, number, snapshot->tcp_counters.peers_created)
+VALUE(table_evictions, number, snapshot->tcp_counters.peers_evicted)
+VALUE(table_failures, number, snapshot->tcp_counters.peer_failures)
+VALUE(flow_failures, number, snapshot->tcp_counters.flow_failures)
+VALUE(wakeups_lost, number, snapshot->tcp_counters.wakeups_lost)
+VALUES(heartbeats_rejected, number, snapshot->heartbeats_rejected, HEARTBEAT_ACCEPTED + 1)
+
+VALUE(probe_attached, number, probe->attached)
+
+VALUE(cpu_time, microseconds, process->cpu_us)
+VALUE(resident, number, process->resident_bytes)
+VALUE(open_fds, number, process->open_fds)
+VALUE(start_time, decimal, process->start_time_s)
+
+VALUE(agent_silent, number, peer->agent_silent)
+VALUE(heartbeats_sent, number, peer->heartbeats_sent)
+VALUE(heartbeats_received, number, peer->heartbeats_received)
+VALUE(segments, number, peer->tcp.segments)
+VALUE(acknowledged, number, peer->tcp.acked_bytes)
+VALUE(connects, number, peer->tcp.connects)
+VALUE(zero_window_episodes, number, peer->tcp.zero_window_episodes)
+VALUE(zero_window_sockets, number, peer->tcp.zero_window_sockets)
+VALUE(stalled_sockets, number, peer->tcp.stalled_sockets)
+VALUES(state_changes, number, peer->state_changes, 0)
+VALUES(retransmits, number, peer->tcp.retransmits, 0)
+VALUES(connect_failures, number, peer->tcp.connect_failures, 0)
+VALUES(connection_errors, number, peer->tcp.connection_errors, 0)
+
+static struct metric_value one(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	(void)index;
+	return number(1);
+}
+
+static struct metric_value state(const struct metric_subject *subject, unsigned int index)
+{
+	return number(subject->peer->state == index);
+}
+
+static struct metric_value last_heard(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->peer->heard ? nanoseconds(subject->peer->heard_age_ns) : absent();
+}
+
+static struct metric_value heartbeat_loss(const struct metric_subject *subject, unsigned int index)
+{
+	double ratio = index ? subject->peer->loss_out_ratio : subject->peer->loss_in_ratio;
+
+	return isfinite(ratio) ? decimal(ratio) : absent();
+}
+
+static struct metric_value heartbeat_rtt(const struct metric_subject *subject, unsigned int index)
+{
+	uint32_t rtt_us = subject->peer->heartbeat_rtt_us;
+
+	(void)index;
+	return rtt_us ? microseconds(rtt_us) : absent();
+}
+
+static struct metric_value resets(const struct metric_subject *subject, unsigned int index)
+{
+	const struct peer_record *tcp = &subject->peer->tcp;
+
+	return number(index ? tcp->resets_sent : tcp->resets_received);
+}
+
+#define STATES	   .label = "state", .label_value = state_name, .label_count = EDGE_STATES
+#define KINDS	   .label = "kind", .label_value = retransmit_name, .label_count = PEER_RETRANSMIT_KINDS
+#define REASONS	   .label = "reason", .label_value = error_name, .label_count = PEER_ERROR_KINDS
+#define DIRECTIONS .label = "direction", .label_value = direction_name, .label_count = 2
+
+/* clang-format off */
+const struct metric metrics_table[] = {
+	/* The agent. */
+	{"tocsin_build", METRIC_INFO, "The version of the agent; always 1.",
+	 "", METRIC_OF_AGENT, .value = one, .label = "version", .label_value = version, .label_count = 1},
+	{"tocsin_agent_uptime_seconds", METRIC_GAUGE, "How long the agent has been running.",
+	 "seconds", METRIC_OF_AGENT, .value = uptime},
+	{"tocsin_agent_blind", METRIC_GAUGE,
+	 "1 when the agent cannot do its job: its probes are missing, or it is starved.",
+	 "", METRIC_OF_AGENT, .value = blind},
+	{"tocsin_agent_alone", METRIC_GAUGE, "1 when no peer at all is heard.",
+	 "", METRIC_OF_AGENT, .value = alone},
+	{"tocsin_agent_carrier_down", METRIC_GAUGE, "1 when no interface but loopback is up.",
+	 "", METRIC_OF_AGENT, .value = carrier_down},
+	{"tocsin_agent_late_ticks", METRIC_COUNTER,
+	 "Ticks at which the agent itself was scheduled too late.",
+	 "", METRIC_OF_AGENT, .value = late_ticks},
+	{"tocsin_agent_late_seconds", METRIC_COUNTER, "By how much, in total, those ticks were late.",
+	 "seconds", METRIC_OF_AGENT, .value = late_time},
+
+	/* The verdict on each peer. */
+	{"tocsin_peer_state", METRIC_GAUGE, "1 for the state that the peer is in, 0 for all others.",
+	 "", METRIC_OF_PEER, .value = state, STATES},
+	{"tocsin_peer_state_changes", METRIC_COUNTER, "How often the peer came into each state.",
+	 "", METRIC_OF_ANY_PEER, .value = state_changes, STATES},
+	{"tocsin_peer_last_heard_seconds", METRIC_GAUGE,
+	 "How long ago the peer was heard by any means; no sample when never.",
+	 "seconds", METRIC_OF_PEER, .value = last_heard},
+	{"tocsin_peer_agent_silent", METRIC_GAUGE,
+	 "1 when the node's kernel answers and its agent does not.",
+	 "", METRIC_OF_NODE, .value = agent_silent},
+	{"tocsin_other_peers", METRIC_GAUGE,
+	 "Peers beyond metrics.max_peers, which share the series of peer=\"other\".",
+	 "", METRIC_OF_AGENT, .value = other_peers},
+
+	/* Heartbeats between agents. */
+	{"tocsin_peer_loss_ratio", METRIC_GAUGE, "Share of heartbeats lost lately, 0 to 1.",
+	 "ratio", METRIC_OF_NODE, .value = heartbeat_loss, DIRECTIONS},
+	{"tocsin_peer_heartbeats_sent", METRIC_COUNTER, "Heartbeats sent to the node.",
+	 "", METRIC_OF_NODE, .value = heartbeats_sent},
+	{"tocsin_peer_heartbeats_received", METRIC_COUNTER, "Heartbeats accepted from the node.",
+	 "", METRIC_OF_NODE, .value = heartbeats_received},
+	{"tocsin_heartbeat_rtt_seconds", METRIC_GAUGE,
+	 "Smoothed round-trip time of heartbeats; no sample when unknown.",
+	 "seconds", METRIC_OF_NODE, .value = heartbeat_rtt},
+	{"tocsin_heartbeats_rejected", METRIC_COUNTER, "Datagrams dropped instead of accepted.",
+	 "", METRIC_OF_AGENT, .value = heartbeats_rejected,
+	 .label = "reason", .label_value = reject_name, .label_count = HEARTBEAT_REJECT_KINDS - 1},
+
+	/* TCP of all programs on this node, as its kernel saw it. */
+	{"tocsin_peer_segments_received", METRIC_COUNTER, "TCP segments received from the peer.",
+	 "", METRIC_OF_ANY_PEER, .value = segments},
+	{"tocsin_peer_acknowledged_bytes", METRIC_COUNTER, "Bytes that the peer acknowledged.",
+	 "bytes", METRIC_OF_ANY_PEER, .value = acknowledged},
+	{"tocsin_peer_retransmits", METRIC_COUNTER,
+	 "TCP retransmits to the peer: only rto, syn and synack hint at silence; tlp is harmless.",
+	 "", METRIC_OF_ANY_PEER, .value = retransmits, KINDS},
+	{"tocsin_peer_connects", METRIC_COUNTER, "Connects of ours that the peer answered.",
+	 "", METRIC_OF_ANY_PEER, .value = connects},
+	{"tocsin_peer_connect_failures", METRIC_COUNTER, "Connects of ours that failed.",
+	 "", METRIC_OF_ANY_PEER, .value = connect_failures, REASONS},
+	{"tocsin_peer_connection_errors", METRIC_COUNTER,
+	 "Established connections that ended in an error.",
+	 "", METRIC_OF_ANY_PEER, .value = connection_errors, REASONS},
+	{"tocsin_peer_resets", METRIC_COUNTER, "TCP resets received (in) and sent (out).",
+	 "", METRIC_OF_ANY_PEER, .value = resets, DIRECTIONS},
+	{"tocsin_peer_zero_window_episodes", METRIC_COUNTER,
+	 "How often a socket of the peer stopped taking data: its program does not read.",
+	 "", METRIC_OF_ANY_PEER, .value = zero_window_episodes},
+	{"tocsin_peer_zero_window_sockets", METRIC_GAUGE, "Connections whose peer takes no data now.",
+	 "", METRIC_OF_ANY_PEER, .value = zero_window_sockets},
+	{"tocsin_peer_stalled_sockets", METRIC_GAUGE,
+	 "Connections with a retransmission timeout and no progress since.",
+	 "", METRIC_OF_ANY_PEER, .value = stalled_sockets},
+	{"tocsin_peer_rtt_seconds", METRIC_RTT_HISTOGRAM,
+	 "TCP round-trip time, one sample an acknowledgement of something new.",
+	 "seconds", .scope = METRIC_OF_ANY_PEER},
+
+	/* The programs in the kernel. */
+	{"tocsin_probe_attached", METRIC_GAUGE, "1 when the program is attached to its hook.",
+	 "", METRIC_OF_PROBE, .value = probe_attached},
+	{"tocsin_peer_table_slots", METRIC_GAUGE, "Peers that the kernel's table has room for.",
+	 "", METRIC_OF_AGENT, .value = table_slots},
+	{"tocsin_peer_table_used", METRIC_GAUGE, "Peers in the kernel's table.",
+	 "", METRIC_OF_AGENT, .value = table_used},
+	{"tocsin_peer_table_insertions", METRIC_COUNTER, "Peers put into the kernel's table.",
+	 "", METRIC_OF_AGENT, .value = table_insertions},
+	{"tocsin_peer_table_evictions", METRIC_COUNTER,
+	 "Peers that gave their slot to another because the table was full.",
+	 "", METRIC_OF_AGENT, .value = table_evictions},
+	{"tocsin_peer_table_failures", METRIC_COUNTER,
+	 "Times that a peer found no slot: its traffic is not counted.",
+	 "", METRIC_OF_AGENT, .value = table_failures},
+	{"tocsin_flow_failures", METRIC_COUNTER,
+	 "Times that there was no memory to follow a socket: its traffic is not counted.",
+	 "", METRIC_OF_AGENT, .value = flow_failures},
+	{"tocsin_wakeups_lost", METRIC_COUNTER,
+	 "Wake-ups from the kernel that found the ring full: the agent looked a tick later.",
+	 "", METRIC_OF_AGENT, .value = wakeups_lost},
+
+	/* The agent's process. */
+	{"process_cpu_seconds", METRIC_COUNTER, "User and system time of the agent.",
+	 "seconds", METRIC_OF_PROCESS, .value = cpu_time},
+	{"process_resident_memory_bytes", METRIC_GAUGE, "Resident memory of the agent.",
+	 "bytes", METRIC_OF_PROCESS, .value = resident},
+	{"process_open_fds", METRIC_GAUGE, "Open file descriptors of the agent.",
+	 "", METRIC_OF_PROCESS, .value = open_fds},
+	{"process_start_time_seconds", METRIC_GAUGE, "When the agent started, since the epoch.",
+	 "seconds", METRIC_OF_PROCESS, .value = start_time},
+};
+/* clang-format on */
+
+const size_t metrics_table_length = sizeof(metrics_table) / sizeof(*metrics_table);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_REPORT_METRICS_TABLE_H
+#define TOCSIN_REPORT_METRICS_TABLE_H
+
+/* Which metrics there are and where each value comes from; metrics.c writes them. */
+
+#include "report/process.h"
+#include "report/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum metric_type {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_INFO,	      /* one sample of 1 whose labels say it all */
+	METRIC_RTT_HISTOGRAM, /* of a peer's TCP round-trip times */
+};
+
+/* What there is one sample (or one a label value) of, and the label that names it. */
+enum metric_scope {
+	METRIC_OF_AGENT,
+	METRIC_OF_PROCESS,  /* left out when /proc could not be read */
+	METRIC_OF_NODE,	    /* configured peers: label peer */
+	METRIC_OF_PEER,	    /* all peers with series of their own: label peer */
+	METRIC_OF_ANY_PEER, /* these and the sum of the rest, peer="other" */
+	METRIC_OF_PROBE,    /* labels probe and hook */
+};
+
+/* Where a value function looks: 'snapshot' always, the others as the scope says. */
+struct metric_subject {
+	const struct snapshot *snapshot;
+	const struct process_usage *process;
+	const struct snapshot_peer *peer;
+	const struct snapshot_probe *probe;
+};
+
+/* Times keep their integer resolution: they are printed as decimal seconds without rounding. */
+struct metric_value {
+	enum {
+		METRIC_VALUE_ABSENT, /* not known: no sample */
+		METRIC_VALUE_UNSIGNED,
+		METRIC_VALUE_DECIMAL,
+		METRIC_VALUE_MICROSECONDS,
+		METRIC_VALUE_NANOSECONDS,
+	} kind;
+	union {
+		uint64_t number;
+		double decimal;
+	};
+};
+
+struct metric {
+	const char *name; /* of the family: a counter's without _total, an info's without _info */
+	enum metric_type type;
+	const char *help;
+	const char *unit; /* the end of the name and OpenMetrics' UNIT; "" for a mere number */
+	enum metric_scope scope;
+	struct metric_value (*value)(const struct metric_subject *subject, unsigned int index);
+	/* One more label, with a value for each index from 0 to label_count - 1; NULL: index is 0.
+	 */
+	const char *label;
+	const char *(*label_value)(const struct metric_subject *subject, unsigned int index);
+	unsigned int label_count;
+};
+
+extern const struct metric metrics_table[];
+extern const size_t metrics_table_length;
+
+#endif

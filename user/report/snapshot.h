@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_REPORT_SNAPSHOT_H
+#define TOCSIN_REPORT_SNAPSHOT_H
+
+/*
+ * Everything that a node can tell about itself at one moment, as the agent fills it in for each
+ * request. Status and metrics are renderings of it and of nothing else; neither looks anything up.
+ */
+
+#include "base/address.h"
+#include "cluster/heartbeat_codec.h"
+#include "detect/edge.h"
+
+#include <linux/types.h>
+
+#include "maps/peer.h"
+
+#define SNAPSHOT_SENTENCE_MAX 512
+
+struct snapshot_peer {
+	const char *name;	/* the configured node's name, or its address as text */
+	struct address address; /* of a node: where its heartbeats go */
+	bool configured;	/* false: known from traffic alone, no heartbeats */
+	enum edge_state state;
+	uint64_t since_ns;  /* age of the state */
+	bool heard;	    /* false: never, and heard_age_ns means nothing */
+	uint64_t heard_age_ns;
+	double loss_out_ratio, loss_in_ratio;
+	uint64_t heartbeats_sent, heartbeats_received; /* 0 when not configured */
+	uint32_t heartbeat_rtt_us;		       /* smoothed; 0 when unknown */
+	uint64_t state_changes[EDGE_STATES];	       /* how often it came into each state */
+	bool agent_silent;			       /* its kernel answers, its agent does not */
+	/* Sum over all addresses of the peer; only counters and gauges, no key, generation or flags. */
+	struct peer_record tcp;
+	char evidence[SNAPSHOT_SENTENCE_MAX]; /* one sentence */
+};
+
+struct snapshot_probe {
+	const char *name;   /* "tcp_probe", the program's name */
+	const char *hook;   /* "tp_btf/tcp_probe" */
+	bool attached;
+	const char *reason; /* why not; "" when attached */
+};
+
+struct snapshot {
+	const char *node;
+	const char *version;
+	uint64_t uptime_ns;
+	bool alone, carrier_down; /* see struct edge_self */
+	bool blind;		  /* no probe that the main job needs is attached, or the agent is starved */
+	const char *blind_reason; /* "" when not */
+	uint64_t late_ticks;	  /* the agent itself was not scheduled in time */
+	uint64_t late_ticks_ns;	  /* by how much, in total */
+
+	const struct snapshot_peer *peers;
+	size_t peer_count;
+	/* Unconfigured peers beyond metrics.max_peers, added up; .name is "other". Used by metrics only. */
+	struct snapshot_peer other;
+	size_t other_count;
+
+	const struct snapshot_probe *probes;
+	size_t probe_count;
+
+	struct tcp_counters tcp_counters;
+	uint32_t peer_table_size; /* slots */
+	uint32_t peer_table_used;
+	uint64_t heartbeats_rejected[HEARTBEAT_REJECT_KINDS];
+};
+
+#endif

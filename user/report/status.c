@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report/status.h"
+
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "report/names.h"
+
+#include <math.h>
+
+/* A string that is not UTF-8 must not cost the reader everything else. */
+static json_t *string_value(const char *string)
+{
+	return json_string(string ?: "") ?: json_string("(not UTF-8)");
+}
+
+static json_t *unsigned_value(uint64_t number)
+{
+	return json_integer((json_int_t)number);
+}
+
+/* A container that lacks a part is none. */
+static json_t *unless(int failed, json_t *container)
+{
+	if (!failed)
+		return container;
+	json_decref(container);
+	return NULL;
+}
+
+/* The quantile of the TCP samples; without any, the heartbeats' smoothed RTT has to do for each. */
+static json_t *rtt_value(const struct snapshot_peer *peer, double quantile)
+{
+	if (histogram_total(peer->tcp.rtt))
+		return unsigned_value(histogram_quantile_us(peer->tcp.rtt, quantile));
+	if (peer->heartbeat_rtt_us)
+		return unsigned_value(peer->heartbeat_rtt_us);
+	return json_null();
+}
+
+/* Loss is measured with heartbeats, so a zero of a peer that sends none is not a measurement. */
+static json_t *loss_value(const struct snapshot_peer *peer, double ratio)
+{
+	if (!isfinite(ratio) || (!peer->configured && ratio <= 0))
+		return json_null();
+	return json_real(ratio);
+}
+
+static json_t *retransmits_json(const struct peer_record *tcp)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (unsigned int i = 0; i < PEER_RETRANSMIT_KINDS; i++)
+		failed |= json_object_set_new(object, report_retransmit_name(i),
+					      unsigned_value(tcp->retransmits[i]));
+	return unless(failed, object);
+}
+
+static json_t *connect_failures_json(const struct peer_record *tcp)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (unsigned int i = 0; i < PEER_ERROR_KINDS; i++)
+		failed |= json_object_set_new(object, report_error_name(i),
+					      unsigned_value(tcp->connect_failures[i]));
+	return unless(failed, object);
+}
+
+static json_t *peer_json(const struct snapshot_peer *peer)
+{
+	char address[ADDRESS_TEXT_MAX];
+	json_t *heard = peer->heard ? unsigned_value(peer->heard_age_ns / NS_PER_MS) : json_null();
+	json_t *heartbeat_rtt =
+		peer->heartbeat_rtt_us ? unsigned_value(peer->heartbeat_rtt_us) : json_null();
+
+	/* json_pack() takes over every 'o', also when it fails. */
+	/* clang-format off */
+	return json_pack(
+		"{s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"name", string_value(peer->name),
+		"address", address_format(&peer->address, address),
+		"configured", peer->configured,
+		"state", edge_state_name(peer->state),
+		"since_ms", unsigned_value(peer->since_ns / NS_PER_MS),
+		"agent_silent", peer->agent_silent,
+		"rtt_p50_us", rtt_value(peer, 0.5),
+		"rtt_p99_us", rtt_value(peer, 0.99),
+		"heartbeat_rtt_us", heartbeat_rtt,
+		"loss_out_ratio", loss_value(peer, peer->loss_out_ratio),
+		"loss_in_ratio", loss_value(peer, peer->loss_in_ratio),
+		"last_heard_ms", heard,
+		"retransmits", retransmits_json(&peer->tcp),
+		"connect_failures", connect_failures_json(&peer->tcp),
+		"zero_window_sockets", unsigned_value(peer->tcp.zero_window_sockets),
+		"stalled_sockets", unsigned_value(peer->tcp.stalled_sockets),
+		"evidence", string_value(peer->evidence));
+	/* clang-format on */
+}
+
+static json_t *probe_json(const struct snapshot_probe *probe)
+{
+	return json_pack("{s:o, s:o, s:b, s:o}", "name", string_value(probe->name), "hook",
+			 string_value(probe->hook), "attached", probe->attached, "reason",
+			 string_value(probe->reason));
+}
+
+static json_t *rejected_json(const struct snapshot *snapshot)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (unsigned int i = HEARTBEAT_ACCEPTED + 1; i < HEARTBEAT_REJECT_KINDS; i++)
+		failed |= json_object_set_new(object, heartbeat_reject_name(i),
+					      unsigned_value(snapshot->heartbeats_rejected[i]));
+	return unless(failed, object);
+}
+
+static json_t *counters_json(const struct snapshot *snapshot)
+{
+	const struct tcp_counters *tcp = &snapshot->tcp_counters;
+
+	/* clang-format off */
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "peer_table_slots", unsigned_value(snapshot->peer_table_size),
+			 "peer_table_used", unsigned_value(snapshot->peer_table_used),
+			 "peers_created", unsigned_value(tcp->peers_created),
+			 "peers_evicted", unsigned_value(tcp->peers_evicted),
+			 "peer_failures", unsigned_value(tcp->peer_failures),
+			 "flow_failures", unsigned_value(tcp->flow_failures),
+			 "wakeups_lost", unsigned_value(tcp->wakeups_lost),
+			 "late_ticks", unsigned_value(snapshot->late_ticks),
+			 "late_ms", unsigned_value(snapshot->late_ticks_ns / NS_PER_MS),
+			 "heartbeats_rejected", rejected_json(snapshot));
+	/* clang-format on */
+}
+
+static json_t *peers_json(const struct snapshot *snapshot)
+{
+	json_t *array = json_array();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->peer_count; i++)
+		failed |= json_array_append_new(array, peer_json(&snapshot->peers[i]));
+	return unless(failed, array);
+}
+
+static json_t *probes_json(const struct snapshot *snapshot)
+{
+	json_t *array = json_array();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->probe_count; i++)
+		failed |= json_array_append_new(array, probe_json(&snapshot->probes[i]));
+	return unless(failed, array);
+}
+
+json_t *status_json(const struct snapshot *snapshot)
+{
+	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
+
+	/* clang-format off */
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
+			 "node", string_value(snapshot->node),
+			 "version", string_value(snapshot->version),
+			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
+			 "alone", snapshot->alone,
+			 "blind", blind,
+			 "peers", peers_json(snapshot),
+			 "probes", probes_json(snapshot),
+			 "counters", counters_json(snapshot));
+	/* clang-format on */
+}

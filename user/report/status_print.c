@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report/status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CELL_BYTES 128
+
+enum column {
+	COLUMN_PEER,
+	COLUMN_ADDRESS,
+	COLUMN_STATE,
+	COLUMN_SINCE,
+	COLUMN_RTT_P50,
+	COLUMN_RTT_P99,
+	COLUMN_LOSS_OUT,
+	COLUMN_LOSS_IN,
+	COLUMN_HEARD,
+	COLUMN_RTO,
+	COLUMN_TLP,
+	COLUMN_FAST,
+	COLUMN_SYN,
+	COLUMN_SYNACK,
+	COLUMNS,
+};
+
+static void cell_string(struct text *cell, const json_t *peer, const char *key);
+static void cell_since(struct text *cell, const json_t *peer, const char *key);
+static void cell_rtt(struct text *cell, const json_t *peer, const char *key);
+static void cell_loss(struct text *cell, const json_t *peer, const char *key);
+static void cell_retransmits(struct text *cell, const json_t *peer, const char *key);
+
+static const struct {
+	const char *title;
+	const char *key;
+	void (*format)(struct text *cell, const json_t *peer, const char *key);
+	bool left; /* aligned; numbers are not */
+} columns[COLUMNS] = {
+	[COLUMN_PEER] = {"PEER", "name", cell_string, true},
+	[COLUMN_ADDRESS] = {"ADDRESS", "address", cell_string, true},
+	[COLUMN_STATE] = {"STATE", "state", cell_string, true},
+	[COLUMN_SINCE] = {"SINCE", "since_ms", cell_since, false},
+	[COLUMN_RTT_P50] = {"RTT-p50", "rtt_p50_us", cell_rtt, false},
+	[COLUMN_RTT_P99] = {"RTT-p99", "rtt_p99_us", cell_rtt, false},
+	[COLUMN_LOSS_OUT] = {"LOSS-out", "loss_out_ratio", cell_loss, false},
+	[COLUMN_LOSS_IN] = {"LOSS-in", "loss_in_ratio", cell_loss, false},
+	[COLUMN_HEARD] = {"HEARD", "last_heard_ms", cell_since, false},
+	[COLUMN_RTO] = {"RTO", "rto", cell_retransmits, false},
+	[COLUMN_TLP] = {"TLP", "tlp", cell_retransmits, false},
+	[COLUMN_FAST] = {"FAST", "fast", cell_retransmits, false},
+	[COLUMN_SYN] = {"SYN", "syn", cell_retransmits, false},
+	[COLUMN_SYNACK] = {"SYNACK", "synack", cell_retransmits, false},
+};
+
+/* Worst first: the order of the table, and the colour of the word. */
+static const struct {
+	enum edge_state state;
+	const char *colour;
+} severities[] = {
+	{EDGE_UNREACHABLE, "\033[31m"}, {EDGE_EGRESS_CUT, "\033[31m"},
+	{EDGE_INGRESS_CUT, "\033[31m"}, {EDGE_SUSPECT, "\033[33m"},
+	{EDGE_LOSSY, "\033[33m"},	{EDGE_HEALTHY, "\033[32m"},
+};
+
+#define SEVERITIES (sizeof(severities) / sizeof(*severities))
+_Static_assert(SEVERITIES == EDGE_STATES, "every state has its place in the order");
+
+/* What came over the wire must not talk to the terminal: no control bytes. */
+static void append_clean(struct text *text, const char *string)
+{
+	size_t start = text->length;
+
+	text_printf(text, "%s", string);
+	for (size_t i = start; i < text->length; i++)
+		if ((unsigned char)text->data[i] < 0x20 || text->data[i] == 0x7f)
+			text->data[i] = '?';
+}
+
+/* Two significant units at most: 412ms, 3.2s, 5m12s, 3h12m, 12d4h. */
+static void append_duration(struct text *text, uint64_t ms)
+{
+	uint64_t s = ms / 1000;
+
+	if (ms < 1000)
+		text_printf(text, "%lums", (unsigned long)ms);
+	else if (s < 60)
+		text_printf(text, "%lu.%lus", (unsigned long)s, (unsigned long)(ms % 1000 / 100));
+	else if (s < 3600)
+		text_printf(text, "%lum%lus", (unsigned long)(s / 60), (unsigned long)(s % 60));
+	else if (s < 86400)
+		text_printf(text, "%luh%lum", (unsigned long)(s / 3600),
+			    (unsigned long)(s % 3600 / 60));
+	else
+		text_printf(text, "%lud%luh", (unsigned long)(s / 86400),
+			    (unsigned long)(s % 86400 / 3600));
+}
+
+static void cell_string(struct text *cell, const json_t *peer, const char *key)
+{
+	append_clean(cell, json_string_value(json_object_get(peer, key)) ?: "-");
+}
+
+static void cell_since(struct text *cell, const json_t *peer, const char *key)
+{
+	const json_t *value = json_object_get(peer, key);
+
+	if (json_is_integer(value) && json_integer_value(value) >= 0)
+		append_duration(cell, (uint64_t)json_integer_value(value));
+	else
+		text_printf(cell, "-");
+}
+
+static void cell_rtt(struct text *cell, const json_t *peer, const char *key)
+{
+	const json_t *value = json_object_get(peer, key);
+	double us = json_number_value(value);
+
+	if (!json_is_number(value))
+		text_printf(cell, "-");
+	else if (us < 1000000)
+		text_printf(cell, "%.*fms", us < 10000 ? 2 : us < 100000 ? 1 : 0, us / 1e3);
+	else
+		text_printf(cell, "%.1fs", us / 1e6);
+}
+
+static void cell_loss(struct text *cell, const json_t *peer, const char *key)
+{
+	const json_t *value = json_object_get(peer, key);
+	double percent = json_number_value(value) * 100;
+
+	if (!json_is_number(value))
+		text_printf(cell, "-");
+	else
+		text_printf(cell, "%.*f%%", percent > 0 && percent < 10 ? 2 : 0, percent);
+}
+
+static void cell_retransmits(struct text *cell, const json_t *peer, const char *key)
+{
+	const json_t *value = json_object_get(json_object_get(peer, "retransmits"), key);
+
+	if (json_is_integer(value))
+		text_printf(cell, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else
+		text_printf(cell, "-");
+}
+
+/* Columns on the screen: characters, not bytes. */
+static int text_width(const char *string)
+{
+	int width = 0;
+
+	for (; *string; string++)
+		width += ((unsigned char)*string & 0xc0) != 0x80;
+	return width;
+}
+
+/* Index into severities[]; a state that this version does not know comes first. */
+static int severity(const json_t *peer)
+{
+	const char *state = json_string_value(json_object_get(peer, "state")) ?: "";
+
+	for (size_t i = 0; i < SEVERITIES; i++)
+		if (!strcmp(state, edge_state_name(severities[i].state)))
+			return (int)i;
+	return -1;
+}
+
+static int compare_peers(const void *left, const void *right)
+{
+	const json_t *a = *(const json_t *const *)left;
+	const json_t *b = *(const json_t *const *)right;
+	int difference = severity(a) - severity(b);
+
+	if (difference)
+		return difference;
+	/* n2 before n10. */
+	return strverscmp(json_string_value(json_object_get(a, "name")) ?: "",
+			  json_string_value(json_object_get(b, "name")) ?: "");
+}
+
+static void print_cell(FILE *stream, enum column column, const char *cell, int width,
+		       const char *colour)
+{
+	int padding = width - text_width(cell);
+
+	fprintf(stream, "%s%*s%s%s%s%*s", column ? "  " : "", columns[column].left ? 0 : padding,
+		"", colour ?: "", cell, colour ? "\033[0m" : "", columns[column].left ? padding : 0,
+		"");
+}
+
+static void print_evidence(FILE *stream, const json_t *peer)
+{
+	char buffer[SNAPSHOT_SENTENCE_MAX + 1] = "";
+	struct text line = TEXT(buffer);
+	const char *evidence = json_string_value(json_object_get(peer, "evidence")) ?: "";
+	bool agent_silent = json_is_true(json_object_get(peer, "agent_silent"));
+
+	if (agent_silent)
+		fprintf(stream, "    its kernel answers, its agent does not\n");
+	if ((agent_silent || severity(peer) != SEVERITIES - 1) && *evidence) {
+		append_clean(&line, evidence);
+		fprintf(stream, "    %s\n", buffer);
+	}
+}
+
+static void format_cell(const json_t *peer, enum column column, char buffer[static CELL_BYTES])
+{
+	struct text cell = {.data = buffer, .size = CELL_BYTES};
+
+	columns[column].format(&cell, peer, columns[column].key);
+}
+
+static void print_peers(FILE *stream, const json_t *const *peers, size_t count, bool colour)
+{
+	int widths[COLUMNS];
+	char cell[CELL_BYTES];
+
+	for (unsigned int column = 0; column < COLUMNS; column++) {
+		widths[column] = text_width(columns[column].title);
+		for (size_t i = 0; i < count; i++) {
+			format_cell(peers[i], column, cell);
+			if (text_width(cell) > widths[column])
+				widths[column] = text_width(cell);
+		}
+	}
+	for (unsigned int column = 0; column < COLUMNS; column++)
+		print_cell(stream, column, columns[column].title, widths[column], NULL);
+	fputc('\n', stream);
+	for (size_t i = 0; i < count; i++) {
+		int known = severity(peers[i]);
+		const char *shade = colour && known >= 0 ? severities[known].colour : NULL;
+
+		for (unsigned int column = 0; column < COLUMNS; column++) {
+			format_cell(peers[i], column, cell);
+			print_cell(stream, column, cell, widths[column],
+				   column == COLUMN_STATE ? shade : NULL);
+		}
+		fputc('\n', stream);
+		print_evidence(stream, peers[i]);
+	}
+}
+
+static void print_node(FILE *stream, const json_t *status)
+{
+	char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
+	struct text line = TEXT(buffer);
+	const json_t *blind = json_object_get(status, "blind");
+
+	text_printf(&line, "NODE ");
+	cell_string(&line, status, "node");
+	text_printf(&line, "  VERSION ");
+	cell_string(&line, status, "version");
+	text_printf(&line, "  UP ");
+	cell_since(&line, status, "uptime_ms");
+	text_printf(&line, "  PEERS %zu", json_array_size(json_object_get(status, "peers")));
+	if (json_is_true(json_object_get(status, "alone")))
+		text_printf(&line, "  ALONE: no peer is heard");
+	if (json_is_string(blind)) {
+		text_printf(&line, "  BLIND: ");
+		append_clean(&line, json_string_value(blind));
+	}
+	fprintf(stream, "%s\n", buffer);
+}
+
+static void print_probes(FILE *stream, const json_t *probes)
+{
+	const json_t *probe;
+	size_t i;
+
+	json_array_foreach(probes, i, probe)
+	{
+		char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
+		struct text line = TEXT(buffer);
+
+		if (!json_is_false(json_object_get(probe, "attached")))
+			continue;
+		text_printf(&line, "probe ");
+		cell_string(&line, probe, "name");
+		text_printf(&line, " (");
+		cell_string(&line, probe, "hook");
+		text_printf(&line, ") is not attached: ");
+		cell_string(&line, probe, "reason");
+		fprintf(stream, "%s\n", buffer);
+	}
+}
+
+int status_print(FILE *stream, const json_t *status, bool colour)
+{
+	const json_t *array = json_object_get(status, "peers");
+	size_t count = json_array_size(array);
+	const json_t **peers = calloc(count ?: 1, sizeof(*peers));
+	int error = 0;
+
+	if (!peers)
+		return -ENOMEM;
+	print_node(stream, status);
+	if (count) {
+		for (size_t i = 0; i < count; i++)
+			peers[i] = json_array_get(array, i);
+		qsort(peers, count, sizeof(*peers), compare_peers);
+		fputc('\n', stream);
+		print_peers(stream, peers, count, colour);
+	}
+	print_probes(stream, json_object_get(status, "probes"));
+	if (fflush(stream) || ferror(stream))
+		error = -EIO;
+	free(peers);
+	return error;
+}
