@@ -60,9 +60,8 @@ struct {
 	__u64 jiffies;
 } tick = {};
 
-static __always_inline __u64 tick_ns(void)
+static __always_inline __u64 tick_ns(__u64 jiffies)
 {
-	__u64 jiffies = bpf_jiffies64();
 	__u64 ns;
 
 	if (tick.jiffies == jiffies)

@@ -141,22 +141,27 @@ static __always_inline void flow_publish_rtt(struct tcp_flow *flow, struct peer_
 	flow->rtt_sum_us = 0;
 }
 
-static __always_inline void flow_publish(struct tcp_flow *flow, struct peer_record *peer)
+/* Written only when they change: many CPUs may hear the same peer, and reading a shared line is
+ * cheap. */
+static __always_inline void stamp(__u64 *stamp_ns, __u64 time_ns)
 {
-	__u64 time_ns = tick_ns();
+	if (*stamp_ns < time_ns)
+		*stamp_ns = time_ns;
+}
 
-	flow->flushed_jiffies = bpf_jiffies64();
+static __always_inline void flow_publish(struct tcp_flow *flow, struct peer_record *peer,
+					 __u64 jiffies)
+{
+	flow->published_jiffies = jiffies;
 	if (flow->segments) {
 		count_many(peer->segments, flow->segments);
 		flow->segments = 0;
-		peer->heard_ns = time_ns;
 	}
 	if (flow->advances) {
 		count_many(peer->advances, flow->advances);
 		count_many(peer->acked_bytes, flow->newly_acked_bytes);
 		flow->advances = 0;
 		flow->newly_acked_bytes = 0;
-		peer->progress_ns = time_ns;
 		flow_publish_rtt(flow, peer);
 	}
 }
@@ -172,7 +177,7 @@ static __always_inline void flow_unstall(struct tcp_flow *flow, struct peer_reco
 	else if (peer->stalled_since_ns == flow->stalled_since_ns)
 		/* Some other one is the oldest now: its next RTO says which (too young until then).
 		 */
-		peer->stalled_since_ns = tick_ns();
+		peer->stalled_since_ns = tick_ns(bpf_jiffies64());
 	flow->stalled_since_ns = 0;
 }
 
@@ -205,9 +210,10 @@ static __always_inline void flow_sample_rtt(struct tcp_flow *flow, struct sock *
 }
 
 /*
- * What was acknowledged since we last looked. tcp_probe comes before the segment's acknowledgement
- * is worked in, so an advance is seen with the next segment, or when the socket closes. An RTT
- * sample is fresh when RACK moved on to a younger segment: rack.mstamp is that segment's send time.
+ * What was acknowledged since we last looked; returns whether anything was. tcp_probe comes before
+ * the segment's acknowledgement is worked in, so an advance is seen with the next segment, or when
+ * the socket closes. An RTT sample is fresh when RACK moved on to a younger segment: rack.mstamp is
+ * that segment's send time.
  */
 static __always_inline bool flow_advance(struct tcp_flow *flow, struct sock *sk,
 					 const struct tcp_sock *tp)
@@ -220,6 +226,7 @@ static __always_inline bool flow_advance(struct tcp_flow *flow, struct sock *sk,
 	flow->newly_acked_bytes += acked_bytes - flow->acked_bytes;
 	flow->acked_bytes = acked_bytes;
 	flow->advances++;
+	flow->flags |= FLOW_FLAG_ADVANCED;
 	mstamp = tp->rack.mstamp;
 	if (mstamp != flow->rack_mstamp) {
 		flow->rack_mstamp = mstamp;
@@ -257,13 +264,43 @@ static __noinline int flow_window(struct tcp_flow *flow, struct sock *sk, struct
 	return 0;
 }
 
+/* Whether the segment at hand acknowledges something new: what flow_advance() will see with the
+ * next one. */
+static __always_inline bool segment_advances(const struct sk_buff *skb, const struct tcp_sock *tp)
+{
+	const struct tcp_skb_cb *cb = (const struct tcp_skb_cb *)skb->cb;
+
+	return (__s32)(BPF_CORE_READ(cb, ack_seq) - tp->snd_una) > 0;
+}
+
+/* A few times a jiffy at most: when the peer was heard, and when it acknowledged. */
+static __always_inline void flow_stamp(struct tcp_flow *flow, struct peer_record *peer,
+				       const struct sk_buff *skb, const struct tcp_sock *tp,
+				       __u64 jiffies)
+{
+	__u64 time_ns = tick_ns(jiffies);
+	bool advances = segment_advances(skb, tp);
+
+	stamp(&peer->heard_ns, time_ns);
+	/* An advance between two stamps came no later than a stamp's interval after the former. */
+	if (advances)
+		stamp(&peer->progress_ns, time_ns);
+	else if (flow->flags & FLOW_FLAG_ADVANCED)
+		stamp(&peer->progress_ns, flow->stamped_ns);
+	if (advances || flow->flags & FLOW_FLAG_ADVANCED)
+		flow_unstall(flow, peer);
+	flow->flags &= ~FLOW_FLAG_ADVANCED;
+	flow->stamped_ns = time_ns;
+	flow->stamped_jiffies = jiffies;
+}
+
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 {
 	struct tcp_flow *flow = flow_get(sk);
 	struct peer_record *peer;
 	struct tcp_sock *tp;
-	bool advanced;
+	__u64 jiffies;
 
 	if (!flow)
 		return 0;
@@ -271,17 +308,18 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 	if (!tp)
 		return 0;
 	flow->segments++;
-	advanced = flow_advance(flow, sk, tp);
+	flow_advance(flow, sk, tp);
 	if (!tp->snd_wnd || flow->flags & FLOW_FLAG_ZERO_WINDOW)
 		flow_window(flow, sk, skb, tp->snd_wnd);
-	if (bpf_jiffies64() - flow->flushed_jiffies < FLOW_FLUSH_JIFFIES && !flow->stalled_since_ns)
+	jiffies = bpf_jiffies64();
+	if ((__u32)jiffies - flow->stamped_jiffies < FLOW_STAMP_JIFFIES && !flow->stalled_since_ns)
 		return 0;
 	peer = flow_peer(flow, sk);
 	if (!peer)
 		return 0;
-	flow_publish(flow, peer);
-	if (advanced)
-		flow_unstall(flow, peer);
+	flow_stamp(flow, peer, skb, tp, jiffies);
+	if ((__u32)jiffies - flow->published_jiffies >= FLOW_PUBLISH_JIFFIES)
+		flow_publish(flow, peer, jiffies);
 	return 0;
 }
 
@@ -324,9 +362,11 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 	peer = flow_peer(flow, sk);
 	if (!peer)
 		return 0;
-	if (flow_advance(flow, sk, tp))
+	if (flow_advance(flow, sk, tp)) {
+		stamp(&peer->progress_ns, flow->stamped_ns);
 		flow_unstall(flow, peer);
-	flow_publish(flow, peer);
+	}
+	flow_publish(flow, peer, bpf_jiffies64());
 	kind = retransmit_kind(sk, tp, error);
 	count(peer->retransmits[kind]);
 	if (kind == PEER_RETRANSMIT_TLP || kind == PEER_RETRANSMIT_FAST)
@@ -421,8 +461,9 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		peer->heard_ns = time_ns;
 		return 0;
 	}
-	flow_advance(flow, sk, tp);
-	flow_publish(flow, peer);
+	if (flow_advance(flow, sk, tp))
+		stamp(&peer->progress_ns, flow->stamped_ns);
+	flow_publish(flow, peer, bpf_jiffies64());
 	flow_unstall(flow, peer);
 	if (flow->flags & FLOW_FLAG_ZERO_WINDOW) {
 		count_many(peer->zero_window_sockets, -1);
@@ -452,7 +493,7 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	if (!peer)
 		return 0;
 	count(peer->resets_received);
-	peer->heard_ns = tick_ns();
+	peer->heard_ns = tick_ns(bpf_jiffies64());
 	return 0;
 }
 

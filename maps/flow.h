@@ -5,17 +5,21 @@
 /*
  * What the TCP programs keep of each socket, in the socket's own storage (map tcp_flows): received
  * segments are added up here, where nobody else writes because every program runs under the
- * socket's lock, and published to the peer's record at most once in FLOW_FLUSH_JIFFIES. That makes
- * the busy path free of shared cache lines. What a burst's last few milliseconds held back is
- * published with the next segment, retransmit or close of the socket.
+ * socket's lock, and published to the peer's record a few times a second. That makes the busy path
+ * free of shared cache lines. What a burst's last moments held back is published with the next
+ * segment, retransmit or close of the socket. When the peer was last heard is always up to date.
  */
 
-#define FLOW_FLUSH_JIFFIES 2
-#define FLOW_RTT_WINDOW	   8
+/* In jiffies of 1 to 10 ms. */
+#define FLOW_STAMP_JIFFIES   2
+#define FLOW_PUBLISH_JIFFIES 64
+#define FLOW_RTT_WINDOW	     8
 
 /* Not counted: filtered out, or one of the agent's own connects (set from user space). */
 #define FLOW_FLAG_IGNORED     (1U << 0)
 #define FLOW_FLAG_ZERO_WINDOW (1U << 1)
+/* Something was acknowledged since stamped_ns. */
+#define FLOW_FLAG_ADVANCED (1U << 2)
 
 struct tcp_flow {
 	__u32 flags;
@@ -27,13 +31,15 @@ struct tcp_flow {
 	__u64 rack_mstamp;
 	__u64 rtt_sum_us;
 	__u64 stalled_since_ns;
-	__u64 flushed_jiffies;
+	__u64 stamped_ns;	 /* when the peer's heard_ns was last brought up to date */
+	__u32 stamped_jiffies;	 /* the same, low half */
+	__u32 published_jiffies; /* when its counters were */
 	__u32 advances;
 	__u32 rtt_base;		    /* bucket of rtt[0] */
-	__u16 rtt[FLOW_RTT_WINDOW]; /* one socket's RTT moves little: two octaves are enough at a
+	__u32 rtt[FLOW_RTT_WINDOW]; /* one socket's RTT moves little: two octaves are enough at a
 				       time */
 };
 
-_Static_assert(sizeof(struct tcp_flow) == 88, "tcp_flow is shared with the kernel side");
+_Static_assert(sizeof(struct tcp_flow) == 112, "tcp_flow is shared with the kernel side");
 
 #endif

@@ -114,6 +114,7 @@ struct tcp_rack {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 snd_wnd;
+	__u32 snd_una;
 	__u64 bytes_acked;
 	struct tcp_rack rack;
 };
@@ -126,6 +127,7 @@ struct sk_buff {
 	struct net_device *dev;
 	unsigned char *head;
 	unsigned char *data;
+	char cb[48];
 	__u16 transport_header;
 	__u16 network_header;
 };
@@ -137,6 +139,10 @@ struct iphdr {
 
 struct ipv6hdr {
 	struct in6_addr saddr;
+};
+
+struct tcp_skb_cb {
+	__u32 ack_seq;
 };
 
 struct tcphdr {

@@ -50,6 +50,49 @@ class Load:
         self.process.wait()
 
 
+class Watch:
+    """What the agents said since 'start_ns'; until 'cut_ns' every 'unreachable' is a false one."""
+
+    def __init__(self, start_ns):
+        self.start_ns = start_ns
+        self.cut_ns = None
+        self.counts = {}  # how often an edge came into a state, before the cut
+        self.false = []
+        self.longest_suspicion_ns = 0
+        self.control_ms = {}
+        self._suspect_since_ns = {}
+
+    def take(self, change):
+        now_ns, state = change["monotonic_ns"], change["state"]
+        edge = change["node"], change["peer"]
+        if now_ns < self.start_ns:
+            return
+        if self.cut_ns and now_ns > self.cut_ns and VICTIM in edge:
+            if state == "unreachable":
+                self.control_ms.setdefault(edge, (now_ns - self.cut_ns) / 1e6)
+            return
+        self.counts[state] = self.counts.get(state, 0) + 1
+        if state == "unreachable":
+            self.false.append(f"{edge[0]} of {edge[1]}: {change['evidence']}")
+        if state == "suspect":
+            self._suspect_since_ns[edge] = now_ns
+        elif edge in self._suspect_since_ns:
+            lasted_ns = now_ns - self._suspect_since_ns.pop(edge)
+            self.longest_suspicion_ns = max(self.longest_suspicion_ns, lasted_ns)
+
+
+def wait_in_trouble(report, lab, events, watch, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        remaining = f"{end - time.monotonic():.0f} s to go"
+        report.note(f"false verdicts: {remaining}, {len(watch.false)} so far")
+        for change in events.poll():
+            watch.take(change)
+        if lab.dead_agents():
+            raise LabError(lab.dead_agents()[0])
+        time.sleep(0.2)
+
+
 def section(report, build, seconds):
     report.section("False verdicts")
     with Lab(NODES, build) as lab, Load(seconds + CONTROL_SECONDS + 120) as load:
@@ -59,38 +102,14 @@ def section(report, build, seconds):
             f" `{' '.join(load.command)}`, for {seconds} s."
         )
         report.say()
-        flows = [
-            f"{a}:{b}:requests={REQUESTS_PER_SECOND}"
-            for a in lab.nodes
-            for b in lab.nodes
-            if a != b
-        ]
+        pairs = [(a, b) for a in lab.nodes for b in lab.nodes if a != b]
+        accusers = [(node, VICTIM) for node in lab.nodes if node != VICTIM]
         lab.start_agents()
-        lab.start_traffic(flows)
+        lab.start_traffic(f"{a}:{b}:requests={REQUESTS_PER_SECOND}" for a, b in pairs)
         lab.wait_all_heard(60)
         events = Events(lab)
-        start_ns = lab.loss("all", LOSS_PERCENT).before_ns
-        counts, false, longest_ns = {}, [], 0
-        end = time.monotonic() + seconds
-        since = {}
-        while time.monotonic() < end:
-            report.note(
-                f"false verdicts: {end - time.monotonic():.0f} s to go, {len(false)} so far"
-            )
-            for change in events.poll():
-                if change["monotonic_ns"] < start_ns:
-                    continue
-                counts[change["state"]] = counts.get(change["state"], 0) + 1
-                edge = change["node"], change["peer"]
-                if change["state"] == "suspect":
-                    since[edge] = change["monotonic_ns"]
-                elif edge in since:
-                    longest_ns = max(longest_ns, change["monotonic_ns"] - since.pop(edge))
-                if change["state"] == "unreachable":
-                    false.append(f"{change['node']} of {change['peer']}: {change['evidence']}")
-            if lab.dead_agents():
-                raise LabError(lab.dead_agents()[0])
-            time.sleep(0.2)
+        watch = Watch(lab.loss("all", LOSS_PERCENT).before_ns)
+        wait_in_trouble(report, lab, events, watch, seconds)
         seen, lost = lab.measured_loss()
         if load.process.poll() is not None:
             raise LabError(f"stress-ng ended by itself with {load.process.returncode}")
@@ -99,40 +118,31 @@ def section(report, build, seconds):
 
         # That nobody cried wolf is worth something only if they still can.
         report.note("false verdicts: the control, a real cut")
-        accusers = [(node, VICTIM) for node in lab.nodes if node != VICTIM]
-        moment, first = lab.cut(VICTIM), {}
-        for change in events.follow(
-            CONTROL_SECONDS, lambda: all(edge in first for edge in accusers)
-        ):
-            edge = change["node"], change["peer"]
-            if (
-                edge in accusers
-                and change["state"] == "unreachable"
-                and change["monotonic_ns"] > moment.before_ns
-            ):
-                first.setdefault(edge, (change["monotonic_ns"] - moment.before_ns) / 1e6)
+        watch.cut_ns = lab.cut(VICTIM).before_ns
+        accused = lambda: all(edge in watch.control_ms for edge in accusers)
+        for change in events.follow(CONTROL_SECONDS, accused):
+            watch.take(change)
     report.note("")
-    report.say(
-        f"- dropped: {lost} of {seen} packets ({lost / max(1, seen):.1%}); load average"
-        f" {load_average}"
-    )
-    changes = ", ".join(f"{state} {count}" for state, count in sorted(counts.items())) or "none"
-    report.say(f"- times that an edge came into a state: {changes}")
-    if longest_ns:
-        report.say(f"- longest time under suspicion: {longest_ns / 1e6:.0f} ms")
-    for text in false[:10]:
+    times = [watch.control_ms[edge] for edge in accusers if edge in watch.control_ms]
+    changes = ", ".join(f"{state} {count}" for state, count in sorted(watch.counts.items()))
+    report.say(f"- dropped: {lost} of {seen} packets ({lost / max(1, seen):.1%})")
+    report.say(f"- load average at the end: {load_average}")
+    report.say(f"- times that an edge came into a state: {changes or 'none'}")
+    report.say(f"- longest time under suspicion: {watch.longest_suspicion_ns / 1e6:.0f} ms")
+    for text in watch.false[:10]:
         report.say(f"- false verdict: {text}")
-    if first:
+    if times:
         report.say(
             f"- control, under the same loss and load: a real cut of {VICTIM} was seen by"
-            f" {len(first)} of {len(accusers)} nodes, p50"
-            f" {statistics.median(first.values()):.0f} ms, max {max(first.values()):.0f} ms"
+            f" {len(times)} of {len(accusers)} nodes, p50 {statistics.median(times):.0f} ms,"
+            f" max {max(times):.0f} ms"
         )
     report.say()
     report.target(
-        f"{len(false)} verdicts 'unreachable' on edges that were not cut, target 0", not false
+        f"{len(watch.false)} verdicts 'unreachable' on edges that were not cut, target 0",
+        not watch.false,
     )
     report.target(
-        f"control: {len(first)} of {len(accusers)} nodes saw a real cut within {CONTROL_SECONDS} s",
-        len(first) == len(accusers),
+        f"control: {len(times)} of {len(accusers)} nodes saw a real cut within {CONTROL_SECONDS} s",
+        len(times) == len(accusers),
     )

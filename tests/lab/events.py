@@ -41,7 +41,7 @@ class Events:
         return changes
 
     def follow(self, seconds, done):
-        """Yields changes as they come until done() or the time is up; ask done() again for which."""
+        """Yields changes as they come until done() or the time is up; done() tells which."""
         deadline = time.monotonic() + seconds
         while True:
             yield from self.poll()

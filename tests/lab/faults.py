@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The faults that a lab can be given, and how each is lifted again.
 
-They act on what the bridge forwards: a drop that the sender's own stack sees would be reported to its
-TCP and behave like no loss. The exceptions say so: output_drop() is the sender's own.
+They act on what the bridge forwards: a drop that the sender's own stack sees would be reported to
+its TCP and behave like no loss. The exceptions say so: output_drop() is the sender's own.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ class Faults:
         )
 
     def _add_rules(self, faults, flush=False):
-        """Removing rules makes nft wait for the kernel for 10 ms, so that new faults are only added."""
+        """Removing rules makes nft wait for the kernel for 10 ms, so new faults are only added."""
         rules = "".join(
             f"add rule bridge lab forward {rule}\n" for rule in self._switch_rules(faults)
         )
@@ -135,7 +135,7 @@ class Faults:
             return Moment(before_ns, time.monotonic_ns())
 
     def output_drop(self, node):
-        """The node's own firewall drops what it sends. Its TCP learns of it and does not retransmit."""
+        """The node's own firewall drops what it sends; its TCP learns of it and does not resend."""
         with self._change() as state:
             state["faults"].append({"kind": "output", "node": self._node(node)})
             return self._nft(
@@ -226,7 +226,7 @@ class Faults:
                 if fault["kind"] == "link":
                     run(["ip", "-n", self.switch, "link", "set", where, "up"])
                 elif fault["kind"] == "output":
-                    run(self.command(where, ["nft", "delete", "table", "inet", "lab"]))
+                    self._nft(where, "add table inet lab\ndelete table inet lab\n")
                 elif fault["kind"] == "stop":
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(state["agents"][where], signal.SIGCONT)

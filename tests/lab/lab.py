@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """N nodes as network namespaces on a switch that can be told to fail.
 
-Every node n1..nN is a namespace tocsin-<pid>-nX with 10.77.0.X and fd77::X on eth0; its cable ends in
-port nX of a bridge in the namespace tocsin-<pid>-switch. The machine's own network is not touched.
+Every node n1..nN is a namespace tocsin-<pid>-nX with 10.77.0.X and fd77::X on eth0; its cable ends
+in port nX of a bridge in the namespace tocsin-<pid>-switch. The machine's own network stays as is.
 <pid> is the owner: when it is gone, anyone may remove what it left (Lab.clean()).
 
     with Lab(3, build="build") as lab:
@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,7 +55,7 @@ class Lab(Faults):
     def running():
         """The owners of all labs that are up and have one."""
         owners = []
-        for name in os.listdir(REGISTRY) if os.path.isdir(REGISTRY) else []:
+        for name in _listed(REGISTRY):
             try:
                 with open(os.path.join(REGISTRY, name, "state.json"), encoding="utf-8") as file:
                     state = json.load(file)
@@ -144,9 +145,8 @@ class Lab(Faults):
             for helper in self._helpers:
                 _end(helper, signal.SIGTERM)
             self._helpers.clear()
-            with contextlib.suppress(OSError, ValueError):
-                for node in self.agents:
-                    os.kill(self.agents[node].pid, signal.SIGCONT)
+            for agent in self.agents.values():
+                agent.send_signal(signal.SIGCONT)
             self.stop_agents()
             _remove(self.owner)
         finally:
@@ -155,28 +155,18 @@ class Lab(Faults):
     @staticmethod
     def clean():
         """Removes the labs whose owner is gone; returns their owners' numbers."""
-        running = Lab.running()
-        found = set()
-        for directory in (REGISTRY, NAMESPACES):
-            for name in os.listdir(directory) if os.path.isdir(directory) else []:
-                parts = name.split("-")
-                if directory == NAMESPACES:
-                    if len(parts) != 3 or parts[0] != "tocsin":
-                        continue
-                    # Without a directory nothing but the number tells whose it is.
-                    if not os.path.isdir(os.path.join(REGISTRY, parts[1])) and start_time(parts[1]):
-                        continue
-                    name = parts[1]
-                if name.isdigit() and int(name) not in running and int(name) != os.getpid():
-                    found.add(int(name))
-        for owner in found:
-            # The moment between its directory and its state file.
-            if not os.path.exists(os.path.join(REGISTRY, str(owner), "state.json")) and start_time(
-                owner
-            ):
+        owners = {name for name in _listed(REGISTRY) if name.isdigit()}
+        for name in _listed(NAMESPACES):
+            match = re.fullmatch(r"tocsin-(\d+)-(n\d+|switch)", name)
+            owners |= {match[1]} if match else set()
+        removed = []
+        for owner in sorted(set(map(int, owners)) - set(Lab.running())):
+            # A process without a state file is making its lab or removing it, just now.
+            if start_time(owner) and not os.path.exists(f"{REGISTRY}/{owner}/state.json"):
                 continue
             _remove(owner)
-        return sorted(found)
+            removed.append(owner)
+        return removed
 
     # State on disk, shared with other processes that work on this lab
 
@@ -279,7 +269,7 @@ class Lab(Faults):
         return run(self.command(node, [binary, "status", *options]), check=False)
 
     def all_heard(self):
-        """True when every agent says of every other that it is healthy and has answered a heartbeat."""
+        """True when every agent finds every other healthy and had a heartbeat answered by it."""
         for node in self.nodes:
             done = self.status(node, "--json")
             try:
@@ -336,6 +326,10 @@ class Lab(Faults):
         return json.loads(out)
 
 
+def _listed(directory):
+    return os.listdir(directory) if os.path.isdir(directory) else []
+
+
 def _end(process, number):
     """Waits for a process, killing it when it takes too long; returns its exit status."""
     if number and process.poll() is None:
@@ -359,8 +353,7 @@ def _remove(owner):
             for fault in json.load(file)["faults"]:
                 if fault["kind"] == "flap" and start_time(fault["pid"]) == fault["started"]:
                     os.kill(fault["pid"], signal.SIGKILL)
-    names = os.listdir(NAMESPACES) if os.path.isdir(NAMESPACES) else []
-    for name in [name for name in names if name.startswith(prefix)]:
+    for name in [name for name in _listed(NAMESPACES) if name.startswith(prefix)]:
         for pid in run(["ip", "netns", "pids", name], check=False).stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)

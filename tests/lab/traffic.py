@@ -3,10 +3,10 @@
 
     traffic.py OWNER FLOW...
 
-A flow is FROM:TO:requests=RATE (64 bytes there, 256 back, RATE a second), FROM:TO:bulk=MB_PER_SECOND
-or FROM:TO:zero-window (writes to a peer that never reads). Prints "ready", then, when it is told to end
-with SIGTERM, what it counted as one JSON object. One process for all nodes: a socket belongs to the
-namespace that it was made in.
+A flow is FROM:TO:requests=RATE (64 bytes there, 256 back, RATE a second),
+FROM:TO:bulk=MB_PER_SECOND or FROM:TO:zero-window (writes to a peer that never reads). Prints
+"ready", then, when SIGTERM tells it to end, what it counted as one JSON object. One process for all
+nodes: a socket belongs to the namespace that it was made in.
 """
 
 import asyncio
@@ -60,10 +60,12 @@ async def serve(reader, writer):
 
 
 async def requests(reader, writer, rate):
+    kind = b"R"
     while True:
         # Random gaps, so that nothing falls into step with anything else.
         await asyncio.sleep(random.uniform(0.5, 1.5) / rate)
-        writer.write(bytes(REQUEST_BYTES))
+        writer.write(kind + bytes(REQUEST_BYTES))
+        kind = b""
         counts["requests"] += 1
         await asyncio.wait_for(reader.readexactly(REPLY_BYTES), REPLY_SECONDS)
         counts["replies"] += 1
@@ -91,7 +93,6 @@ async def client(lab, source, target, kind, rate):
             reader, writer = await asyncio.open_connection(sock=made)
             counts["connects"] += 1
             if kind == "requests":
-                writer.write(b"R")
                 await requests(reader, writer, rate)
             elif kind == "bulk":
                 writer.write(b"B")

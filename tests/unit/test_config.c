@@ -33,6 +33,7 @@ static const struct {
 	{"node: n1\n\001",
 	 "F:2:1: not a text file (control characters are not allowed), expected YAML"},
 	{"node: n1 \xff", "F:1:10: not a text file (invalid leading UTF-8 octet), expected YAML"},
+	{"# \xc3\xb6 \xff", "F:1:5: not a text file (invalid leading UTF-8 octet)"},
 	{"node: &a n1", "F:1:7: found an anchor (&), expected a value without one"},
 	{"nodes: &a []", "F:1:8: found an anchor (&), expected a value without one"},
 	{"log: &a {}", "F:1:6: found an anchor (&), expected a value without one"},
@@ -200,6 +201,9 @@ static const struct {
 		 "- {addresses: [10.0.0.3], name: n1}"),
 	 "F:6:33: nodes[2].name: \"n1\" is also the name of nodes[0] (line 4), expected a name of "
 	 "its own"},
+	{MEMBERS("- {name: n1, addresses: [10.0.0.1]}\n- {name: n2, addresses: [10.0.0.2]}\n"
+		 "- {name: n2, addresses: [10.0.0.3]}"),
+	 "F:6:10: nodes[2].name: \"n2\" is also the name of nodes[1] (line 5)"},
 	{MEMBERS("- {name: n1, addresses: [10.0.0.1]}\n- {name: n2, addresses: [10.0.0.1]}"),
 	 "F:5:26: nodes[1].addresses[0]: 10.0.0.1 overlaps 10.0.0.1 of node \"n1\" (line 4), "
 	 "expected "
@@ -269,8 +273,8 @@ static void test_nothing_is_the_defaults(void **state)
 		"~",
 		"log:\nhttp:\nheartbeat:\nnodes:\ntcp:\nedge:\nmetrics:\n",
 		"nodes: []\nlog: {}\n",
-		"mode:\nheartbeat: {interval_ms: , key_file: ~, authenticate: null}\nnode: "
-		"~\nnetns:",
+		"mode:\nheartbeat: {interval_ms: , key_file: ~, authenticate: null}\nnetns:",
+		"node: ~",
 	};
 	struct config expected = {0};
 

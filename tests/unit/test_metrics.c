@@ -56,6 +56,8 @@ static void fill_peers(struct snapshot_peer peers[static 2])
 	peers[1] = (struct snapshot_peer){
 		.name = "a\\b\"c\nd",
 		.state = EDGE_HEALTHY,
+		.loss_out_ratio = NAN,
+		.loss_in_ratio = NAN,
 	};
 }
 

@@ -48,6 +48,7 @@ static void fill_peers(struct snapshot_peer peers[static 3])
 		.address = address("fd00:1111:2222:3333:4444:5555:6666:7777"),
 		.state = EDGE_UNREACHABLE,
 		.since_ns = 412 * NS_PER_MS,
+		.loss_out_ratio = NAN,
 		.loss_in_ratio = NAN,
 		.evidence = "no segment heard for 412 ms\033[2J",
 	};

@@ -92,8 +92,8 @@ static void write_logfmt(struct text *line, const char *time, enum log_level lev
 static void write_json(struct text *line, const char *time, enum log_level level, const char *event,
 		       const struct log_field *fields, size_t count)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s}", "time", time, "level", level_names[level],
-				   "event", event);
+	json_t *object = json_pack("{s:s, s:s, s:o}", "time", time, "level", level_names[level],
+				   "event", json_string(event) ?: json_string("(not UTF-8)"));
 	size_t length;
 
 	for (size_t i = 0; object && i < count; i++) {
@@ -101,16 +101,24 @@ static void write_json(struct text *line, const char *time, enum log_level level
 
 		if (fields[i].kind == LOG_FIELD_STRING)
 			value = json_string(fields[i].string ?: "") ?: json_string("(not UTF-8)");
-		else if (fields[i].kind == LOG_FIELD_UNSIGNED)
+		else if (fields[i].kind == LOG_FIELD_UNSIGNED && fields[i].number <= INT64_MAX)
 			value = json_integer((json_int_t)fields[i].number);
+		else if (fields[i].kind == LOG_FIELD_UNSIGNED)
+			value = json_real((double)fields[i].number);
 		else
-			value = json_real(fields[i].decimal);
+			/* JSON has no word for what is not a number. */
+			value = json_real(fields[i].decimal) ?: json_null();
 		if (json_object_set_new(object, fields[i].key, value))
 			line->truncated = true;
 	}
-	length = object ? json_dumpb(object, line->data, line->size - 1, JSON_COMPACT) : 0;
+	length = object ? json_dumpb(object, line->data, line->size - 1,
+				     JSON_COMPACT | JSON_REAL_PRECISION(6))
+			: 0;
 	if (!length || length >= line->size)
-		text_printf(line, "{\"level\":\"error\",\"event\":\"a log line was too long\"}");
+		text_printf(line,
+			    "{\"time\":\"%s\",\"level\":\"error\",\"event\":\"a log line was too "
+			    "long\"}",
+			    time);
 	else
 		line->length = length;
 	line->data[line->length] = '\0';

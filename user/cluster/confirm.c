@@ -140,8 +140,10 @@ static enum outcome start_connect(const struct confirm *confirm, const struct ta
 		return OUTCOME_ANSWERED;
 	if (errno == EINPROGRESS)
 		return OUTCOME_PENDING;
-	/* At once, only an answer that is already here comes from the peer; all else is our own
-	 * stack. */
+	/*
+	 * At once, only an answer that is already here comes from the peer; all else is our own
+	 * stack.
+	 */
 	return classify(errno) == OUTCOME_ANSWERED ? OUTCOME_ANSWERED : OUTCOME_REFUSED_LOCALLY;
 }
 
@@ -409,13 +411,18 @@ int confirm_want(struct confirm *confirm, unsigned int id, uint64_t interval_ns,
 	if (interval_ns < TIMES_MIN_NS || interval_ns > INTERVAL_MAX_NS ||
 	    timeout_ns < TIMES_MIN_NS || timeout_ns > TIMEOUT_MAX_NS)
 		return -EINVAL;
-	target->interval_ns = interval_ns;
 	target->timeout_ns = timeout_ns;
 	if (!target->wanted) {
 		target->wanted = true;
 		target->wanted_position = confirm->wanted_count;
 		confirm->wanted[confirm->wanted_count++] = id;
+		target->interval_ns = interval_ns;
 		target->due_ns = clock_monotonic_ns();
+		schedule(confirm);
+	} else if (target->interval_ns != interval_ns) {
+		/* The next try keeps its distance from the last one, in the new measure. */
+		target->due_ns = target->due_ns - target->interval_ns + interval_ns;
+		target->interval_ns = interval_ns;
 		schedule(confirm);
 	}
 	return 0;

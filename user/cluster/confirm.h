@@ -41,9 +41,10 @@ int confirm_set_target(struct confirm *confirm, unsigned int id, const struct ad
 void confirm_clear_target(struct confirm *confirm, unsigned int id);
 
 /*
- * Starts tries: one at once, then one every interval_ns (at least 1 ms), each given up after
- * timeout_ns (1 ms to 60 s). Again on a target that is being tried: takes the new times, no extra
- * try. Returns 0, -ENOENT for a target that is not set, or -EINVAL for times out of range.
+ * Starts tries: one at once, then one every interval_ns, each given up after timeout_ns (both 1 ms
+ * to 60 s). Again on a target that is being tried: takes the new times; the next try comes
+ * interval_ns after the last. Returns 0, -ENOENT for a target that is not set, or -EINVAL for times
+ * out of range.
  */
 int confirm_want(struct confirm *confirm, unsigned int id, uint64_t interval_ns,
 		 uint64_t timeout_ns);

@@ -109,7 +109,10 @@ static int send_datagram(const struct heartbeat_socket *socket, const struct hea
 	return 0;
 }
 
-/* Is it worth asking this node to pass something on: we hear it now, and it hears us. */
+/*
+ * Is it worth asking this node to pass something on: we hear it now, and it hears us. Never the one
+ * that is cut off from us, because that has an outage.
+ */
 static bool can_relay(const struct heartbeat_socket *socket, const struct heartbeat_peer *peer,
 		      uint64_t now_ns)
 {
@@ -117,8 +120,8 @@ static bool can_relay(const struct heartbeat_socket *socket, const struct heartb
 	       peer->link.heard_ns + 3 * socket->interval_ns >= now_ns && peer->link.unheard <= 2;
 }
 
-static void send_by_others(struct heartbeat_socket *socket, unsigned int index,
-			   struct heartbeat *heartbeat, uint64_t now_ns)
+static void send_by_others(struct heartbeat_socket *socket, struct heartbeat *heartbeat,
+			   uint64_t now_ns)
 {
 	const struct heartbeat_members *members = &socket->members;
 	uint8_t buffer[HEARTBEAT_BYTES_MAX];
@@ -134,7 +137,7 @@ static void send_by_others(struct heartbeat_socket *socket, unsigned int index,
 				       members->count);
 		const struct heartbeat_peer *peer = &members->peers[other];
 
-		if (other == index || !can_relay(socket, peer, now_ns))
+		if (!can_relay(socket, peer, now_ns))
 			continue;
 		asked++;
 		if (!send_datagram(socket, peer, buffer, length))
@@ -168,7 +171,7 @@ static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, 
 		socket->counters.sent++;
 	}
 	if (peer->outage == HEARTBEAT_OUTAGE_EGRESS_CUT)
-		send_by_others(socket, index, &heartbeat, now_ns);
+		send_by_others(socket, &heartbeat, now_ns);
 }
 
 /*

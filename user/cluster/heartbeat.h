@@ -79,8 +79,10 @@ int heartbeat_reload(struct heartbeat_socket *socket, const struct config *confi
 #define HEARTBEAT_DRAIN_MAX 4096
 unsigned int heartbeat_drain(struct heartbeat_socket *socket);
 
-/* Fills evidence->heartbeat of a node and leaves the rest alone. An index out of range is 'not
- * expected'. */
+/*
+ * Fills evidence->heartbeat of a node and leaves the rest alone. An index out of range is 'not
+ * expected'.
+ */
 void heartbeat_evidence(const struct heartbeat_socket *socket, unsigned int node_index,
 			struct edge_evidence *evidence);
 

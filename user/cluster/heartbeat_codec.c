@@ -147,8 +147,10 @@ static enum heartbeat_reject parse(const uint8_t *data, size_t signed_length,
 	heartbeat->report.echo_sent_ns = get_u64(data + AT_REPORT_ECHO);
 	heartbeat->report.held_ns = get_u64(data + AT_REPORT_HELD);
 	heartbeat->report.incarnation = get_u64(data + AT_REPORT_INCARNATION);
-	/* Sequences count from 1 and an incarnation is a time; 0 means 'none' to whoever keeps
-	 * them. */
+	/*
+	 * Sequences count from 1 and an incarnation is a time; 0 means 'none' to whoever keeps
+	 * them.
+	 */
 	if (!heartbeat->sequence || !heartbeat->incarnation ||
 	    heartbeat->flags & ~HEARTBEAT_FLAG_RELAY)
 		return HEARTBEAT_REJECT_MALFORMED;

@@ -5,8 +5,10 @@
 
 #include <stddef.h>
 
-/* A place for what we pass on from one node to another, or NULL when too many pairs want that at
- * once. */
+/*
+ * A place for what we pass on from one node to another, or NULL when too many pairs want that at
+ * once.
+ */
 static struct heartbeat_forward *find_forward(struct heartbeat_forwards *forwards,
 					      unsigned int sender, unsigned int receiver,
 					      uint64_t now_ns)

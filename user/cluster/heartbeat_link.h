@@ -17,8 +17,10 @@
 /* Sequences that are remembered, of ours and of theirs. */
 #define HEARTBEAT_WINDOW 64
 
-/* Added to the round trip before a heartbeat of ours counts as unheard: the peer's agent has to
- * run, too. */
+/*
+ * Added to the round trip before a heartbeat of ours counts as unheard: the peer's agent has to
+ * run, too.
+ */
 #define HEARTBEAT_UNHEARD_MARGIN_NS 20000000ULL
 
 /* The round trip to reckon with until one has been measured. */
@@ -33,8 +35,10 @@ struct heartbeat_window {
 	uint64_t bitmap; /* bit n: newest - n was taken in */
 };
 
-/* Zero-initialise, then heartbeat_link_init(). Fields are read by others, changed only by the
- * functions below. */
+/*
+ * Zero-initialise, then heartbeat_link_init(). Fields are read by others, changed only by the
+ * functions below.
+ */
 struct heartbeat_link {
 	uint64_t own_incarnation;
 

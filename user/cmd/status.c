@@ -46,9 +46,8 @@ static void print_usage(FILE *stream)
 		"                   take http.listen from this file, default\n"
 		"                   " CONFIG_DEFAULT_FILE " when it exists\n"
 		"  -h, --help       this text\n\n"
-		"LOSS is measured with heartbeats. RTO, SYN and SYNACK are retransmits that hint "
-		"at\n"
-		"silence; TLP and FAST happen on healthy networks.\n"
+		"LOSS is of heartbeats, or of TCP segments where there are none. RTO, SYN and\n"
+		"SYNACK are retransmits that hint at silence; TLP and FAST are harmless.\n"
 		"Exit status: 0 done, 1 no answer, 2 wrong usage or configuration.\n");
 }
 
@@ -261,7 +260,8 @@ static int print_status(const json_t *status, bool json)
 
 	if (!json)
 		result = status_print(stdout, status, colour);
-	else if (json_dumpf(status, stdout, JSON_COMPACT) || putchar('\n') == EOF || fflush(stdout))
+	else if (json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) ||
+		 putchar('\n') == EOF || fflush(stdout))
 		result = -EIO;
 	if (result)
 		fprintf(stderr, "tocsin status: cannot write to standard output: %s\n",

@@ -30,7 +30,7 @@ struct config_listen {
 struct config_node {
 	char name[CONFIG_NAME_MAX];
 	char zone[CONFIG_NAME_MAX];
-	/* The first is a whole address, where heartbeats go; the others may be networks (pod CIDRs). */
+	/* The first is a whole address, where heartbeats go; others may be networks (pod CIDRs). */
 	struct cidr addresses[CONFIG_ADDRESSES_MAX];
 	unsigned int address_count;
 };
@@ -51,9 +51,9 @@ struct config {
 		struct config_listen listen; /* http.listen, default 127.0.0.1:9479 */
 	} http;
 	struct {
-		struct config_listen listen;	/* heartbeat.listen, default 0.0.0.0:9480 */
-		uint32_t interval_ms;		/* heartbeat.interval_ms, 20 to 10000, default 100 */
-		char key_file[CONFIG_PATH_MAX]; /* heartbeat.key_file; "" with authenticate: false */
+		struct config_listen listen; /* heartbeat.listen, default 0.0.0.0:9480 */
+		uint32_t interval_ms;	     /* heartbeat.interval_ms, 20 to 10000, default 100 */
+		char key_file[CONFIG_PATH_MAX]; /* "" with authenticate: false */
 		bool authenticate;		/* heartbeat.authenticate, default true */
 	} heartbeat;
 	struct {
@@ -63,7 +63,7 @@ struct config {
 		bool loopback;	    /* tcp.loopback: count 127.0.0.0/8 and ::1 too; default false */
 	} tcp;
 	struct {
-		/* edge.certainty: -log10 of how unlikely silence must be by chance; 3 to 12, default 6. */
+		/* edge.certainty: silence is less likely than 10^-this; 3 to 12, default 6. */
 		uint32_t certainty;
 		/* edge.min_silence_ms: never 'unreachable' before; 50 to 60000, default 250. */
 		uint32_t min_silence_ms;
@@ -71,23 +71,24 @@ struct config {
 		double lossy_ratio;
 	} edge;
 	struct {
-		uint32_t max_peers; /* metrics.max_peers: unconfigured peers with series of their own, 0 to 10000, default 100 */
+		/* metrics.max_peers: unconfigured ones with own series; 0 to 10000, default 100. */
+		uint32_t max_peers;
 	} metrics;
 	struct config_node *nodes;
 	unsigned int node_count;
 };
 
 /*
- * The embedded defaults: what `tocsin agent` does without a configuration file. Returns 0, or -EINVAL or
- * -ENAMETOOLONG with *ret_config untouched when the host name cannot be a node's name.
+ * The embedded defaults: what `tocsin agent` does without a configuration file. Returns 0, or
+ * -EINVAL or -ENAMETOOLONG with *ret_config untouched when the host name cannot be a node's name.
  */
 int config_defaults(struct config *ret_config);
 
 /*
  * Reads a YAML file over the defaults. On success returns 0 and *ret_config is the caller's to
- * config_free(). On failure *ret_config is untouched and 'error' says in one line what is wrong, where
- * ("FILE:LINE:COLUMN: ...") and what was expected: -EINVAL for contents, else the errno of opening or
- * reading. Nothing is applied half.
+ * config_free(). On failure *ret_config is untouched and 'error' says in one line what is wrong,
+ * where ("FILE:LINE:COLUMN: ...") and what was expected: -EINVAL for contents, else the errno of
+ * opening or reading. Nothing is applied half.
  */
 int config_load(const char *path, struct config *ret_config, struct text *error);
 

@@ -2,8 +2,7 @@
 #include "report/http.h"
 
 #include "base/clock.h"
-#include "report/metrics.h"
-#include "report/status.h"
+#include "report/http_routes.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -16,14 +15,19 @@
 
 #define LISTEN_BACKLOG 128
 #define IDLE_TIMEOUT_S 5U
-/* For one request and its answer, however busily the client trickles: Prometheus' own scrape
- * timeout. */
+/* For one request and its answer, however busily the client trickles. Prometheus waits as long. */
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 #define SWEEP_MS	   1000
 /* Of one connection; request line, headers and our own headers must fit. */
 #define CONNECTION_MEMORY_BYTES ((size_t)8192)
-/* Answers that slow clients have yet to take. With that much waiting only small answers are given.
+/*
+ * An answer is given again for this many times what it took to make, so that a flood of requests
+ * leaves the loop to others.
  */
+#define CACHE_FACTOR 4
+/* Answers made faster than this need no cache: what they say is of the very moment. */
+#define CACHE_MIN_NS NS_PER_MS
+/* Answers that clients have yet to take. With more than that, no large one is made. */
 #define PENDING_BYTES_MAX ((size_t)32 << 20)
 /*
  * libmicrohttpd stops listening at its own limit until a client leaves. It accepts ten at a time,
@@ -38,6 +42,11 @@ struct connection {
 	uint64_t since_ns; /* accepted, or done with its last request */
 };
 
+struct cached_answer {
+	struct MHD_Response *response; /* NULL: none */
+	uint64_t expires_ns;
+};
+
 struct http {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
@@ -47,121 +56,9 @@ struct http {
 	void *context;
 	size_t pending_bytes;
 	uint16_t port;
+	struct cached_answer cache[HTTP_ROUTES][2]; /* by route and enum metrics_format */
 	struct connection connections[CONNECTION_SLOTS];
 };
-
-/* What a route answers with; data is from malloc() and given away. */
-struct answer {
-	unsigned int status;
-	const char *content_type;
-	char *data;
-	size_t size;
-};
-
-struct route {
-	const char *path;
-	const char *summary;
-	int (*answer)(struct http *http, const char *accept, struct answer *ret_answer);
-	bool large; /* grows with the number of peers */
-};
-
-static int answer_metrics(struct http *http, const char *accept, struct answer *ret_answer);
-static int answer_health(struct http *http, const char *accept, struct answer *ret_answer);
-static int answer_status(struct http *http, const char *accept, struct answer *ret_answer);
-static int answer_routes(struct http *http, const char *accept, struct answer *ret_answer);
-
-/* clang-format off */
-static const struct route routes[] = {
-	{"/metrics", "metrics: Prometheus text 0.0.4, or OpenMetrics 1.0 by Accept",
-	 .answer = answer_metrics, .large = true},
-	{"/healthz", "200 when the agent can do its job, else 503 and why not",
-	 .answer = answer_health},
-	{"/api/v1/status", "what this node sees, as JSON", .answer = answer_status, .large = true},
-	{"/", "this list", .answer = answer_routes},
-};
-/* clang-format on */
-
-#define ROUTES (sizeof(routes) / sizeof(*routes))
-
-static const char plain_text[] = "text/plain; charset=utf-8";
-
-static int answer_text(unsigned int status, const char *text, struct answer *ret_answer)
-{
-	char *data = strdup(text);
-
-	if (!data)
-		return -ENOMEM;
-	*ret_answer = (struct answer){status, plain_text, data, strlen(text)};
-	return 0;
-}
-
-static int answer_metrics(struct http *http, const char *accept, struct answer *ret_answer)
-{
-	enum metrics_format format = metrics_negotiate(accept);
-	struct snapshot snapshot = {0};
-	char *data = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&data, &size);
-	int error;
-
-	if (!stream)
-		return -errno;
-	http->fill(http->context, &snapshot);
-	error = metrics_write(stream, &snapshot, format);
-	/* The buffer is only valid once closed, and to be freed in any case. */
-	if (fclose(stream) && !error)
-		error = -ENOMEM;
-	if (error)
-		free(data);
-	else
-		*ret_answer =
-			(struct answer){MHD_HTTP_OK, metrics_content_type(format), data, size};
-	return error;
-}
-
-static int answer_health(struct http *http, const char *accept, struct answer *ret_answer)
-{
-	struct snapshot snapshot = {0};
-	char buffer[SNAPSHOT_SENTENCE_MAX + 16] = "";
-	struct text reason = TEXT(buffer);
-
-	(void)accept;
-	http->fill(http->context, &snapshot);
-	if (!snapshot.blind)
-		return answer_text(MHD_HTTP_OK, "ok\n", ret_answer);
-	text_printf(&reason, "blind: %.*s\n", SNAPSHOT_SENTENCE_MAX, snapshot.blind_reason ?: "");
-	return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, buffer, ret_answer);
-}
-
-static int answer_status(struct http *http, const char *accept, struct answer *ret_answer)
-{
-	struct snapshot snapshot = {0};
-	json_t *status;
-	char *data = NULL;
-
-	(void)accept;
-	http->fill(http->context, &snapshot);
-	status = status_json(&snapshot);
-	if (status)
-		data = json_dumps(status, JSON_COMPACT);
-	json_decref(status);
-	if (!data)
-		return -ENOMEM;
-	*ret_answer = (struct answer){MHD_HTTP_OK, "application/json", data, strlen(data)};
-	return 0;
-}
-
-static int answer_routes(struct http *http, const char *accept, struct answer *ret_answer)
-{
-	char buffer[1024] = "tocsin agent " TOCSIN_VERSION "\n\n";
-	struct text text = {.data = buffer, .size = sizeof(buffer), .length = strlen(buffer)};
-
-	(void)http;
-	(void)accept;
-	for (size_t i = 0; i < ROUTES; i++)
-		text_printf(&text, "%-16s %s\n", routes[i].path, routes[i].summary);
-	return answer_text(MHD_HTTP_OK, buffer, ret_answer);
-}
 
 /* Goes with the body of an answer and gives it back when the last byte has been taken, or the
  * client left. */
@@ -180,17 +77,16 @@ static void body_free(void *context)
 	free(body);
 }
 
-/* Takes over answer->data. MHD_NO makes libmicrohttpd drop the connection. */
-static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *connection,
-				   const struct answer *answer, const char *allow, bool close)
+/* Takes over answer->data. Returns NULL when there is no memory. */
+static struct MHD_Response *make_response(struct http *http, const struct http_answer *answer,
+					  const char *allow)
 {
 	struct body *body = calloc(1, sizeof(*body));
 	struct MHD_Response *response;
-	enum MHD_Result result = MHD_NO;
 
 	if (!body) {
 		free(answer->data);
-		return MHD_NO;
+		return NULL;
 	}
 	*body = (struct body){http, answer->data, answer->size};
 	http->pending_bytes += body->size;
@@ -198,32 +94,31 @@ static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *con
 									  body_free, body);
 	if (!response) {
 		body_free(body);
-		return MHD_NO;
+		return NULL;
 	}
-	if (MHD_add_response_header(response, "Content-Type", answer->content_type) == MHD_YES &&
-	    (!allow || MHD_add_response_header(response, "Allow", allow) == MHD_YES) &&
-	    (!close || MHD_add_response_header(response, "Connection", "close") == MHD_YES))
-		result = MHD_queue_response(connection, answer->status, response);
-	MHD_destroy_response(response);
-	return result;
+	if (MHD_add_response_header(response, "Content-Type", answer->content_type) != MHD_YES ||
+	    (allow && MHD_add_response_header(response, "Allow", allow) != MHD_YES)) {
+		MHD_destroy_response(response);
+		response = NULL;
+	}
+	return response;
 }
 
+/* A line of text that ends the connection. MHD_NO makes libmicrohttpd drop it without a word. */
 static enum MHD_Result send_text(struct http *http, struct MHD_Connection *connection,
 				 unsigned int status, const char *text, const char *allow)
 {
-	struct answer answer = {0};
+	struct http_answer answer = {0};
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result = MHD_NO;
 
-	if (answer_text(status, text, &answer))
-		return MHD_NO;
-	return send_answer(http, connection, &answer, allow, true);
-}
-
-static const struct route *find_route(const char *path)
-{
-	for (size_t i = 0; i < ROUTES; i++)
-		if (!strcmp(path, routes[i].path))
-			return &routes[i];
-	return NULL;
+	if (!http_answer_text(status, text, &answer))
+		response = make_response(http, &answer, allow);
+	if (response && MHD_add_response_header(response, "Connection", "close") == MHD_YES)
+		result = MHD_queue_response(connection, status, response);
+	if (response)
+		MHD_destroy_response(response);
+	return result;
 }
 
 static bool has_body(struct MHD_Connection *connection)
@@ -235,20 +130,74 @@ static bool has_body(struct MHD_Connection *connection)
 	       MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
 }
 
-static enum MHD_Result send_route(struct http *http, struct MHD_Connection *connection,
-				  const struct route *route)
+static void drop_cached(struct cached_answer *cached)
 {
-	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
-	struct answer answer = {0};
+	if (cached->response)
+		MHD_destroy_response(cached->response);
+	*cached = (struct cached_answer){0};
+}
 
+/* Returns how long until the next one expires, in ms and at least 1; 0 when none is left. */
+static uint64_t drop_expired(struct http *http)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t next_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < HTTP_ROUTES; i++) {
+		for (size_t j = 0; j < 2; j++) {
+			struct cached_answer *cached = &http->cache[i][j];
+
+			if (cached->response && cached->expires_ns <= now_ns)
+				drop_cached(cached);
+			else if (cached->response && cached->expires_ns - now_ns < next_ns)
+				next_ns = cached->expires_ns - now_ns;
+		}
+	}
+	return next_ns == UINT64_MAX ? 0 : next_ns / NS_PER_MS + 1;
+}
+
+/* Makes the answer of a route, to be given now and kept in 'cached' when making it took long. */
+static enum MHD_Result send_fresh(struct http *http, struct MHD_Connection *connection,
+				  const struct http_route *route, enum metrics_format format,
+				  struct cached_answer *cached)
+{
+	uint64_t start_ns = clock_monotonic_ns();
+	struct http_answer answer = {0};
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result;
+	uint64_t cost_ns;
+	struct snapshot snapshot = {0};
+
+	http->fill(http->context, &snapshot);
+	if (!route->answer(&snapshot, format, &answer))
+		response = make_response(http, &answer, NULL);
+	if (!response)
+		return send_text(http, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				 "out of memory\n", NULL);
+	result = MHD_queue_response(connection, answer.status, response);
+	cost_ns = (clock_monotonic_ns() - start_ns) * CACHE_FACTOR;
+	if (route->large && cost_ns >= CACHE_MIN_NS)
+		*cached = (struct cached_answer){response, clock_monotonic_ns() + cost_ns};
+	else
+		MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result send_route(struct http *http, struct MHD_Connection *connection,
+				  const struct http_route *route)
+{
+	enum metrics_format format = metrics_negotiate(
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
+	struct cached_answer *cached = &http->cache[route->index][format];
+
+	(void)drop_expired(http);
+	if (cached->response)
+		return MHD_queue_response(connection, MHD_HTTP_OK, cached->response);
 	if (route->large && http->pending_bytes > PENDING_BYTES_MAX)
 		return send_text(
 			http, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"too many unread answers are waiting for slow clients; try again\n", NULL);
-	if (route->answer(http, accept, &answer))
-		return send_text(http, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-				 "out of memory\n", NULL);
-	return send_answer(http, connection, &answer, NULL, false);
+	return send_fresh(http, connection, route, format, cached);
 }
 
 /*
@@ -262,7 +211,7 @@ static enum MHD_Result handle_request(void *context, struct MHD_Connection *conn
 {
 	static char headers_seen;
 	struct http *http = context;
-	const struct route *route = find_route(url);
+	const struct http_route *route = http_route_find(url);
 
 	(void)version;
 	(void)upload_data;
@@ -284,8 +233,7 @@ static enum MHD_Result handle_request(void *context, struct MHD_Connection *conn
 	return MHD_YES;
 }
 
-/* MHD_run() will find the connection at its end and close it; closing it here would pull the rug.
- */
+/* The descriptor is libmicrohttpd's to close: its next round finds the connection at its end. */
 static void cut(struct connection *connection)
 {
 	connection->cut = true;
@@ -375,16 +323,20 @@ static void on_timer(uv_timer_t *timer);
 /* One round of libmicrohttpd, and the timer set to what it waits for. Nothing in here blocks. */
 static void run(struct http *http)
 {
-	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-	bool any;
+	MHD_UNSIGNED_LONG_LONG daemon_ms = 0;
+	uint64_t timeout_ms = UINT64_MAX, cache_ms;
 
 	/* Fails only when epoll does: the timer below tries again. */
 	(void)MHD_run(http->daemon);
-	any = cut_overdue(http);
-	if (MHD_get_timeout(http->daemon, &timeout_ms) != MHD_YES || timeout_ms > SWEEP_MS)
+	if (cut_overdue(http))
 		timeout_ms = SWEEP_MS;
+	if (MHD_get_timeout(http->daemon, &daemon_ms) == MHD_YES && daemon_ms < timeout_ms)
+		timeout_ms = daemon_ms;
+	cache_ms = drop_expired(http);
+	if (cache_ms && cache_ms < timeout_ms)
+		timeout_ms = cache_ms;
 	/* Both fail only for a handle that is being closed. */
-	if (any || timeout_ms < SWEEP_MS)
+	if (timeout_ms < UINT64_MAX)
 		(void)uv_timer_start(&http->timer, on_timer, timeout_ms, 0);
 	else
 		(void)uv_timer_stop(&http->timer);
@@ -556,6 +508,9 @@ void http_close(struct http *http)
 		(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
 	http->daemon = NULL;
+	for (size_t i = 0; i < HTTP_ROUTES; i++)
+		for (size_t j = 0; j < 2; j++)
+			drop_cached(&http->cache[i][j]);
 	if (!http->open_handles)
 		free(http);
 	else if (http->open_handles == 1)

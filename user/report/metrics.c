@@ -228,8 +228,7 @@ static void write_histogram(const struct exposition *exposition, const struct la
 
 		while (bucket < HISTOGRAM_BUCKETS && histogram_upper_units(bucket) <= edge_units)
 			count.number += tcp->rtt[bucket++];
-		/* Powers of two of this size have at most 12 digits: exact. OpenMetrics wants a
-		 * point. */
+		/* At most 12 digits: exact. OpenMetrics wants a point in whole numbers. */
 		snprintf(edge, sizeof(edge), "%.17g%s", ldexp(1, exponent),
 			 exposition->format == METRICS_OPENMETRICS && exponent >= 0 ? ".0" : "");
 		add_label(&with_edge, "le", edge);

@@ -138,7 +138,7 @@ static struct metric_value last_heard(const struct metric_subject *subject, unsi
 	return subject->peer->heard ? nanoseconds(subject->peer->heard_age_ns) : absent();
 }
 
-static struct metric_value heartbeat_loss(const struct metric_subject *subject, unsigned int index)
+static struct metric_value loss(const struct metric_subject *subject, unsigned int index)
 {
 	double ratio = index ? subject->peer->loss_out_ratio : subject->peer->loss_in_ratio;
 
@@ -200,9 +200,10 @@ const struct metric metrics_table[] = {
 	 "Peers beyond metrics.max_peers, which share the series of peer=\"other\".",
 	 "", METRIC_OF_AGENT, .value = other_peers},
 
+	{"tocsin_peer_loss_ratio", METRIC_GAUGE,
+	 "Share lost lately, 0 to 1: of heartbeats, or of TCP segments where there are none.",
+	 "ratio", METRIC_OF_PEER, .value = loss, DIRECTIONS},
 	/* Heartbeats between agents. */
-	{"tocsin_peer_loss_ratio", METRIC_GAUGE, "Share of heartbeats lost lately, 0 to 1.",
-	 "ratio", METRIC_OF_NODE, .value = heartbeat_loss, DIRECTIONS},
 	{"tocsin_peer_heartbeats_sent", METRIC_COUNTER, "Heartbeats sent to the node.",
 	 "", METRIC_OF_NODE, .value = heartbeats_sent},
 	{"tocsin_peer_heartbeats_received", METRIC_COUNTER, "Heartbeats accepted from the node.",

@@ -25,7 +25,7 @@ struct snapshot_peer {
 	uint64_t since_ns;  /* age of the state */
 	bool heard;	    /* false: never, and heard_age_ns means nothing */
 	uint64_t heard_age_ns;
-	double loss_out_ratio, loss_in_ratio;
+	double loss_out_ratio, loss_in_ratio; /* lately, 0 to 1; NAN when not measured */
 	uint64_t heartbeats_sent, heartbeats_received; /* 0 when not configured */
 	uint32_t heartbeat_rtt_us;		       /* smoothed; 0 when unknown */
 	uint64_t state_changes[EDGE_STATES];	       /* how often it came into each state */

@@ -37,12 +37,10 @@ static json_t *rtt_value(const struct snapshot_peer *peer, double quantile)
 	return json_null();
 }
 
-/* Loss is measured with heartbeats, so a zero of a peer that sends none is not a measurement. */
-static json_t *loss_value(const struct snapshot_peer *peer, double ratio)
+/* JSON has no NaN. */
+static json_t *loss_value(double ratio)
 {
-	if (!isfinite(ratio) || (!peer->configured && ratio <= 0))
-		return json_null();
-	return json_real(ratio);
+	return isfinite(ratio) ? json_real(ratio) : json_null();
 }
 
 static json_t *retransmits_json(const struct peer_record *tcp)
@@ -87,8 +85,8 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 		"rtt_p50_us", rtt_value(peer, 0.5),
 		"rtt_p99_us", rtt_value(peer, 0.99),
 		"heartbeat_rtt_us", heartbeat_rtt,
-		"loss_out_ratio", loss_value(peer, peer->loss_out_ratio),
-		"loss_in_ratio", loss_value(peer, peer->loss_in_ratio),
+		"loss_out_ratio", loss_value(peer->loss_out_ratio),
+		"loss_in_ratio", loss_value(peer->loss_in_ratio),
 		"last_heard_ms", heard,
 		"retransmits", retransmits_json(&peer->tcp),
 		"connect_failures", connect_failures_json(&peer->tcp),

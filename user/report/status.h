@@ -10,7 +10,7 @@
 
 /*
  * The snapshot as the JSON object of /api/v1/status. What is not known is null: the RTT of a peer
- * without samples, the loss of a peer that is not a node, 'last_heard_ms' of one never heard.
+ * without samples, a loss that was not measured, 'last_heard_ms' of one never heard.
  * Returns a new reference, or NULL when memory ran out.
  */
 json_t *status_json(const struct snapshot *snapshot);
