@@ -335,7 +335,8 @@ static __always_inline enum peer_retransmit retransmit_kind(const struct sock *s
 		return PEER_RETRANSMIT_SYN;
 	if (sk->__sk_common.skc_state == TCP_SYN_RECV)
 		return PEER_RETRANSMIT_SYNACK;
-	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE)
+	/* A probe is never sent from recovery, but its timer may still be armed there. */
+	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE && ca_state < TCP_CA_Recovery)
 		return PEER_RETRANSMIT_TLP;
 	/* The timer's handler clears icsk_pending first; acknowledgements that drive recovery find
 	 * it armed. */

@@ -570,6 +570,22 @@ static void test_both_families(void **state)
 	}
 }
 
+/* Whether somebody else could put himself beside the one who holds the port, and take its
+ * datagrams. */
+static bool port_can_be_shared(uint16_t port)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	bool shared;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	shared = !bind(fd, (struct sockaddr *)&name, sizeof(name));
+	close(fd);
+	return shared;
+}
+
 static void test_reload(void **state)
 {
 	struct fixture *fixture = *state;
@@ -623,6 +639,7 @@ static void test_reload(void **state)
 	if (heartbeat_reload(fixture->sockets[0], &fixture->configs[0], &error))
 		fail_msg("%s", buffer);
 	turn_for(fixture, 50 * NS_PER_MS);
+	assert_false(port_can_be_shared(fixture->port));
 
 	/* Without peers the port is given back; with one it is taken again. */
 	fixture->configs[0].node_count = 1;

@@ -28,6 +28,11 @@
 #define LOSSY_CLEAR_NS (5 * NS_PER_S)
 /* A third node's word about the peer is good for this long. */
 #define TESTIMONY_NS NS_PER_S
+/* With connects impossible a cut is judged by all silence alone, at so many times the certainty. */
+#define UNCONFIRMED_CERTAINTY 2
+/* Heartbeats do not count as lost during a verdict; so long after it their estimate is current again.
+ */
+#define OUTAGE_MEMORY_NS (10 * NS_PER_S)
 /* Without heartbeats the peer counts as heard for this long after its last segment. */
 #define PASSIVE_FRESH_NS NS_PER_S
 
@@ -77,14 +82,18 @@ static double decades(double loss)
 
 static double loss_in(const struct edge *edge, const struct edge_evidence *evidence)
 {
-	return evidence->heartbeat.expected ? evidence->heartbeat.loss_in_pessimistic
-					    : loss_pessimistic(&edge->tcp_loss);
+	double measured = evidence->heartbeat.expected ? evidence->heartbeat.loss_in_pessimistic
+						       : loss_pessimistic(&edge->tcp_loss);
+
+	return fmax(measured, loss_pessimistic(&edge->outage_loss));
 }
 
 static double loss_out(const struct edge *edge, const struct edge_evidence *evidence)
 {
-	return evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
-					    : loss_pessimistic(&edge->tcp_loss);
+	double measured = evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
+						       : loss_pessimistic(&edge->tcp_loss);
+
+	return fmax(measured, loss_pessimistic(&edge->outage_loss));
 }
 
 /* A try and its answer both have to get through. */
@@ -111,21 +120,56 @@ static void forget_tries(struct edge *edge)
 	edge->syn_in_vain = 0;
 }
 
-/* Peers without an agent: TCP's own recovery is the only measure of loss. */
+static bool is_verdict(enum edge_state state)
+{
+	return state >= EDGE_UNREACHABLE;
+}
+
+/* Peers without an agent: TCP's own recovery and connects are the only measure of loss. */
 static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evidence)
 {
-	uint64_t segments = growth(evidence->tcp.segments, edge->last.tcp.segments);
-	uint64_t lost = growth(evidence->tcp.recovered, edge->last.tcp.recovered) +
-			growth(evidence->tcp.rto, edge->last.tcp.rto);
+	uint64_t segments = growth(evidence->tcp.segments, edge->last.tcp.segments) +
+			    growth(evidence->connect.answered, edge->last.connect.answered);
 
-	if (!segments || edge->state == EDGE_UNREACHABLE)
+	if (is_verdict(edge->state)) {
+		edge->tcp_lost = 0;
 		return;
-	if (lost > segments)
-		lost = segments;
+	}
+	/* Kept until something arrives: a timer expires while nothing does. */
+	edge->tcp_lost += growth(evidence->tcp.recovered, edge->last.tcp.recovered) +
+			  growth(evidence->tcp.rto, edge->last.tcp.rto) +
+			  growth(evidence->connect.timed_out, edge->last.connect.timed_out);
+	if (!segments)
+		return;
 	/* The estimate forgets within hundreds of tries, so that more than that says nothing new.
 	 */
-	for (uint64_t i = 0; i < segments && i < 256; i++)
-		loss_record(&edge->tcp_loss, i ? 0 : lost);
+	for (uint64_t i = 0; i < segments && i < 256; i++) {
+		loss_record(&edge->tcp_loss, i ? 0 : edge->tcp_lost);
+		edge->tcp_lost = 0;
+	}
+}
+
+/*
+ * A link that loses nearly everything looks cut; once in a verdict, heartbeats are no measure of
+ * loss, so that connects must be, or the verdict would never end.
+ */
+static void measure_outage_loss(struct edge *edge, const struct edge_evidence *evidence,
+				const struct edge_self *self)
+{
+	uint64_t answered = growth(evidence->connect.answered, edge->last.connect.answered);
+
+	if (!is_verdict(edge->state)) {
+		if (self->now_ns > edge->since_ns + OUTAGE_MEMORY_NS)
+			edge->outage_loss = (struct loss){0};
+		return;
+	}
+	edge->outage_lost += growth(evidence->connect.timed_out, edge->last.connect.timed_out);
+	if (!answered)
+		return;
+	/* What was lost before the first answer is the outage itself. */
+	loss_record(&edge->outage_loss, edge->outage_answered ? edge->outage_lost : 0);
+	edge->outage_answered = true;
+	edge->outage_lost = 0;
 }
 
 /* The tries that a kernel answers by itself: connects, SYN retransmits, RTOs. */
@@ -185,7 +229,11 @@ static void weigh_silence(struct edge *edge, const struct edge_evidence *evidenc
 static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence,
 			 const struct edge_self *self)
 {
-	uint64_t reached_ns = newer(evidence->tcp.progress_ns, evidence->connect.answer_ns);
+	/* An acknowledgement comes in a segment that was heard; the kernel may see it only later. */
+	uint64_t progress_ns = evidence->tcp.progress_ns < evidence->tcp.heard_ns
+				       ? evidence->tcp.progress_ns
+				       : evidence->tcp.heard_ns;
+	uint64_t reached_ns = newer(progress_ns, evidence->connect.answer_ns);
 	bool reported = evidence->heartbeat.expected && evidence->heartbeat.heard_ns &&
 			edge->agent_silence_ns < 5 * evidence->heartbeat.interval_ns;
 
@@ -209,8 +257,11 @@ static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence
 static bool is_cut(const struct edge *edge, const struct edge_evidence *evidence,
 		   const struct edge_settings *settings)
 {
-	bool confirmed = edge->kernel_decades >= edge->certainty &&
-			 (edge->connects_in_vain >= CONNECTS_MIN || !evidence->connect.possible);
+	bool confirmed =
+		evidence->connect.possible
+			? edge->kernel_decades >= edge->certainty &&
+				  edge->connects_in_vain >= CONNECTS_MIN
+			: edge->silence_decades >= UNCONFIRMED_CERTAINTY * edge->certainty;
 	/* When our own stack will not send there is nothing to wait for; the sentence says whose
 	 * fault it is. */
 	bool muted = edge->refusals_in_vain >= CONNECTS_MIN;
@@ -227,8 +278,9 @@ static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *e
 				    ? 4 * evidence->heartbeat.interval_ns
 				    : PASSIVE_FRESH_NS;
 	bool confirmed = edge->egress_kernel_decades >= edge->certainty ||
-			 !evidence->connect.possible || evidence->heartbeat.send_errno ||
-			 edge->refusals_in_vain >= CONNECTS_MIN;
+			 (!evidence->connect.possible &&
+			  edge->egress_decades >= UNCONFIRMED_CERTAINTY * edge->certainty) ||
+			 evidence->heartbeat.send_errno || edge->refusals_in_vain >= CONNECTS_MIN;
 
 	return edge->unreached_ns >= settings->min_silence_ns && edge->silence_ns < fresh_ns &&
 	       edge->heard_ns > edge->reached_ns + settings->min_silence_ns / 2 &&
@@ -338,7 +390,7 @@ static enum edge_confirm next_confirm(const struct edge *edge, const struct edge
 	double doubt = (double)missing * decades(loss_in(edge, evidence));
 
 	doubt = fmax(doubt, fmax(edge->silence_decades, edge->egress_decades));
-	if (edge->state >= EDGE_UNREACHABLE)
+	if (is_verdict(edge->state))
 		return self->now_ns > edge->since_ns + SETTLED_NS ? EDGE_CONFIRM_SLOW
 								  : EDGE_CONFIRM_FAST;
 	if (edge->state == EDGE_SUSPECT || doubt >= edge->certainty / 2 ||
@@ -363,6 +415,7 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		forget_tries(edge);
 	}
 	measure_tcp_loss(edge, evidence);
+	measure_outage_loss(edge, evidence, self);
 	count_tries(edge, evidence);
 	weigh_silence(edge, evidence, self);
 	weigh_egress(edge, evidence, self);
@@ -373,6 +426,11 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 	state = next_state(edge, evidence, self, settings);
 	changed = state != edge->state;
 	if (changed) {
+		if (is_verdict(state) && !is_verdict(edge->state)) {
+			edge->outage_loss = (struct loss){0};
+			edge->outage_lost = 0;
+			edge->outage_answered = false;
+		}
 		edge->state = state;
 		edge->since_ns = self->now_ns;
 		edge->clear_ns = 0;

@@ -115,6 +115,10 @@ struct edge {
 	unsigned int connects_in_vain, refusals_in_vain;
 	uint64_t rto_in_vain, syn_in_vain;
 	struct loss tcp_loss;	    /* for peers without an agent */
+	uint64_t tcp_lost;	    /* of it, not recorded yet */
+	struct loss outage_loss;    /* of connects during a verdict, from the first answer on */
+	uint64_t outage_lost;	    /* of it, not recorded yet */
+	bool outage_answered;
 	uint64_t recovering_ns;	    /* awake time with answers both ways, after a cut */
 	uint64_t recovery_accepted; /* heartbeats and connect answers since then */
 	uint64_t clear_ns;	    /* awake time below half of the lossy ratio */
