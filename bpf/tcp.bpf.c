@@ -115,6 +115,7 @@ static __always_inline struct peer_record *flow_peer(struct tcp_flow *flow, stru
 		return NULL;
 	flow->slot = slot + 1;
 	flow->generation = peer->generation;
+	peer->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
 	/* What this flow had put on the old record's gauges went with it. */
 	flow->stalled_since_ns = 0;
 	flow->flags &= ~FLOW_FLAG_ZERO_WINDOW;

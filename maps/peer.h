@@ -61,7 +61,8 @@ struct peer_record {
 	struct peer_key key;
 	__u16 service_port; /* last remote port that one of our connections went to; host order, 0
 			       unknown */
-	__u16 reserved[3];
+	__u16 reserved;
+	__u32 netns_inode; /* network namespace of the socket that was last tied to this peer */
 	__u64 created_ns;
 
 	__u64 segments;	   /* received */

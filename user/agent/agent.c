@@ -3,8 +3,8 @@
 
 #include "agent/state_dir.h"
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "base/log.h"
-#include "cmd/command.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -217,7 +217,7 @@ static void tell_start(const struct agent *agent)
 		 log_unsigned("nodes", agent->config.node_count),
 		 log_unsigned("programs_attached", attached), log_unsigned("programs", count),
 		 log_string("http", address_format(&agent->config.http.listen.address, address)),
-		 log_unsigned("http_port", agent->config.http.listen.port));
+		 log_unsigned("http_port", http_port(agent->http)));
 }
 
 /* Opens all parts in the order of the data. Returns 0 or an exit code, with what is open left to
@@ -236,7 +236,8 @@ static int start(struct agent *agent)
 	if (open_probe(agent))
 		return EXIT_FAILED;
 	if (peers_open(&agent->peers, &agent->config,
-		       agent->probe ? tcp_probe_slots(agent->probe) : 0, clock_monotonic_ns()) ||
+		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
+		       clock_monotonic_ns()) ||
 	    confirm_open(&agent->confirm, &agent->loop, ignore_socket, agent)) {
 		text_printf(&error, "out of memory");
 		goto failed;

@@ -122,7 +122,7 @@ failed:
 }
 
 int peers_open(struct peers *peers, const struct config *config, uint32_t slot_count,
-	       uint64_t now_ns)
+	       uint32_t netns_inode, uint64_t now_ns)
 {
 	*peers = (struct peers){0};
 	peers->owners = calloc(slot_count + 1UL, sizeof(struct peer *));
@@ -130,6 +130,7 @@ int peers_open(struct peers *peers, const struct config *config, uint32_t slot_c
 	if (!peers->owners || !peers->owner_generations)
 		return -ENOMEM;
 	peers->slot_count = slot_count;
+	peers->netns_inode = netns_inode;
 	peers_refresh_own(peers);
 	return peers_reload(peers, config, now_ns);
 }
@@ -278,8 +279,12 @@ void peers_gather_tcp(struct peers *peers, const struct tcp_probe *probe)
 		if (!peer)
 			continue;
 		add_record(&peer->evidence, record);
-		if (!peer->configured && record->service_port)
-			peer->target_port = record->service_port;
+		/* From another network namespace the peer may not be reachable though it is fine.
+		 */
+		if (!peer->configured)
+			peer->target_port = record->netns_inode == peers->netns_inode
+						    ? record->service_port
+						    : 0;
 	}
 }
 

@@ -46,6 +46,7 @@ struct peers {
 	struct peer **owners;	     /* by slot */
 	uint32_t *owner_generations; /* which generation of the slot that was; 0 none */
 	uint32_t slot_count;
+	uint32_t netns_inode;	    /* this agent's: only from there can it try connects */
 	struct node_address *index; /* sorted: longest prefix first */
 	size_t index_count;
 	struct address *own; /* this machine's addresses */
@@ -54,7 +55,7 @@ struct peers {
 
 /* Returns 0 or -ENOMEM; in either case peers_free() is right. slot_count may be 0 (no probe). */
 int peers_open(struct peers *peers, const struct config *config, uint32_t slot_count,
-	       uint64_t now_ns);
+	       uint32_t netns_inode, uint64_t now_ns);
 
 /* Goes over to another configuration: nodes that stay (by name) keep their edge. Returns 0, or
  * -ENOMEM with nothing changed. */

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +43,12 @@ static int compare_peers(const void *a, const void *b)
 	return 0;
 }
 
+/* NAN before there was anything to measure. */
+static double tcp_loss(const struct edge *edge)
+{
+	return loss_weight(&edge->tcp_loss) > 0 ? loss_ratio(&edge->tcp_loss) : NAN;
+}
+
 static void describe_peer(const struct agent *agent, const struct peer *peer, uint64_t now_ns,
 			  struct snapshot_peer *ret)
 {
@@ -67,10 +73,10 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	ret->heard = peer->evidence.tcp.heard_ns || peer->evidence.heartbeat.heard_ns ||
 		     peer->evidence.connect.answer_ns;
 	ret->heard_age_ns = now_ns > edge->heard_ns ? now_ns - edge->heard_ns : 0;
-	ret->loss_out_ratio =
-		heartbeats ? peer->evidence.heartbeat.loss_out : loss_ratio(&edge->tcp_loss);
-	ret->loss_in_ratio =
-		heartbeats ? peer->evidence.heartbeat.loss_in : loss_ratio(&edge->tcp_loss);
+	ret->loss_out_ratio = heartbeats ? peer->evidence.heartbeat.loss_out : tcp_loss(edge);
+	ret->loss_in_ratio = heartbeats ? peer->evidence.heartbeat.loss_in : tcp_loss(edge);
+	if (heartbeats && !peer->evidence.heartbeat.accepted)
+		ret->loss_out_ratio = ret->loss_in_ratio = NAN;
 	ret->heartbeats_sent = status.sent;
 	ret->heartbeats_received = status.received;
 	ret->heartbeat_rtt_us = status.rtt_us;
@@ -182,7 +188,7 @@ static void describe_probes(struct agent *agent, struct snapshot *ret)
 	     i++) {
 		agent->snapshot_probes[i] = (struct snapshot_probe){
 			.name = programs[i].program->name,
-			.hook = programs[i].program->tracepoint,
+			.hook = programs[i].program->hook,
 			.attached = programs[i].attached,
 			.reason = programs[i].reason,
 		};

@@ -2,8 +2,7 @@
 #ifndef TOCSIN_CMD_COMMAND_H
 #define TOCSIN_CMD_COMMAND_H
 
-/* Exit codes of every subcommand. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+#include "base/exit_code.h"
 
 struct command {
 	const char *name;

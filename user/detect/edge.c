@@ -137,8 +137,11 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 	}
 	/* Kept until something arrives: a timer expires while nothing does. */
 	edge->tcp_lost += growth(evidence->tcp.recovered, edge->last.tcp.recovered) +
-			  growth(evidence->tcp.rto, edge->last.tcp.rto) +
-			  growth(evidence->connect.timed_out, edge->last.connect.timed_out);
+			  growth(evidence->tcp.rto, edge->last.tcp.rto);
+	/* A port that has never answered may be behind a firewall. */
+	if (evidence->connect.answered)
+		edge->tcp_lost +=
+			growth(evidence->connect.timed_out, edge->last.connect.timed_out);
 	if (!segments)
 		return;
 	/* The estimate forgets within hundreds of tries, so that more than that says nothing new.

@@ -97,6 +97,13 @@ int program_tracepoint_arguments(const char *tracepoint)
 	return r;
 }
 
+static const char *tracepoint_of(const struct program *program)
+{
+	const char *slash = strchr(program->hook, '/');
+
+	return slash ? slash + 1 : program->hook;
+}
+
 /* Marks the programs whose tracepoint this kernel lacks. Returns -ENOTSUP without BTF: nothing can
  * be loaded. */
 static int leave_out_missing(struct program_status *statuses, size_t count)
@@ -113,9 +120,9 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 		return -ENOTSUP;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (tracepoint_arguments(btf, statuses[i].program->tracepoint) < 0)
+		if (tracepoint_arguments(btf, tracepoint_of(statuses[i].program)) < 0)
 			explain(&statuses[i], "this kernel has no tracepoint %s",
-				statuses[i].program->tracepoint);
+				tracepoint_of(statuses[i].program));
 	btf__free(btf);
 	return 0;
 }

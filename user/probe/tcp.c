@@ -15,12 +15,13 @@
 #include "bpf/tcp.skel.h"
 
 static const struct program programs[] = {
-	{"tcp_probe", "tcp_probe", "segments heard, acknowledged progress, RTT", true},
-	{"tcp_retransmit_skb", "tcp_retransmit_skb", "retransmits and stalled sockets", true},
-	{"inet_sock_set_state", "inet_sock_set_state", "connects and why they fail", true},
-	{"tcp_retransmit_synack", "tcp_retransmit_synack", "SYN-ACK retransmits", false},
-	{"tcp_receive_reset", "tcp_receive_reset", "resets received", false},
-	{"tcp_send_reset", "tcp_send_reset", "resets sent", false},
+	{"tcp_probe", "tp_btf/tcp_probe", "segments heard, acknowledged progress, RTT", true},
+	{"tcp_retransmit_skb", "tp_btf/tcp_retransmit_skb", "retransmits and stalled sockets",
+	 true},
+	{"inet_sock_set_state", "tp_btf/inet_sock_set_state", "connects and why they fail", true},
+	{"tcp_retransmit_synack", "tp_btf/tcp_retransmit_synack", "SYN-ACK retransmits", false},
+	{"tcp_receive_reset", "tp_btf/tcp_receive_reset", "resets received", false},
+	{"tcp_send_reset", "tp_btf/tcp_send_reset", "resets sent", false},
 };
 
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
