@@ -70,6 +70,7 @@ unit_sources := $(wildcard tests/unit/*.c)
 live_sources := $(wildcard tests/live/*.c)
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/test_%,$(unit_sources)))
 LIVE_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/live/test_%,$(live_sources)))
+BENCHES      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/sanitize/%.o,$(filter-out tests/unit/test_%,$(unit_sources)))
 LIVE_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/live/test_%,$(live_sources)))
 
@@ -139,10 +140,16 @@ $(LIVE_TESTS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o $(LIVE_SUPPORT) $(
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
 
+$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm -lpthread
+
 # The empty recipes keep make from saying that there is nothing to be done.
 unit-tests: $(UNIT_TESTS)
 	@:
 live-tests: $(LIVE_TESTS)
+	@:
+benches: $(BENCHES)
 	@:
 skeletons: $(SKELETONS)
 	@:
@@ -171,7 +178,7 @@ demo: deps-test
 	$(Q)tests/lab/demo $(BUILD)
 
 bench: deps-bench
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)tests/bench/run $(BUILD)
 
 lint: deps-lint
@@ -184,9 +191,9 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test demo bench lint install clean unit-tests live-tests skeletons compile-commands FORCE
+.PHONY: all run test demo bench lint install clean unit-tests live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(LIVE_SUPPORT) $(UNIT_SUPPORT))
 -include $(SKELETONS:.skel.h=.bpf.d)
--include $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(LIVE_TESTS:=.d)
+-include $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(LIVE_TESTS:=.d) $(BENCHES:=.d)

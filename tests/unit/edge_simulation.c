@@ -265,30 +265,21 @@ static void tcp_publish(struct simulation *simulation)
 	simulation->tcp.segments = 0;
 }
 
-/* The program sees an advance with the event after the one that brought it. */
-static void tcp_stamp_progress(struct simulation *simulation)
-{
-	if (!simulation->tcp.advance_unseen)
-		return;
-	simulation->tcp.advance_unseen = false;
-	simulation->evidence.tcp.progress_ns = jiffy(simulation);
-	simulation->evidence.tcp.stalled_sockets = 0;
-	simulation->evidence.tcp.stalled_since_ns = 0;
-}
-
 static void tcp_hear(struct simulation *simulation, unsigned int segments, bool advance)
 {
 	simulation->tcp.segments += segments;
 	simulation->evidence.tcp.heard_ns = jiffy(simulation);
-	tcp_stamp_progress(simulation);
-	simulation->tcp.advance_unseen = advance;
+	if (advance) {
+		simulation->evidence.tcp.progress_ns = jiffy(simulation);
+		simulation->evidence.tcp.stalled_sockets = 0;
+		simulation->evidence.tcp.stalled_since_ns = 0;
+	}
 	if (simulation->now_ns - simulation->tcp.published_ns >= PUBLISH_NS)
 		tcp_publish(simulation);
 }
 
 static void tcp_expire(struct simulation *simulation, bool into_window)
 {
-	tcp_stamp_progress(simulation);
 	tcp_publish(simulation);
 	simulation->evidence.tcp.rto++;
 	if (into_window && !simulation->evidence.tcp.stalled_sockets) {
@@ -302,7 +293,6 @@ static void tcp_expire(struct simulation *simulation, bool into_window)
 static bool tcp_retry(struct simulation *simulation)
 {
 	if (simulation->conditions.traffic == TRAFFIC_REQUESTS && !simulation->tcp.probed) {
-		tcp_stamp_progress(simulation);
 		tcp_publish(simulation);
 		simulation->tcp.probed = true;
 		simulation->tcp.next_ns = simulation->tcp.sent_ns + REQUEST_RTO_NS;
@@ -340,7 +330,7 @@ static void tcp_bulk_round(struct simulation *simulation)
 {
 	bool lossy = simulation->conditions.loss_out >= 0.05;
 	unsigned int window = lossy ? CONGESTED_WINDOW : BULK_SEGMENTS;
-	unsigned int lost = 0, heard = 0;
+	unsigned int lost = 0, heard = 0, needless = 0;
 
 	for (unsigned int i = 0; i < window; i++) {
 		if (!delivered_out(simulation))
@@ -348,7 +338,7 @@ static void tcp_bulk_round(struct simulation *simulation)
 		else if (delivered_in(simulation))
 			heard++;
 		if (chance(simulation, simulation->conditions.reordered))
-			simulation->evidence.tcp.recovered++;
+			needless++;
 	}
 	if (!heard) {
 		simulation->tcp.unanswered = true;
@@ -356,8 +346,10 @@ static void tcp_bulk_round(struct simulation *simulation)
 		simulation->tcp.next_ns = simulation->now_ns + BULK_RTO_NS;
 		return;
 	}
-	simulation->evidence.tcp.recovered += lost;
+	simulation->evidence.tcp.recovered += lost + needless;
 	tcp_hear(simulation, heard, true);
+	if (lost + needless)
+		tcp_publish(simulation);
 	simulation->tcp.next_ns = simulation->now_ns + BULK_ROUND_NS;
 }
 

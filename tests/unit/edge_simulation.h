@@ -79,7 +79,7 @@ struct simulation {
 	struct {
 		uint64_t next_ns, sent_ns, timer_ns, published_ns;
 		uint64_t segments; /* not published yet */
-		bool unanswered, probed, advance_unseen;
+		bool unanswered, probed;
 	} tcp;
 
 	/* The agent. */

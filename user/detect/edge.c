@@ -232,11 +232,7 @@ static void weigh_silence(struct edge *edge, const struct edge_evidence *evidenc
 static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence,
 			 const struct edge_self *self)
 {
-	/* An acknowledgement comes in a segment that was heard; the kernel may see it only later. */
-	uint64_t progress_ns = evidence->tcp.progress_ns < evidence->tcp.heard_ns
-				       ? evidence->tcp.progress_ns
-				       : evidence->tcp.heard_ns;
-	uint64_t reached_ns = newer(progress_ns, evidence->connect.answer_ns);
+	uint64_t reached_ns = newer(evidence->tcp.progress_ns, evidence->connect.answer_ns);
 	bool reported = evidence->heartbeat.expected && evidence->heartbeat.heard_ns &&
 			edge->agent_silence_ns < 5 * evidence->heartbeat.interval_ns;
 
