@@ -65,7 +65,7 @@ static __noinline struct tcp_flow *flow_create(struct sock *sk)
 		return NULL;
 	}
 	/* From here on: what was acknowledged before we looked is not ours to count. */
-	flow->acked_bytes = tp->bytes_acked;
+	flow->acked_bytes = flow->published_acked_bytes = tp->bytes_acked;
 	flow->rack_mstamp = tp->rack.mstamp;
 	if (!remote_of(&sk->__sk_common, &key) || !socket_wanted(&sk->__sk_common, &key))
 		flow->flags = FLOW_FLAG_IGNORED;
@@ -118,7 +118,7 @@ static __always_inline struct peer_record *flow_peer(struct tcp_flow *flow, stru
 	peer->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
 	/* What this flow had put on the old record's gauges went with it. */
 	flow->stalled_since_ns = 0;
-	flow->flags &= ~FLOW_FLAG_ZERO_WINDOW;
+	flow->flags &= ~(FLOW_FLAG_ZERO_WINDOW | FLOW_FLAG_STALLED);
 	/* Who connected is not recorded for an old connection; services have the lower port. */
 	remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	if (!peer->service_port && remote_port < sk->__sk_common.skc_num)
@@ -151,18 +151,20 @@ static __always_inline void stamp(__u64 *stamp_ns, __u64 time_ns)
 }
 
 static __always_inline void flow_publish(struct tcp_flow *flow, struct peer_record *peer,
-					 __u64 jiffies)
+					 const struct tcp_sock *tp)
 {
-	flow->published_jiffies = jiffies;
+	__u64 acked_bytes = tp->bytes_acked;
+
+	flow->published_jiffies = bpf_jiffies64();
 	if (flow->segments) {
 		count_many(peer->segments, flow->segments);
 		flow->segments = 0;
 	}
 	if (flow->advances) {
 		count_many(peer->advances, flow->advances);
-		count_many(peer->acked_bytes, flow->newly_acked_bytes);
+		count_many(peer->acked_bytes, acked_bytes - flow->published_acked_bytes);
 		flow->advances = 0;
-		flow->newly_acked_bytes = 0;
+		flow->published_acked_bytes = acked_bytes;
 		flow_publish_rtt(flow, peer);
 	}
 }
@@ -170,8 +172,9 @@ static __always_inline void flow_publish(struct tcp_flow *flow, struct peer_reco
 /* This socket is not stalled any more, by progress or by its end. */
 static __always_inline void flow_unstall(struct tcp_flow *flow, struct peer_record *peer)
 {
-	if (!flow->stalled_since_ns)
+	if (!(flow->flags & FLOW_FLAG_STALLED))
 		return;
+	flow->flags &= ~FLOW_FLAG_STALLED;
 	count_many(peer->stalled_sockets, -1);
 	if (!peer->stalled_sockets)
 		peer->stalled_since_ns = 0;
@@ -199,7 +202,7 @@ static __always_inline void flow_sample_rtt(struct tcp_flow *flow, struct sock *
 	__u32 bucket = histogram_bucket(rtt_us);
 	__u32 place = bucket - flow->rtt_base;
 
-	if (place >= FLOW_RTT_WINDOW) {
+	if (place >= FLOW_RTT_WINDOW || flow->rtt[place & (FLOW_RTT_WINDOW - 1)] == 0xffff) {
 		flow_publish_sample(flow, sk);
 		flow->rtt_base = bucket < FLOW_RTT_WINDOW / 2 ? 0 : bucket - FLOW_RTT_WINDOW / 2;
 		if (flow->rtt_base > HISTOGRAM_BUCKETS - FLOW_RTT_WINDOW)
@@ -219,12 +222,11 @@ static __always_inline void flow_sample_rtt(struct tcp_flow *flow, struct sock *
 static __always_inline bool flow_advance(struct tcp_flow *flow, struct sock *sk,
 					 const struct tcp_sock *tp)
 {
-	__u64 acked_bytes = tp->bytes_acked;
-	__u64 mstamp;
+	__u32 acked_bytes = tp->bytes_acked;
+	__u32 mstamp;
 
 	if (acked_bytes == flow->acked_bytes)
 		return false;
-	flow->newly_acked_bytes += acked_bytes - flow->acked_bytes;
 	flow->acked_bytes = acked_bytes;
 	flow->advances++;
 	flow->flags |= FLOW_FLAG_ADVANCED;
@@ -274,23 +276,25 @@ static __always_inline bool segment_advances(const struct sk_buff *skb, const st
 	return (__s32)(BPF_CORE_READ(cb, ack_seq) - tp->snd_una) > 0;
 }
 
-/* A few times a jiffy at most: when the peer was heard, and when it acknowledged. */
+/* Every other jiffy at most: when the peer was heard, and when it acknowledged. */
 static __always_inline void flow_stamp(struct tcp_flow *flow, struct peer_record *peer,
 				       const struct sk_buff *skb, const struct tcp_sock *tp,
 				       __u64 jiffies)
 {
 	__u64 time_ns = tick_ns(jiffies);
-	bool advances = segment_advances(skb, tp);
 
 	stamp(&peer->heard_ns, time_ns);
-	/* An advance between two stamps came no later than a stamp's interval after the former. */
-	if (advances)
-		stamp(&peer->progress_ns, time_ns);
-	else if (flow->flags & FLOW_FLAG_ADVANCED)
+	/* What was acknowledged since the last stamp was no more than its interval later. */
+	if (flow->flags & FLOW_FLAG_ADVANCED) {
 		stamp(&peer->progress_ns, flow->stamped_ns);
-	if (advances || flow->flags & FLOW_FLAG_ADVANCED)
 		flow_unstall(flow, peer);
-	flow->flags &= ~FLOW_FLAG_ADVANCED;
+		flow->flags &= ~FLOW_FLAG_ADVANCED;
+	}
+	/* Whoever is stalled may get no further segment to tell it by. */
+	if (flow->flags & FLOW_FLAG_STALLED && segment_advances(skb, tp)) {
+		stamp(&peer->progress_ns, time_ns);
+		flow_unstall(flow, peer);
+	}
 	flow->stamped_ns = time_ns;
 	flow->stamped_jiffies = jiffies;
 }
@@ -313,14 +317,15 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 	if (!tp->snd_wnd || flow->flags & FLOW_FLAG_ZERO_WINDOW)
 		flow_window(flow, sk, skb, tp->snd_wnd);
 	jiffies = bpf_jiffies64();
-	if ((__u32)jiffies - flow->stamped_jiffies < FLOW_STAMP_JIFFIES && !flow->stalled_since_ns)
+	if ((__u32)jiffies - flow->stamped_jiffies < FLOW_STAMP_JIFFIES &&
+	    !(flow->flags & FLOW_FLAG_STALLED))
 		return 0;
 	peer = flow_peer(flow, sk);
 	if (!peer)
 		return 0;
 	flow_stamp(flow, peer, skb, tp, jiffies);
 	if ((__u32)jiffies - flow->published_jiffies >= FLOW_PUBLISH_JIFFIES)
-		flow_publish(flow, peer, jiffies);
+		flow_publish(flow, peer, tp);
 	return 0;
 }
 
@@ -368,7 +373,7 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 		stamp(&peer->progress_ns, flow->stamped_ns);
 		flow_unstall(flow, peer);
 	}
-	flow_publish(flow, peer, bpf_jiffies64());
+	flow_publish(flow, peer, tp);
 	kind = retransmit_kind(sk, tp, error);
 	count(peer->retransmits[kind]);
 	if (kind == PEER_RETRANSMIT_TLP || kind == PEER_RETRANSMIT_FAST)
@@ -380,7 +385,8 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 		/* A closed window is retransmitted into, too: the peer is overloaded, not silent.
 		 */
 		peer->rto_ns = time_ns;
-		if (!flow->stalled_since_ns) {
+		if (!(flow->flags & FLOW_FLAG_STALLED)) {
+			flow->flags |= FLOW_FLAG_STALLED;
 			flow->stalled_since_ns = time_ns;
 			count(peer->stalled_sockets);
 		}
@@ -465,7 +471,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	}
 	if (flow_advance(flow, sk, tp))
 		stamp(&peer->progress_ns, flow->stamped_ns);
-	flow_publish(flow, peer, bpf_jiffies64());
+	flow_publish(flow, peer, tp);
 	flow_unstall(flow, peer);
 	if (flow->flags & FLOW_FLAG_ZERO_WINDOW) {
 		count_many(peer->zero_window_sockets, -1);

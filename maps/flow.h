@@ -20,26 +20,34 @@
 #define FLOW_FLAG_ZERO_WINDOW (1U << 1)
 /* Something was acknowledged since stamped_ns. */
 #define FLOW_FLAG_ADVANCED (1U << 2)
+/* An RTO has fired, and nothing was acknowledged since: stalled_since_ns is set. */
+#define FLOW_FLAG_STALLED (1U << 3)
 
 struct tcp_flow {
+	/* What every segment touches: one cache line, together with what the kernel puts before it.
+	 */
 	__u32 flags;
-	__u32 slot; /* of the peer, plus one; 0 = not known yet */
-	__u32 generation;
 	__u32 segments;
-	__u64 acked_bytes; /* tcp_sock.bytes_acked when last looked at */
-	__u64 newly_acked_bytes;
-	__u64 rack_mstamp;
+	__u32 acked_bytes; /* low half of tcp_sock.bytes_acked when last looked at */
+	__u32 rack_mstamp; /* low half of tcp_sock.rack.mstamp, likewise */
 	__u64 rtt_sum_us;
-	__u64 stalled_since_ns;
-	__u64 stamped_ns;	 /* when the peer's heard_ns was last brought up to date */
-	__u32 stamped_jiffies;	 /* the same, low half */
-	__u32 published_jiffies; /* when its counters were */
+	__u32 stamped_jiffies; /* low half: when the peer's heard_ns was last brought up to date */
 	__u32 advances;
 	__u32 rtt_base;		    /* bucket of rtt[0] */
-	__u32 rtt[FLOW_RTT_WINDOW]; /* one socket's RTT moves little: two octaves are enough at a
+	__u16 rtt[FLOW_RTT_WINDOW]; /* one socket's RTT moves little: two octaves are enough at a
 				       time */
+	__u32 reserved;
+
+	__u32 slot; /* of the peer, plus one; 0 = not known yet */
+	__u32 generation;
+	__u64 published_acked_bytes; /* tcp_sock.bytes_acked when the peer's counters were brought
+					up to date */
+	__u64 stamped_ns;	     /* the time of stamped_jiffies */
+	__u64 stalled_since_ns;
+	__u32 published_jiffies;
+	__u32 padding;
 };
 
-_Static_assert(sizeof(struct tcp_flow) == 112, "tcp_flow is shared with the kernel side");
+_Static_assert(sizeof(struct tcp_flow) == 96, "tcp_flow is shared with the kernel side");
 
 #endif

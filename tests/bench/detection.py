@@ -59,9 +59,9 @@ class Outcome:
             self.take(change)
 
 
-def one_cut(lab, events, outcome):
+def one_cut(lab, events, outcome, rest_s):
     # The phase to every timer is left to chance.
-    outcome.follow(events, random.uniform(0.3, 1.5), lambda: False)
+    outcome.follow(events, rest_s + random.uniform(0.3, 1.5), lambda: False)
     moment = lab.cut("n3")
     outcome.cut_ns, outcome.healed_ns = moment.before_ns, 0
     outcome.verdicts_ns = {}
@@ -85,7 +85,7 @@ def one_cut(lab, events, outcome):
     outcome.recovered_ms.append((outcome.last_ns - outcome.healed_ns) / 1e6)
 
 
-def measure(report, build, flows, runs, name):
+def measure(report, build, flows, runs, rest_s, name):
     outcome = Outcome()
     with Lab(3, build) as lab:
         lab.start_agents()
@@ -97,7 +97,7 @@ def measure(report, build, flows, runs, name):
         events.poll()
         for number in range(runs):
             report.note(f"{name}: cut {number + 1} of {runs}")
-            one_cut(lab, events, outcome)
+            one_cut(lab, events, outcome, rest_s)
     return outcome
 
 
@@ -113,19 +113,20 @@ def row(name, who, values, outcome):
     ]
 
 
-def section(report, build, runs):
+def section(report, build, runs, rest_s):
+    """rest_s: how long all is healthy before the next cut, on top of 0.3 to 1.5 s."""
     report.section("Detection")
     report.say(
         f"Three nodes on a bridge; n3 is cut off both ways {runs} times for each kind of traffic"
-        " between n1 and n3, at a random phase; n2 has no TCP with n3 at all. Time is from just"
-        " before the command that cuts (its own time included) to the verdict 'unreachable' on the"
-        " node named."
+        " between n1 and n3, at a random phase, {rest_s} to {rest_s + 1.5:g} s after the last"
+        " recovery; n2 has no TCP with n3 at all. Time is from just before the command that cuts"
+        " (its own time included) to the verdict 'unreachable' on the node named."
         + (" With less than 100 cuts the p99 is the maximum." if runs < 100 else "")
     )
     report.say()
     rows, outcomes = [], []
     for name, _meaning, flows in WORKLOADS:
-        outcome = measure(report, build, flows, runs, name)
+        outcome = measure(report, build, flows, runs, rest_s, name)
         outcomes.append((name, outcome))
         rows.append(row(name, "n1", outcome.detected_ms, outcome))
         rows.append(row(name, "n2 (idle)", outcome.witness_ms, outcome))

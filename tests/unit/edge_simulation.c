@@ -115,9 +115,9 @@ static void plan_heartbeat(struct simulation *simulation, struct simulation_node
 
 	node->due_ns += INTERVAL_NS - tenth_ns + draw(simulation) % (2 * tenth_ns + 1);
 	if (node->due_ns < simulation->now_ns + INTERVAL_NS / 2)
-		node->due_ns += (simulation->now_ns + INTERVAL_NS / 2 - node->due_ns + INTERVAL_NS -
-				 1) /
-				INTERVAL_NS * INTERVAL_NS;
+		node->due_ns +=
+			(simulation->now_ns + INTERVAL_NS / 2 - node->due_ns + INTERVAL_NS - 1) /
+			INTERVAL_NS * INTERVAL_NS;
 	if (node == &simulation->there && simulation->conditions.agent == AGENT_STARVED)
 		node->awake_ns = node->due_ns + draw(simulation) % (500 * NS_PER_MS);
 }
@@ -170,8 +170,7 @@ static void start_connect(struct simulation *simulation)
 {
 	simulation->connects.due_ns += simulation->connects.interval_ns;
 	if (simulation->connects.due_ns <= simulation->now_ns)
-		simulation->connects.due_ns =
-			simulation->now_ns + simulation->connects.interval_ns;
+		simulation->connects.due_ns = simulation->now_ns + simulation->connects.interval_ns;
 	if (simulation->conditions.connects_refused) {
 		simulation->evidence.connect.refused_locally++;
 		return;
@@ -391,7 +390,7 @@ static void do_tcp(struct simulation *simulation)
 
 /* The agent's turn, as in turn.c. */
 
-static void note_change(struct simulation *simulation, bool changed)
+static void note_change(struct simulation *simulation, enum edge_state was, bool changed)
 {
 	enum edge_state state = simulation->edge.state;
 	uint64_t after_ns = simulation->now_ns - simulation->observed_ns;
@@ -403,6 +402,7 @@ static void note_change(struct simulation *simulation, bool changed)
 	if (!changed)
 		return;
 	simulation->entered[state]++;
+	simulation->verdicts += was < EDGE_UNREACHABLE && state >= EDGE_UNREACHABLE;
 	simulation->first_ns[state] = min_ns(simulation->first_ns[state], after_ns);
 	simulation->trace = (simulation->trace ^ (simulation->now_ns - simulation->start_ns) ^
 			     (uint64_t)state << 60) *
@@ -423,6 +423,8 @@ static void do_turn(struct simulation *simulation)
 {
 	struct self_turn turn =
 		self_turn(&simulation->watch, simulation->now_ns, simulation->planned_ns);
+	enum edge_state was = simulation->edge.state;
+	bool changed;
 
 	read_mail(simulation, &simulation->here);
 	do_connects(simulation);
@@ -435,8 +437,9 @@ static void do_turn(struct simulation *simulation)
 		.alone = simulation->conditions.alone,
 		.carrier_down = simulation->conditions.carrier_down,
 	};
-	note_change(simulation, edge_update(&simulation->edge, &simulation->evidence,
-					    &simulation->self, &simulation->settings));
+	changed = edge_update(&simulation->edge, &simulation->evidence, &simulation->self,
+			      &simulation->settings);
+	note_change(simulation, was, changed);
 	if (is_out(simulation))
 		heartbeat_link_forgive(&simulation->here.link);
 	want_connects(simulation);
@@ -452,8 +455,7 @@ static void be_late(struct simulation *simulation)
 		return;
 	}
 	simulation_hold_up(simulation, (200 + draw(simulation) % 201) * NS_PER_MS);
-	simulation->held_up_ns =
-		simulation->now_ns + (600 + draw(simulation) % 1000) * NS_PER_MS;
+	simulation->held_up_ns = simulation->now_ns + (600 + draw(simulation) % 1000) * NS_PER_MS;
 }
 
 static uint64_t when_awake(const struct simulation_node *node, uint64_t time_ns)
@@ -466,8 +468,8 @@ static uint64_t next_ns(const struct simulation *simulation)
 	const struct simulation_node *here = &simulation->here, *there = &simulation->there;
 	uint64_t next = min_ns(mail_ns(here), mail_ns(there));
 
-	next = min_ns(next, min_ns(when_awake(here, here->due_ns),
-				   when_awake(there, there->due_ns)));
+	next = min_ns(next,
+		      min_ns(when_awake(here, here->due_ns), when_awake(there, there->due_ns)));
 	next = min_ns(next, min_ns(connect_ns(simulation), simulation->tcp.next_ns));
 	next = min_ns(next, when_awake(here, simulation->turn_ns));
 	return min_ns(next, simulation->held_up_ns);
@@ -526,7 +528,9 @@ void simulation_start(struct simulation *simulation, uint64_t seed, uint64_t sta
 		.start_ns = start_ns,
 		.random = seed * 0x2545f4914f6cdd1dULL,
 		.conditions = *conditions,
-		.settings = {.certainty = 6, .min_silence_ns = 250 * NS_PER_MS, .lossy_ratio = 0.01},
+		.settings = {.certainty = 6,
+			     .min_silence_ns = 250 * NS_PER_MS,
+			     .lossy_ratio = 0.01},
 		.held_up_ns = NEVER,
 	};
 	heartbeat_link_init(&simulation->here.link, 1000);
@@ -560,6 +564,7 @@ void simulation_observe(struct simulation *simulation)
 	simulation->visited = 1U << simulation->edge.state;
 	simulation->agent_silent_ns = simulation->edge.agent_silent ? 0 : NEVER;
 	simulation->turns = 0;
+	simulation->verdicts = 0;
 	for (unsigned int i = 0; i < EDGE_STATES; i++) {
 		simulation->entered[i] = 0;
 		simulation->first_ns[i] = NEVER;

@@ -27,20 +27,20 @@ enum simulation_traffic { TRAFFIC_NONE, TRAFFIC_REQUESTS, TRAFFIC_BULK };
 
 /* What can be changed while the simulation runs. All zero: two idle, healthy nodes. */
 struct simulation_conditions {
-	double loss_out, loss_in;   /* a datagram or segment is lost, 0 to 1; 1 is a cut */
-	bool no_agent;		    /* the peer has none: no heartbeats are expected */
-	bool heartbeats_refused;    /* our stack refuses to send them: EPERM */
-	bool connects_refused;	    /* our stack refuses to connect */
-	bool connects_impossible;   /* no port to try */
-	bool relayed;		    /* a third node passes on the peer's heartbeats */
-	bool alone, carrier_down;   /* see struct edge_self */
-	bool self_late;		    /* about once a second this agent is held up for 200 to 400 ms */
-	bool zero_window;	    /* the peer's application has stopped reading */
+	double loss_out, loss_in; /* a datagram or segment is lost, 0 to 1; 1 is a cut */
+	bool no_agent;		  /* the peer has none: no heartbeats are expected */
+	bool heartbeats_refused;  /* our stack refuses to send them: EPERM */
+	bool connects_refused;	  /* our stack refuses to connect */
+	bool connects_impossible; /* no port to try */
+	bool relayed;		  /* a third node passes on the peer's heartbeats */
+	bool alone, carrier_down; /* see struct edge_self */
+	bool self_late;		  /* about once a second this agent is held up for 200 to 400 ms */
+	bool zero_window;	  /* the peer's application has stopped reading */
 	enum simulation_agent agent;
 	enum simulation_traffic traffic;
 	unsigned int requests_per_s;
-	bool slow_answers;	    /* requests are answered only after a tail loss probe */
-	double reordered;	    /* ratio of bulk segments that are retransmitted needlessly */
+	bool slow_answers; /* requests are answered only after a tail loss probe */
+	double reordered;  /* ratio of bulk segments that are retransmitted needlessly */
 };
 
 #define SIMULATION_INBOX 256
@@ -94,6 +94,7 @@ struct simulation {
 	uint64_t observed_ns;
 	unsigned int visited; /* bit n: was in state n */
 	unsigned int entered[EDGE_STATES];
+	unsigned int verdicts;		/* how often it came to any, from none */
 	uint64_t first_ns[EDGE_STATES]; /* after observed_ns; UINT64_MAX never */
 	uint64_t agent_silent_ns;	/* the same */
 	unsigned int turns;

@@ -30,7 +30,8 @@
 #define TESTIMONY_NS NS_PER_S
 /* With connects impossible a cut is judged by all silence alone, at so many times the certainty. */
 #define UNCONFIRMED_CERTAINTY 2
-/* Heartbeats do not count as lost during a verdict; so long after it their estimate is current again.
+/* Heartbeats do not count as lost during a verdict; so long after it their estimate is current
+ * again.
  */
 #define OUTAGE_MEMORY_NS (10 * NS_PER_S)
 /* Without heartbeats the peer counts as heard for this long after its last segment. */
@@ -136,12 +137,13 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 		return;
 	}
 	/* Kept until something arrives: a timer expires while nothing does. */
-	edge->tcp_lost += growth(evidence->tcp.recovered, edge->last.tcp.recovered) +
-			  growth(evidence->tcp.rto, edge->last.tcp.rto);
+	edge->tcp_lost += growth(evidence->tcp.recovered, edge->last.tcp.recovered);
+	/* What is retransmitted into a closed window was not lost. */
+	if (!evidence->tcp.zero_window_sockets)
+		edge->tcp_lost += growth(evidence->tcp.rto, edge->last.tcp.rto);
 	/* A port that has never answered may be behind a firewall. */
 	if (evidence->connect.answered)
-		edge->tcp_lost +=
-			growth(evidence->connect.timed_out, edge->last.connect.timed_out);
+		edge->tcp_lost += growth(evidence->connect.timed_out, edge->last.connect.timed_out);
 	if (!segments)
 		return;
 	/* The estimate forgets within hundreds of tries, so that more than that says nothing new.
@@ -256,11 +258,10 @@ static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence
 static bool is_cut(const struct edge *edge, const struct edge_evidence *evidence,
 		   const struct edge_settings *settings)
 {
-	bool confirmed =
-		evidence->connect.possible
-			? edge->kernel_decades >= edge->certainty &&
-				  edge->connects_in_vain >= CONNECTS_MIN
-			: edge->silence_decades >= UNCONFIRMED_CERTAINTY * edge->certainty;
+	bool confirmed = evidence->connect.possible
+				 ? edge->kernel_decades >= edge->certainty &&
+					   edge->connects_in_vain >= CONNECTS_MIN
+				 : edge->silence_decades >= UNCONFIRMED_CERTAINTY * edge->certainty;
 	/* When our own stack will not send there is nothing to wait for; the sentence says whose
 	 * fault it is. */
 	bool muted = edge->refusals_in_vain >= CONNECTS_MIN;

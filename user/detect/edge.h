@@ -6,10 +6,10 @@
  * What this node thinks of one peer: a state machine over evidence and time. Pure: no I/O and no
  * clock; every rule is tested with tables of (evidence, now) -> state in tests/unit/test_edge.c.
  *
- * Silence is judged by how unlikely it would be on this link: n tries unanswered at a loss of p have
- * the probability p^n. 'Decades' below are -log10 of that. Tries that the peer's kernel answers without any help
- * of its user space (TCP retransmits, connects) are also counted apart, because only they can tell a
- * cut from an agent that is starved or stopped.
+ * Silence is judged by how unlikely it would be on this link: n tries unanswered at a loss of p
+ * have the probability p^n. 'Decades' below are -log10 of that. Tries that the peer's kernel
+ * answers without any help of its user space (TCP retransmits, connects) are also counted apart,
+ * because only they can tell a cut from an agent that is starved or stopped.
  */
 
 #include "base/text.h"
@@ -31,7 +31,8 @@ enum edge_state {
 /* "healthy", ..., "egress-cut": the words of status, metrics and the log. */
 const char *edge_state_name(enum edge_state state);
 
-/* Times are CLOCK_MONOTONIC ns, 0 = never. Counters only grow (a drop means that the source started anew). */
+/* Times are CLOCK_MONOTONIC ns, 0 = never. Counters only grow (a drop means that the source started
+ * anew). */
 struct edge_evidence {
 	/* TCP of any program on this node, as the kernel saw it. */
 	struct {
@@ -50,16 +51,18 @@ struct edge_evidence {
 	/* Heartbeats, when the peer is a configured node with an agent. */
 	struct {
 		bool expected;
-		uint64_t heard_ns;	/* last accepted heartbeat */
-		uint64_t accepted;	/* how many so far */
-		uint64_t unheard;	/* of ours, sent since the newest that the peer's latest report confirms */
-		uint64_t send_failures; /* sends that the local stack refused */
-		int send_errno;		/* of the last send: 0, or why it was refused */
-		uint64_t testimony_ns;	/* when a third node last relayed the peer's word ... */
-		bool testimony_heard;	/* ... that it does hear us */
-		double loss_in, loss_out;			   /* measured */
+		uint64_t heard_ns; /* last accepted heartbeat */
+		uint64_t accepted; /* how many so far */
+		uint64_t unheard;  /* of ours, sent since the newest that the peer's latest report
+				      confirms */
+		uint64_t send_failures;	  /* sends that the local stack refused */
+		int send_errno;		  /* of the last send: 0, or why it was refused */
+		uint64_t testimony_ns;	  /* when a third node last relayed the peer's word ... */
+		bool testimony_heard;	  /* ... that it does hear us */
+		double loss_in, loss_out; /* measured */
 		double loss_in_pessimistic, loss_out_pessimistic; /* to reckon with */
-		double loss_in_lost, loss_out_lost; /* decayed number of losses behind the measure */
+		double loss_in_lost,
+			loss_out_lost; /* decayed number of losses behind the measure */
 		uint64_t interval_ns;
 	} heartbeat;
 
@@ -68,15 +71,17 @@ struct edge_evidence {
 		bool possible;	    /* there is an address and a port to try */
 		uint64_t answer_ns; /* last one answered */
 		uint64_t answered;
-		uint64_t timed_out; /* waited for long enough, in vain */
-		uint64_t refused_locally; /* our own stack would not send: says nothing of the peer */
+		uint64_t timed_out;	  /* waited for long enough, in vain */
+		uint64_t refused_locally; /* our own stack would not send: says nothing of the peer
+					   */
 	} connect;
 };
 
 /* What this node knows of itself, the same for all its edges at one moment. */
 struct edge_self {
 	uint64_t now_ns;
-	/* Time since the last update in which this agent ran; less than the time passed when it was held up. */
+	/* Time since the last update in which this agent ran; less than the time passed when it was
+	 * held up. */
 	uint64_t awake_ns;
 	bool paused;	   /* it did not run for so long that what lies before means nothing */
 	double distrust;   /* 0 to 1: how much of late this agent was not scheduled in time */
@@ -93,7 +98,8 @@ struct edge_settings {
 /* How eagerly connects should be tried now. */
 enum edge_confirm { EDGE_CONFIRM_NONE, EDGE_CONFIRM_SLOW, EDGE_CONFIRM_FAST };
 
-/* One edge's memory, made by edge_init(). The first four fields are for its users, the rest is its own. */
+/* One edge's memory, made by edge_init(). The first four fields are for its users, the rest is its
+ * own. */
 struct edge {
 	enum edge_state state;
 	uint64_t since_ns; /* when it came into this state */
@@ -114,10 +120,10 @@ struct edge {
 	/* Counted since reached_ns, for the sentence and the least number of connects. */
 	unsigned int connects_in_vain, refusals_in_vain;
 	uint64_t rto_in_vain, syn_in_vain;
-	struct loss tcp_loss;	    /* for peers without an agent */
-	uint64_t tcp_lost;	    /* of it, not recorded yet */
-	struct loss outage_loss;    /* of connects during a verdict, from the first answer on */
-	uint64_t outage_lost;	    /* of it, not recorded yet */
+	struct loss tcp_loss;	 /* for peers without an agent */
+	uint64_t tcp_lost;	 /* of it, not recorded yet */
+	struct loss outage_loss; /* of connects during a verdict, from the first answer on */
+	uint64_t outage_lost;	 /* of it, not recorded yet */
 	bool outage_answered;
 	uint64_t recovering_ns;	    /* awake time with answers both ways, after a cut */
 	uint64_t recovery_accepted; /* heartbeats and connect answers since then */
@@ -134,8 +140,9 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		 const struct edge_self *self, const struct edge_settings *settings);
 
 /*
- * The evidence behind the present state in plain words: "no segment heard for 412 ms, 2 RTOs on 3 sockets,
- * 4 heartbeats unanswered, 3 of 3 connects timed out; expected within 310 ms at 0.4 % loss".
+ * The evidence behind the present state in plain words: "no segment heard for 412 ms, 2 RTOs on 3
+ * sockets, 4 heartbeats unanswered, 3 of 3 connects timed out; expected within 310 ms at 0.4 %
+ * loss".
  */
 void edge_explain(const struct edge *edge, const struct edge_evidence *evidence,
 		  const struct edge_self *self, const struct edge_settings *settings,
