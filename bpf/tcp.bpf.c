@@ -314,12 +314,13 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 		return 0;
 	flow->segments++;
 	flow_advance(flow, sk, tp);
-	if (!tp->snd_wnd || flow->flags & FLOW_FLAG_ZERO_WINDOW)
-		flow_window(flow, sk, skb, tp->snd_wnd);
 	jiffies = bpf_jiffies64();
 	if ((__u32)jiffies - flow->stamped_jiffies < FLOW_STAMP_JIFFIES &&
-	    !(flow->flags & FLOW_FLAG_STALLED))
+	    !(flow->flags & (FLOW_FLAG_STALLED | FLOW_FLAG_ZERO_WINDOW)))
 		return 0;
+	/* A closed window is probed every 200 ms and more: each answer comes this far. */
+	if (!tp->snd_wnd || flow->flags & FLOW_FLAG_ZERO_WINDOW)
+		flow_window(flow, sk, skb, tp->snd_wnd);
 	peer = flow_peer(flow, sk);
 	if (!peer)
 		return 0;

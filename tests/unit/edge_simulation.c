@@ -2,12 +2,14 @@
 #include "edge_simulation.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define INTERVAL_NS (100 * NS_PER_MS)
-#define ONE_WAY_NS  (100 * NS_PER_US)
-#define JIFFY_NS    (4 * NS_PER_MS)
-#define NEVER	    UINT64_MAX
+#define INTERVAL_NS   (100 * NS_PER_MS)
+#define ONE_WAY_NS    (100 * NS_PER_US)
+#define JIFFY_NS      (4 * NS_PER_MS)
+#define NEVER	      UINT64_MAX
+#define RELAY_UNHEARD 3
 
 /* turn.c */
 #define TURN_QUIET_NS	   (50 * NS_PER_MS)
@@ -157,7 +159,8 @@ static void send_theirs(struct simulation *simulation)
 	heartbeat_link_next(&there->link, simulation->now_ns, &heartbeat);
 	if (delivered_in(simulation))
 		put(&simulation->here, &heartbeat, simulation->now_ns + ONE_WAY_NS);
-	if (simulation->conditions.relayed) {
+	/* It asks others to pass its word on once it has seen that ours does not confirm it. */
+	if (simulation->conditions.relayed && there->link.unheard >= RELAY_UNHEARD) {
 		heartbeat.flags |= HEARTBEAT_FLAG_RELAY;
 		put(&simulation->here, &heartbeat, simulation->now_ns + 2 * ONE_WAY_NS);
 	}
@@ -579,4 +582,26 @@ const char *simulation_sentence(const struct simulation *simulation, char *buffe
 	edge_explain(&simulation->edge, &simulation->evidence, &simulation->self,
 		     &simulation->settings, &sentence);
 	return buffer;
+}
+
+void simulation_prepare(struct simulation *simulation, unsigned int seed,
+			const struct simulation_conditions *conditions, uint64_t duration_ns)
+{
+	simulation_start(simulation, seed + 1, SIMULATION_START_NS, conditions);
+	simulation_run(simulation, duration_ns, conditions);
+	simulation_run(simulation, seed * UINT64_C(1370003) % 997 * NS_PER_MS, conditions);
+	simulation_observe(simulation);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+unsigned int simulation_quantile_ms(uint64_t *times_ns, unsigned int count, double quantile)
+{
+	qsort(times_ns, count, sizeof(*times_ns), compare_times);
+	return (unsigned int)(times_ns[(unsigned int)(quantile * (count - 1))] / NS_PER_MS);
 }

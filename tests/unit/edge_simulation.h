@@ -43,6 +43,25 @@ struct simulation_conditions {
 	double reordered;  /* ratio of bulk segments that are retransmitted needlessly */
 };
 
+#define LOSS(ratio) .loss_out = (ratio), .loss_in = (ratio)
+#define CUT	    LOSS(1)
+#define REQUESTS(n) .traffic = TRAFFIC_REQUESTS, .requests_per_s = (n)
+#define BULK	    .traffic = TRAFFIC_BULK
+
+/* Sets of states. */
+#define HEALTHY	    (1U << EDGE_HEALTHY)
+#define LOSSY	    (1U << EDGE_LOSSY)
+#define SUSPECT	    (1U << EDGE_SUSPECT)
+#define UNREACHABLE (1U << EDGE_UNREACHABLE)
+#define EGRESS_CUT  (1U << EDGE_EGRESS_CUT)
+#define INGRESS_CUT (1U << EDGE_INGRESS_CUT)
+/* Whatever is not a verdict. */
+#define HARMLESS (HEALTHY | LOSSY | SUSPECT)
+
+/* Runs of each row of a table. */
+#define SIMULATION_SEEDS    24
+#define SIMULATION_START_NS (1000 * NS_PER_S)
+
 #define SIMULATION_INBOX 256
 #define SIMULATION_TRIES 16
 
@@ -118,6 +137,16 @@ void simulation_slip_through(struct simulation *simulation);
 
 /* Forgets what was visited and counted so far. */
 void simulation_observe(struct simulation *simulation);
+
+/*
+ * Starts, goes on for that long and a part of a second more, so that what comes then comes at any
+ * phase of heartbeats, turns and requests, and observes from there.
+ */
+void simulation_prepare(struct simulation *simulation, unsigned int seed,
+			const struct simulation_conditions *conditions, uint64_t duration_ns);
+
+/* Sorts the times; quantile is 0 to 1. */
+unsigned int simulation_quantile_ms(uint64_t *times_ns, unsigned int count, double quantile);
 
 /* The sentence of this moment. */
 const char *simulation_sentence(const struct simulation *simulation, char *buffer, size_t size);

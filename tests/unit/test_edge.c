@@ -1,38 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The edge's state machine against simulated faults. Every number here is simulated time; each row
- * of a table is run over many seeds, and what was measured is printed as a comment.
+ * The edge's state machine against simulated faults. Loss that lasts is in
+ * test_edge_loss.c. Every number here is simulated time; each row of a table is run over many
+ * seeds, and what was measured is printed as a comment.
  */
 #include "edge_simulation.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#define SEEDS	 24
-#define SECONDS	 1000
-#define START_NS (1000 * NS_PER_S)
-
-#define HEALTHY	    (1U << EDGE_HEALTHY)
-#define LOSSY	    (1U << EDGE_LOSSY)
-#define SUSPECT	    (1U << EDGE_SUSPECT)
-#define UNREACHABLE (1U << EDGE_UNREACHABLE)
-#define EGRESS_CUT  (1U << EDGE_EGRESS_CUT)
-#define INGRESS_CUT (1U << EDGE_INGRESS_CUT)
-/* Whatever is not a verdict. */
-#define HARMLESS (HEALTHY | LOSSY | SUSPECT)
-
-#define LOSS(ratio) .loss_out = (ratio), .loss_in = (ratio)
-#define CUT	    LOSS(1)
-#define REQUESTS(n) .traffic = TRAFFIC_REQUESTS, .requests_per_s = (n)
-#define BULK	    .traffic = TRAFFIC_BULK
+#define SEEDS	SIMULATION_SEEDS
+#define SECONDS 1000
 
 struct scenario {
 	const char *name;
@@ -47,29 +30,6 @@ struct scenario {
 	const char *sentence; /* part of it, at the end */
 };
 
-static int compare_times(const void *a, const void *b)
-{
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return left < right ? -1 : left > right;
-}
-
-static unsigned int quantile_ms(uint64_t *times_ns, unsigned int count, double quantile)
-{
-	qsort(times_ns, count, sizeof(*times_ns), compare_times);
-	return (unsigned int)(times_ns[(unsigned int)(quantile * (count - 1))] / NS_PER_MS);
-}
-
-/* The fault comes at any phase of heartbeats, turns and requests. */
-static void run_before(struct simulation *simulation, unsigned int seed,
-		       const struct simulation_conditions *before, unsigned int before_ms)
-{
-	simulation_start(simulation, seed + 1, START_NS, before);
-	simulation_run(simulation, before_ms * NS_PER_MS, before);
-	simulation_run(simulation, seed * UINT64_C(1370003) % 997 * NS_PER_MS, before);
-	simulation_observe(simulation);
-}
-
 static void run_scenario(const struct scenario *scenario)
 {
 	static struct simulation simulation;
@@ -78,7 +38,8 @@ static void run_scenario(const struct scenario *scenario)
 	unsigned int p50_ms, max_ms;
 
 	for (unsigned int seed = 0; seed < SEEDS; seed++) {
-		run_before(&simulation, seed, &scenario->before, scenario->before_ms);
+		simulation_prepare(&simulation, seed, &scenario->before,
+				   scenario->before_ms * NS_PER_MS);
 		simulation_run(&simulation, scenario->fault_ms * NS_PER_MS, &scenario->fault);
 		simulation_sentence(&simulation, sentence, sizeof(sentence));
 		times_ns[seed] = scenario->agent_silent ? simulation.agent_silent_ns
@@ -96,8 +57,8 @@ static void run_scenario(const struct scenario *scenario)
 	}
 	if (!scenario->max_ms)
 		return;
-	p50_ms = quantile_ms(times_ns, SEEDS, 0.5);
-	max_ms = quantile_ms(times_ns, SEEDS, 1);
+	p50_ms = simulation_quantile_ms(times_ns, SEEDS, 0.5);
+	max_ms = simulation_quantile_ms(times_ns, SEEDS, 1);
 	print_message("# %s: p50 %u ms, max %u ms\n", scenario->name, p50_ms, max_ms);
 	if (p50_ms > scenario->p50_ms || max_ms > scenario->max_ms)
 		fail_msg("%s: p50 %u ms (limit %u), max %u ms (limit %u)", scenario->name, p50_ms,
@@ -238,128 +199,6 @@ static void test_one_way_cut(void **state)
 	run_all(scenarios);
 }
 
-/* Ten minutes on a link that loses some all the time: no verdict; then a cut: one. */
-static void test_steady_loss(void **state)
-{
-	static const struct {
-		struct simulation_conditions conditions;
-		const char *name;
-		unsigned int states;		   /* after 30 s */
-		unsigned int start_max, false_max; /* verdicts in those 30 s, and later */
-		unsigned int p50_ms, max_ms;
-	} rows[] = {
-		{{LOSS(0)}, "0 %", HEALTHY, 0, 0, 350, 500},
-		{{LOSS(0.01)}, "1 %", HEALTHY | LOSSY, 0, 0, 600, 1000},
-		{{LOSS(0.05)}, "5 %", LOSSY, 0, 0, 1000, 1500},
-		{{LOSS(0.1)}, "10 %", LOSSY, 0, 0, 1500, 2500},
-		{{LOSS(0.3)}, "30 %", LOSSY, 0, 0, 3000, 5000},
-		/* Looks cut before anything has been measured; once measured it never does. */
-		{{LOSS(0.8)}, "80 %", ~0U, 4 * SEEDS, 2, 20000, 30000},
-		{{LOSS(0.1), .agent = AGENT_STARVED},
-		 "its agent starved, 10 %",
-		 HARMLESS,
-		 0,
-		 0,
-		 1500,
-		 2500},
-		{{LOSS(0.1), .connects_impossible = true},
-		 "connects impossible, 10 %",
-		 LOSSY,
-		 0,
-		 0,
-		 2500,
-		 4000},
-		{{LOSS(0.1), REQUESTS(10)}, "10 requests a second, 10 %", LOSSY, 0, 0, 1500, 2500},
-		{{LOSS(0.1), BULK}, "bulk, 10 %", LOSSY, 0, 0, 1500, 2500},
-		{{LOSS(0.01), BULK, .no_agent = true},
-		 "bulk, no agent, 1 %",
-		 LOSSY,
-		 0,
-		 0,
-		 1500,
-		 2500},
-		{{LOSS(0.1), BULK, .no_agent = true},
-		 "bulk, no agent, 10 %",
-		 LOSSY,
-		 2,
-		 0,
-		 2500,
-		 4000},
-		{{LOSS(0.1), REQUESTS(10), .no_agent = true},
-		 "10 requests a second, no agent, 10 %",
-		 LOSSY,
-		 2,
-		 2,
-		 2500,
-		 4000},
-	};
-	static struct simulation simulation;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		const struct simulation_conditions *conditions = &rows[i].conditions;
-		unsigned int at_start = 0, later = 0, p50_ms, max_ms;
-		uint64_t times_ns[SEEDS];
-
-		for (unsigned int seed = 0; seed < SEEDS; seed++) {
-			struct simulation_conditions cut = *conditions;
-
-			cut.loss_out = cut.loss_in = 1;
-			simulation_start(&simulation, seed + 1, START_NS, conditions);
-			simulation_run(&simulation, 30 * NS_PER_S, conditions);
-			if (!(1U << simulation.edge.state & rows[i].states))
-				fail_msg("%s loss, seed %u: %s after 30 s", rows[i].name, seed,
-					 edge_state_name(simulation.edge.state));
-			at_start += simulation.verdicts;
-			simulation_observe(&simulation);
-			simulation_run(&simulation, 600 * NS_PER_S, conditions);
-			later += simulation.verdicts;
-			simulation_observe(&simulation);
-			simulation_run(&simulation, 60 * NS_PER_S, &cut);
-			times_ns[seed] = simulation.first_ns[EDGE_UNREACHABLE];
-		}
-		p50_ms = quantile_ms(times_ns, SEEDS, 0.5);
-		max_ms = quantile_ms(times_ns, SEEDS, 1);
-		print_message("# %s loss: %u false verdicts in the first 30 s of %u runs, %u in "
-			      "%u h after, cut found after p50 %u ms, max %u ms\n",
-			      rows[i].name, at_start, SEEDS, later, SEEDS / 6, p50_ms, max_ms);
-		if (at_start > rows[i].start_max || later > rows[i].false_max ||
-		    p50_ms > rows[i].p50_ms || max_ms > rows[i].max_ms)
-			fail_msg("%s loss: more than %u, %u, %u ms or %u ms", rows[i].name,
-				 rows[i].start_max, rows[i].false_max, rows[i].p50_ms,
-				 rows[i].max_ms);
-	}
-}
-
-/* From none to much loss at once: nothing has been learned yet. */
-static void test_sudden_loss(void **state)
-{
-	static const struct {
-		double loss;
-		unsigned int false_max;
-	} rows[] = {{0.1, 0}, {0.3, 12}};
-	static const struct simulation_conditions clean;
-	static struct simulation simulation;
-	const unsigned int runs = 400;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		const struct simulation_conditions lossy = {LOSS(rows[i].loss)};
-		unsigned int verdicts = 0, still = 0;
-
-		for (unsigned int seed = 0; seed < runs; seed++) {
-			run_before(&simulation, seed, &clean, 30 * SECONDS);
-			simulation_run(&simulation, 30 * NS_PER_S, &lossy);
-			verdicts += simulation.verdicts;
-			still += simulation.edge.state != EDGE_LOSSY;
-		}
-		print_message("# 0 to %g %% loss: %u false verdicts in %u runs\n",
-			      rows[i].loss * 100, verdicts, runs);
-		assert_true(verdicts <= rows[i].false_max);
-		assert_int_equal(still, 0);
-	}
-}
-
 /* 20 s off, 20 s on: each is one change to unreachable and one back, and nothing else. */
 static void test_flapping(void **state)
 {
@@ -368,7 +207,7 @@ static void test_flapping(void **state)
 
 	(void)state;
 	for (unsigned int seed = 0; seed < SEEDS; seed++) {
-		run_before(&simulation, seed, &on, 30 * SECONDS);
+		simulation_prepare(&simulation, seed, &on, 30 * NS_PER_S);
 		for (unsigned int i = 0; i < 15; i++) {
 			simulation_observe(&simulation);
 			simulation_run(&simulation, 20 * NS_PER_S, &off);
@@ -535,7 +374,7 @@ static void test_without_help(void **state)
 		{.name = "never heard, kernel dead",
 		 .before = {CUT},
 		 .fault = {CUT},
-		 .fault_ms = 20 * SECONDS,
+		 .fault_ms = 500,
 		 .allowed = HEALTHY | SUSPECT | UNREACHABLE,
 		 .final = UNREACHABLE},
 		{.name = "cut, connects impossible",
@@ -584,7 +423,7 @@ static void test_cut_after_agent_stopped(void **state)
 
 	(void)state;
 	for (unsigned int seed = 0; seed < SEEDS; seed++) {
-		run_before(&simulation, seed, &running, 30 * SECONDS);
+		simulation_prepare(&simulation, seed, &running, 30 * NS_PER_S);
 		simulation_run(&simulation, 60 * NS_PER_S + seed * 13 * NS_PER_MS, &stopped);
 		assert_int_equal(simulation.verdicts, 0);
 		assert_true(simulation.edge.agent_silent);
@@ -598,8 +437,9 @@ static void test_cut_after_agent_stopped(void **state)
 		assert_false(simulation.edge.agent_silent);
 	}
 	print_message("# cut after its agent stopped: p50 %u ms, max %u ms\n",
-		      quantile_ms(times_ns, SEEDS, 0.5), quantile_ms(times_ns, SEEDS, 1));
-	assert_true(quantile_ms(times_ns, SEEDS, 1) <= 1500);
+		      simulation_quantile_ms(times_ns, SEEDS, 0.5),
+		      simulation_quantile_ms(times_ns, SEEDS, 1));
+	assert_true(simulation_quantile_ms(times_ns, SEEDS, 1) <= 1500);
 }
 
 /* This process does not run for 5 s, as after SIGSTOP or a migration. */
@@ -614,7 +454,7 @@ static void test_own_pause(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++) {
 		for (unsigned int seed = 0; seed < SEEDS; seed++) {
-			run_before(&simulation, seed, &conditions[i], 30 * SECONDS);
+			simulation_prepare(&simulation, seed, &conditions[i], 30 * NS_PER_S);
 			simulation_hold_up(&simulation, 5 * NS_PER_S);
 			simulation_run(&simulation, 30 * NS_PER_S, &conditions[i]);
 			assert_int_equal(simulation.verdicts, 0);
@@ -632,7 +472,7 @@ static void test_recovery(void **state)
 
 	(void)state;
 	for (unsigned int seed = 0; seed < SEEDS; seed++) {
-		run_before(&simulation, seed, &on, 30 * SECONDS);
+		simulation_prepare(&simulation, seed, &on, 30 * NS_PER_S);
 		simulation_run(&simulation, 20 * NS_PER_S, &off);
 		for (unsigned int i = 0; i < 9; i++) {
 			simulation_observe(&simulation);
@@ -649,9 +489,10 @@ static void test_recovery(void **state)
 		/* Of which the turn that sees the first answer counts as one. */
 		assert_true(times_ns[seed] >= 950 * NS_PER_MS);
 	}
-	print_message("# recovery: p50 %u ms, max %u ms\n", quantile_ms(times_ns, SEEDS, 0.5),
-		      quantile_ms(times_ns, SEEDS, 1));
-	assert_true(quantile_ms(times_ns, SEEDS, 1) <= 2000);
+	print_message("# recovery: p50 %u ms, max %u ms\n",
+		      simulation_quantile_ms(times_ns, SEEDS, 0.5),
+		      simulation_quantile_ms(times_ns, SEEDS, 1));
+	assert_true(simulation_quantile_ms(times_ns, SEEDS, 1) <= 2000);
 }
 
 static uint64_t trace_of(unsigned int seed, uint64_t start_ns)
@@ -683,11 +524,11 @@ static void test_no_other_time(void **state)
 
 	(void)state;
 	for (unsigned int seed = 1; seed <= SEEDS; seed++) {
-		uint64_t trace = trace_of(seed, START_NS);
+		uint64_t trace = trace_of(seed, SIMULATION_START_NS);
 
 		for (size_t i = 0; i < sizeof(starts_ns) / sizeof(*starts_ns); i++)
 			assert_int_equal(trace_of(seed, starts_ns[i]), trace);
-		assert_int_not_equal(trace_of(seed + SEEDS, START_NS), trace);
+		assert_int_not_equal(trace_of(seed + SEEDS, SIMULATION_START_NS), trace);
 	}
 }
 
@@ -696,8 +537,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_one_way_cut),
-		cmocka_unit_test(test_steady_loss),
-		cmocka_unit_test(test_sudden_loss),
 		cmocka_unit_test(test_flapping),
 		cmocka_unit_test(test_harmless),
 		cmocka_unit_test(test_own_fault),
