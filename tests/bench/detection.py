@@ -118,8 +118,8 @@ def section(report, build, runs, rest_s):
     report.section("Detection")
     report.say(
         f"Three nodes on a bridge; n3 is cut off both ways {runs} times for each kind of traffic"
-        " between n1 and n3, at a random phase, {rest_s} to {rest_s + 1.5:g} s after the last"
-        " recovery; n2 has no TCP with n3 at all. Time is from just before the command that cuts"
+        f" between n1 and n3, at a random phase, {rest_s + 0.3:g} to {rest_s + 1.5:g} s after the"
+        " last recovery; n2 has no TCP with n3 at all. Time is from just before the command that cuts"
         " (its own time included) to the verdict 'unreachable' on the node named."
         + (" With less than 100 cuts the p99 is the maximum." if runs < 100 else "")
     )

@@ -34,6 +34,10 @@
  * again.
  */
 #define OUTAGE_MEMORY_NS (10 * NS_PER_S)
+/* The estimate of loss forgets within hundreds of tries. TCP's segments are taken in so far apart,
+ * as no more than so many tries, so that on a busy link it does not hang on the last moment. */
+#define LOSS_WINDOW_NS NS_PER_S
+#define LOSS_TRIES_MAX 64
 /* Without heartbeats the peer counts as heard for this long after its last segment. */
 #define PASSIVE_FRESH_NS NS_PER_S
 
@@ -127,16 +131,18 @@ static bool is_verdict(enum edge_state state)
 }
 
 /* Peers without an agent: TCP's own recovery and connects are the only measure of loss. */
-static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evidence)
+static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evidence,
+			     const struct edge_self *self)
 {
-	uint64_t segments = growth(evidence->tcp.segments, edge->last.tcp.segments) +
-			    growth(evidence->connect.answered, edge->last.connect.answered);
+	uint64_t tries, lost;
 
 	if (is_verdict(edge->state)) {
-		edge->tcp_lost = 0;
+		edge->tcp_lost = edge->tcp_arrived = 0;
 		return;
 	}
-	/* Kept until something arrives: a timer expires while nothing does. */
+	edge->tcp_window_ns += self->awake_ns;
+	edge->tcp_arrived += growth(evidence->tcp.segments, edge->last.tcp.segments) +
+			     growth(evidence->connect.answered, edge->last.connect.answered);
 	edge->tcp_lost += growth(evidence->tcp.recovered, edge->last.tcp.recovered);
 	/* What is retransmitted into a closed window was not lost. */
 	if (!evidence->tcp.zero_window_sockets)
@@ -144,14 +150,19 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 	/* A port that has never answered may be behind a firewall. */
 	if (evidence->connect.answered)
 		edge->tcp_lost += growth(evidence->connect.timed_out, edge->last.connect.timed_out);
-	if (!segments)
+	/* Kept until something arrives: a timer expires while nothing does. */
+	if (!edge->tcp_arrived || edge->tcp_window_ns < LOSS_WINDOW_NS)
 		return;
-	/* The estimate forgets within hundreds of tries, so that more than that says nothing new.
-	 */
-	for (uint64_t i = 0; i < segments && i < 256; i++) {
-		loss_record(&edge->tcp_loss, i ? 0 : edge->tcp_lost);
-		edge->tcp_lost = 0;
-	}
+	tries = edge->tcp_arrived < LOSS_TRIES_MAX ? edge->tcp_arrived : LOSS_TRIES_MAX;
+	/* What is less than one try is kept for the next time. */
+	edge->tcp_lost_tries += (double)edge->tcp_lost * (double)tries / (double)edge->tcp_arrived;
+	lost = (uint64_t)edge->tcp_lost_tries;
+	edge->tcp_lost_tries -= (double)lost;
+	for (uint64_t i = 0; i < tries; i++)
+		loss_record(&edge->tcp_loss, lost * (i + 1) / tries - lost * i / tries);
+	edge->tcp_lost = 0;
+	edge->tcp_arrived = 0;
+	edge->tcp_window_ns = 0;
 }
 
 /*
@@ -282,6 +293,10 @@ static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *e
 			  edge->egress_decades >= UNCONFIRMED_CERTAINTY * edge->certainty) ||
 			 evidence->heartbeat.send_errno || edge->refusals_in_vain >= CONNECTS_MIN;
 
+	/* A peer without an agent may hear us well and only drop connects to one port: then what it
+	 * does not acknowledge must be data. */
+	if (!evidence->heartbeat.expected && !evidence->tcp.stalled_sockets)
+		return false;
 	return edge->unreached_ns >= settings->min_silence_ns && edge->silence_ns < fresh_ns &&
 	       edge->heard_ns > edge->reached_ns + settings->min_silence_ns / 2 &&
 	       edge->egress_decades >= edge->certainty && confirmed;
@@ -414,7 +429,7 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		edge->kernel_decades = edge->egress_kernel_decades = 0;
 		forget_tries(edge);
 	}
-	measure_tcp_loss(edge, evidence);
+	measure_tcp_loss(edge, evidence, self);
 	measure_outage_loss(edge, evidence, self);
 	count_tries(edge, evidence);
 	weigh_silence(edge, evidence, self);

@@ -121,7 +121,10 @@ struct edge {
 	unsigned int connects_in_vain, refusals_in_vain;
 	uint64_t rto_in_vain, syn_in_vain;
 	struct loss tcp_loss;	 /* for peers without an agent */
-	uint64_t tcp_lost;	 /* of it, not recorded yet */
+	uint64_t tcp_lost;	 /* of it, not taken in yet ... */
+	uint64_t tcp_arrived;	 /* ... nor this ... */
+	double tcp_lost_tries;	 /* ... nor this, less than one try */
+	uint64_t tcp_window_ns;	 /* awake time since the last was */
 	struct loss outage_loss; /* of connects during a verdict, from the first answer on */
 	uint64_t outage_lost;	 /* of it, not recorded yet */
 	bool outage_answered;
