@@ -94,7 +94,7 @@ static uint64_t mail_ns(const struct simulation_node *node)
 
 static bool is_out(const struct simulation *simulation)
 {
-	return simulation->edge.state >= EDGE_UNREACHABLE;
+	return simulation->edge.state >= EDGE_UNREACHABLE || simulation->edge.agent_silent;
 }
 
 static void read_mail(struct simulation *simulation, struct simulation_node *node)
@@ -102,8 +102,6 @@ static void read_mail(struct simulation *simulation, struct simulation_node *nod
 	while (mail_ns(node) <= simulation->now_ns) {
 		const struct heartbeat *heartbeat = &node->inbox[node->first].heartbeat;
 
-		if (node == &simulation->here && is_out(simulation))
-			heartbeat_link_forgive(&node->link);
 		/* A replay is refused; here that is a relayed one that came directly, too. */
 		(void)heartbeat_link_receive(&node->link, heartbeat, simulation->now_ns);
 		node->first = (node->first + 1) % SIMULATION_INBOX;
@@ -427,6 +425,7 @@ static void do_turn(struct simulation *simulation)
 	struct self_turn turn =
 		self_turn(&simulation->watch, simulation->now_ns, simulation->planned_ns);
 	enum edge_state was = simulation->edge.state;
+	bool was_out = is_out(simulation);
 	bool changed;
 
 	read_mail(simulation, &simulation->here);
@@ -443,7 +442,8 @@ static void do_turn(struct simulation *simulation)
 	changed = edge_update(&simulation->edge, &simulation->evidence, &simulation->self,
 			      &simulation->settings);
 	note_change(simulation, was, changed);
-	if (is_out(simulation))
+	/* heartbeat_set_outage(): the gap of the outage itself is no loss, what is lost later is. */
+	if (is_out(simulation) && !was_out)
 		heartbeat_link_forgive(&simulation->here.link);
 	want_connects(simulation);
 	simulation->planned_ns =

@@ -68,12 +68,13 @@ static void forget_target(void *context, const struct peer *peer)
 	confirm_clear_target(agent->confirm, peer->target);
 }
 
-void agent_forget_targets(struct agent *agent)
+void agent_forget_targets(struct agent *agent, const struct config *config)
 {
 	struct peer *peer;
 
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
-		if (!peer->configured)
+		if (!peer->configured || peer->node_index >= config->node_count ||
+		    strcmp(config->nodes[peer->node_index].name, peer->name))
 			forget_target(agent, peer);
 }
 
@@ -172,16 +173,16 @@ static void confirm_edge(struct agent *agent, struct peer *peer)
 		(void)confirm_want(agent->confirm, peer->target, interval_ns, timeout_ns);
 }
 
-static enum heartbeat_outage outage_of(enum edge_state state)
+static enum heartbeat_outage outage_of(const struct edge *edge)
 {
-	switch (state) {
+	switch (edge->state) {
 	case EDGE_EGRESS_CUT:
 		return HEARTBEAT_OUTAGE_EGRESS_CUT;
 	case EDGE_UNREACHABLE:
 	case EDGE_INGRESS_CUT:
 		return HEARTBEAT_OUTAGE_UNREACHABLE;
 	default:
-		return HEARTBEAT_OUTAGE_NONE;
+		return edge->agent_silent ? HEARTBEAT_OUTAGE_AGENT_SILENT : HEARTBEAT_OUTAGE_NONE;
 	}
 }
 
@@ -225,7 +226,7 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 	confirm_edge(agent, peer);
 	if (peer->configured && agent->heartbeat)
 		heartbeat_set_outage(agent->heartbeat, peer->node_index,
-				     outage_of(peer->edge.state));
+				     outage_of(&peer->edge));
 	return peer->edge.confirm == EDGE_CONFIRM_FAST;
 }
 

@@ -310,8 +310,6 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 		reject(socket, HEARTBEAT_REJECT_UNKNOWN_SENDER, source, now_ns);
 		return;
 	}
-	if (peer->outage != HEARTBEAT_OUTAGE_NONE)
-		heartbeat_link_forgive(&peer->link);
 	result = heartbeat_link_receive(&peer->link, &heartbeat, now_ns);
 	if (result == HEARTBEAT_ACCEPTED && relayed)
 		socket->counters.relays_accepted++;
@@ -595,7 +593,9 @@ void heartbeat_set_outage(struct heartbeat_socket *socket, unsigned int node_ind
 	if (node_index >= socket->members.count)
 		return;
 	peer = &socket->members.peers[node_index];
-	if (outage != HEARTBEAT_OUTAGE_NONE)
+	/* The gap of the outage itself is no loss; what is lost later is, or a link that only loses
+	 * nearly everything would be called cut for ever. */
+	if (outage != HEARTBEAT_OUTAGE_NONE && peer->outage == HEARTBEAT_OUTAGE_NONE)
 		heartbeat_link_forgive(&peer->link);
 	peer->outage = outage;
 }

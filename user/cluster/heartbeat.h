@@ -29,6 +29,8 @@ enum heartbeat_outage {
 	HEARTBEAT_OUTAGE_EGRESS_CUT,
 	/* It is not heard (unreachable, or an ingress cut). */
 	HEARTBEAT_OUTAGE_UNREACHABLE,
+	/* Its kernel answers, its agent does not: what its agent leaves unread was not lost. */
+	HEARTBEAT_OUTAGE_AGENT_SILENT,
 };
 
 /* All only grow, also over heartbeat_reload(). */

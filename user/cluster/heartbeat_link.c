@@ -145,22 +145,18 @@ static void count_outgoing(struct heartbeat_link *link, const struct heartbeat *
 {
 	uint64_t newest = heartbeat->report.sequence;
 	uint64_t judged = min_u64(newest - link->confirmed, HEARTBEAT_WINDOW);
-	uint64_t lost = 0;
+	uint64_t lost = 0, mask;
 
 	if (!link->confirmed || judged == 1) {
 		loss_record(&link->loss_out, 0);
 		return;
 	}
-	if (link->forgive_out) {
+	mask = judged < HEARTBEAT_WINDOW ? (1ULL << judged) - 1 : UINT64_MAX;
+	if (link->forgive_out && (heartbeat->report.heard_bitmap & mask) != mask) {
 		/* Only a gap uses the forgiveness up. */
-		uint64_t mask = judged < HEARTBEAT_WINDOW ? (1ULL << judged) - 1 : UINT64_MAX;
-
-		if ((heartbeat->report.heard_bitmap & mask) != mask ||
-		    newest - link->confirmed > HEARTBEAT_WINDOW) {
-			link->forgive_out = false;
-			loss_record(&link->loss_out, 0);
-			return;
-		}
+		link->forgive_out = false;
+		loss_record(&link->loss_out, 0);
+		return;
 	}
 	for (uint64_t age = judged; age-- > 0;) {
 		if (heartbeat->report.heard_bitmap >> age & 1) {

@@ -30,14 +30,12 @@
 #define TESTIMONY_NS NS_PER_S
 /* With connects impossible a cut is judged by all silence alone, at so many times the certainty. */
 #define UNCONFIRMED_CERTAINTY 2
-/* Heartbeats do not count as lost during a verdict; so long after it their estimate is current
- * again.
- */
-#define OUTAGE_MEMORY_NS (10 * NS_PER_S)
 /* The estimate of loss forgets within hundreds of tries. TCP's segments are taken in so far apart,
  * as no more than so many tries, so that on a busy link it does not hang on the last moment. */
 #define LOSS_WINDOW_NS NS_PER_S
 #define LOSS_TRIES_MAX 64
+/* An egress cut claims that the peer is heard: on the lossiest link at least this often. */
+#define EGRESS_STALE_NS (3 * NS_PER_S)
 /* Without heartbeats the peer counts as heard for this long after its last segment. */
 #define PASSIVE_FRESH_NS NS_PER_S
 
@@ -87,18 +85,14 @@ static double decades(double loss)
 
 static double loss_in(const struct edge *edge, const struct edge_evidence *evidence)
 {
-	double measured = evidence->heartbeat.expected ? evidence->heartbeat.loss_in_pessimistic
-						       : loss_pessimistic(&edge->tcp_loss);
-
-	return fmax(measured, loss_pessimistic(&edge->outage_loss));
+	return evidence->heartbeat.expected ? evidence->heartbeat.loss_in_pessimistic
+					    : loss_pessimistic(&edge->tcp_loss);
 }
 
 static double loss_out(const struct edge *edge, const struct edge_evidence *evidence)
 {
-	double measured = evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
-						       : loss_pessimistic(&edge->tcp_loss);
-
-	return fmax(measured, loss_pessimistic(&edge->outage_loss));
+	return evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
+					    : loss_pessimistic(&edge->tcp_loss);
 }
 
 /* A try and its answer both have to get through. */
@@ -163,29 +157,6 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 	edge->tcp_lost = 0;
 	edge->tcp_arrived = 0;
 	edge->tcp_window_ns = 0;
-}
-
-/*
- * A link that loses nearly everything looks cut; once in a verdict, heartbeats are no measure of
- * loss, so that connects must be, or the verdict would never end.
- */
-static void measure_outage_loss(struct edge *edge, const struct edge_evidence *evidence,
-				const struct edge_self *self)
-{
-	uint64_t answered = growth(evidence->connect.answered, edge->last.connect.answered);
-
-	if (!is_verdict(edge->state)) {
-		if (self->now_ns > edge->since_ns + OUTAGE_MEMORY_NS)
-			edge->outage_loss = (struct loss){0};
-		return;
-	}
-	edge->outage_lost += growth(evidence->connect.timed_out, edge->last.connect.timed_out);
-	if (!answered)
-		return;
-	/* What was lost before the first answer is the outage itself. */
-	loss_record(&edge->outage_loss, edge->outage_answered ? edge->outage_lost : 0);
-	edge->outage_answered = true;
-	edge->outage_lost = 0;
 }
 
 /* The tries that a kernel answers by itself: connects, SYN retransmits, RTOs. */
@@ -275,9 +246,12 @@ static bool is_cut(const struct edge *edge, const struct edge_evidence *evidence
 				 : edge->silence_decades >= UNCONFIRMED_CERTAINTY * edge->certainty;
 	/* When our own stack will not send there is nothing to wait for; the sentence says whose
 	 * fault it is. */
-	bool muted = edge->refusals_in_vain >= CONNECTS_MIN;
+	bool muted = evidence->heartbeat.expected && edge->refusals_in_vain >= CONNECTS_MIN;
+	/* An address that has never answered anything may be a port that never will. */
+	bool known = evidence->heartbeat.expected || evidence->tcp.heard_ns ||
+		     evidence->connect.answer_ns;
 
-	return edge->silence_ns >= settings->min_silence_ns &&
+	return known && edge->silence_ns >= settings->min_silence_ns &&
 	       edge->silence_decades >= edge->certainty && (confirmed || muted);
 }
 
@@ -291,7 +265,8 @@ static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *e
 	bool confirmed = edge->egress_kernel_decades >= edge->certainty ||
 			 (!evidence->connect.possible &&
 			  edge->egress_decades >= UNCONFIRMED_CERTAINTY * edge->certainty) ||
-			 evidence->heartbeat.send_errno || edge->refusals_in_vain >= CONNECTS_MIN;
+			 evidence->heartbeat.send_errno ||
+			 (evidence->heartbeat.expected && edge->refusals_in_vain >= CONNECTS_MIN);
 
 	/* A peer without an agent may hear us well and only drop connects to one port: then what it
 	 * does not acknowledge must be data. */
@@ -378,6 +353,9 @@ static enum edge_state next_state(struct edge *edge, const struct edge_evidence 
 	case EDGE_UNREACHABLE:
 	case EDGE_EGRESS_CUT:
 	case EDGE_INGRESS_CUT:
+		/* What is not heard any more is not cut in one direction only. */
+		if (edge->state == EDGE_EGRESS_CUT && edge->silence_ns >= EGRESS_STALE_NS)
+			return EDGE_UNREACHABLE;
 		if (!is_recovered(edge, evidence, self))
 			return edge->state;
 		return grade_loss(edge, evidence, self, settings);
@@ -430,7 +408,6 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		forget_tries(edge);
 	}
 	measure_tcp_loss(edge, evidence, self);
-	measure_outage_loss(edge, evidence, self);
 	count_tries(edge, evidence);
 	weigh_silence(edge, evidence, self);
 	weigh_egress(edge, evidence, self);
@@ -441,11 +418,6 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 	state = next_state(edge, evidence, self, settings);
 	changed = state != edge->state;
 	if (changed) {
-		if (is_verdict(state) && !is_verdict(edge->state)) {
-			edge->outage_loss = (struct loss){0};
-			edge->outage_lost = 0;
-			edge->outage_answered = false;
-		}
 		edge->state = state;
 		edge->since_ns = self->now_ns;
 		edge->clear_ns = 0;

@@ -125,9 +125,6 @@ struct edge {
 	uint64_t tcp_arrived;	 /* ... nor this ... */
 	double tcp_lost_tries;	 /* ... nor this, less than one try */
 	uint64_t tcp_window_ns;	 /* awake time since the last was */
-	struct loss outage_loss; /* of connects during a verdict, from the first answer on */
-	uint64_t outage_lost;	 /* of it, not recorded yet */
-	bool outage_answered;
 	uint64_t recovering_ns;	    /* awake time with answers both ways, after a cut */
 	uint64_t recovery_accepted; /* heartbeats and connect answers since then */
 	uint64_t clear_ns;	    /* awake time below half of the lossy ratio */
