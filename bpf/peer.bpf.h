@@ -44,7 +44,7 @@ struct {
 	__uint(max_entries, 65536);
 } peer_wakeups SEC(".maps");
 
-/* A peer's record is looked at this often at most for being in trouble. */
+/* The agent is woken for one peer at most this often. */
 #define PEER_WAKEUP_INTERVAL_NS 5000000ULL
 
 #define count(counter)	       __sync_fetch_and_add(&(counter), 1)
@@ -68,6 +68,8 @@ static __always_inline __u64 tick_ns(__u64 jiffies)
 		return tick.ns;
 	ns = bpf_ktime_get_ns();
 	tick.ns = ns;
+	/* Where stores are reordered a reader may take the time of the jiffy before: off by a tick.
+	 */
 	barrier();
 	tick.jiffies = jiffies;
 	return ns;

@@ -27,6 +27,8 @@ enum { ICSK_TIME_LOSS_PROBE = 5 };
 /* errno numbers of the generic table; alpha, mips, parisc and sparc differ and are not supported.
  */
 enum {
+	EAGAIN = 11,
+	EBUSY = 16,
 	ENETUNREACH = 101,
 	ECONNRESET = 104,
 	ETIMEDOUT = 110,
@@ -299,6 +301,7 @@ static __always_inline void flow_stamp(struct tcp_flow *flow, struct peer_record
 	flow->stamped_jiffies = jiffies;
 }
 
+/* Fires for each segment of a connection in state ESTABLISHED; one that is closing is not heard. */
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 {
@@ -331,13 +334,11 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 }
 
 static __always_inline enum peer_retransmit retransmit_kind(const struct sock *sk,
-							    const struct tcp_sock *tp, int error)
+							    const struct tcp_sock *tp)
 {
 	const struct inet_connection_sock *icsk = &tp->inet_conn;
 	__u8 ca_state = BPF_CORE_READ_BITFIELD(icsk, icsk_ca_state);
 
-	if (error)
-		return PEER_RETRANSMIT_FAILED;
 	if (sk->__sk_common.skc_state == TCP_SYN_SENT)
 		return PEER_RETRANSMIT_SYN;
 	if (sk->__sk_common.skc_state == TCP_SYN_RECV)
@@ -362,7 +363,9 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 	struct tcp_sock *tp;
 	__u64 time_ns;
 
-	if (!flow)
+	/* Not sent because the first copy is still on its way out, or the window is full: no
+	 * retransmit. */
+	if (!flow || error == -EBUSY || error == -EAGAIN)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -375,14 +378,12 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 		flow_unstall(flow, peer);
 	}
 	flow_publish(flow, peer, tp);
-	kind = retransmit_kind(sk, tp, error);
-	count(peer->retransmits[kind]);
+	kind = retransmit_kind(sk, tp);
+	count(peer->retransmits[error ? PEER_RETRANSMIT_FAILED : kind]);
 	if (kind == PEER_RETRANSMIT_TLP || kind == PEER_RETRANSMIT_FAST)
 		return 0;
 	time_ns = bpf_ktime_get_ns();
-	if (kind == PEER_RETRANSMIT_SYN) {
-		peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
-	} else if (tp->snd_wnd) {
+	if (kind == PEER_RETRANSMIT_RTO && tp->snd_wnd) {
 		/* A closed window is retransmitted into, too: the peer is overloaded, not silent.
 		 */
 		peer->rto_ns = time_ns;
@@ -482,11 +483,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		enum peer_error reason = error_reason(sk->sk_err);
 
 		count(peer->connect_failures[reason]);
-		peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
-		if (reason == PEER_ERROR_REFUSED || reason == PEER_ERROR_RESET)
+		if (reason == PEER_ERROR_REFUSED || reason == PEER_ERROR_RESET) {
+			peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
 			peer->heard_ns = time_ns;
-		else
+		} else {
 			peer_wake(peer, flow->slot - 1, time_ns);
+		}
 	} else if (sk->sk_err) {
 		count(peer->connection_errors[error_reason(sk->sk_err)]);
 	}

@@ -7,7 +7,8 @@
  * segments are added up here, where nobody else writes because every program runs under the
  * socket's lock, and published to the peer's record a few times a second. That makes the busy path
  * free of shared cache lines. What a burst's last moments held back is published with the next
- * segment, retransmit or close of the socket. When the peer was last heard is always up to date.
+ * segment, retransmit or close of the socket. When the peer was last heard is never older than two
+ * jiffies.
  */
 
 /* In jiffies of 1 to 10 ms. */

@@ -3,10 +3,10 @@
 #define TOCSIN_MAPS_HISTOGRAM_H
 
 /*
- * Log-linear time histogram, 4 buckets an octave (so a bucket is at most 25 % wide), from about a
- * microsecond to 32 s. Its unit is 2^-20 s, so that every octave ends at a power of two of a
- * second: the edges of Prometheus' native histograms. A bucket holds lower < time <= upper
- * (inclusive upper bounds, as exposition formats want them).
+ * Log-linear time histogram, 4 buckets an octave (so a bucket is at most 25 % wide, but for
+ * the first four of one unit each), from about a microsecond to 32 s. Its unit is 2^-20 s, so that
+ * every octave ends at a power of two of a second: the edges of Prometheus' native histograms. A
+ * bucket holds lower < time <= upper (inclusive upper bounds, as exposition formats want them).
  *
  * Included by programs in the kernel and by user space: needs only the fixed-width types.
  */
@@ -22,7 +22,8 @@
 
 /*
  * The bucket of a time in microseconds. Rounding the scale down puts a time that lies exactly on an
- * upper bound just below it, which is where an inclusive bound wants it; exact up to 23 s.
+ * upper bound just below it, which is where an inclusive bound wants it; exact for every
+ * microsecond up to 32 s.
  */
 static inline __attribute__((always_inline)) __u32 histogram_bucket(__u32 time_us)
 {

@@ -2,21 +2,25 @@
 #ifndef TOCSIN_MAPS_PEER_H
 #define TOCSIN_MAPS_PEER_H
 
+/* clang-format off: it would fold the table below. */
 /*
  * What the TCP programs keep of each remote address. Fixed-width types only: the kernel side gets
  * them from vmlinux.h, user space from <linux/types.h>.
  *
- * The maps:
- *	peer_slots	hash	struct peer_key -> __u32 slot
- *	peers		array	slot -> struct peer_record, mapped into the agent: reading costs no
- *system call peer_free	queue	slots that nobody uses peer_wakeups	ring buffer of struct
- *peer_wakeup and one struct tcp_counters in the programs' global data. What is kept of each socket:
- *maps/flow.h.
+ *	map		kind
+ *	peer_slots	hash		struct peer_key -> __u32 slot
+ *	peers		array		slot -> struct peer_record; mapped: reading is no system
+ *call peer_free	queue		slots that nobody uses
+ *	peer_wakeups	ring buffer	struct peer_wakeup
  *
- * Times are CLOCK_MONOTONIC nanoseconds, up to two ticks (of 1 to 10 ms) in the past. 0 is never.
- *Counters only grow while 'generation' stays the same; when the table is full, the slot of a peer
- *not heard for long is given to the new one: everything starts at zero and 'generation' grows.
+ * There is also one struct tcp_counters in the programs' global data. What is kept of each socket:
+ * maps/flow.h.
+ *
+ * Times are CLOCK_MONOTONIC nanoseconds, 0 = never, and lag by up to two ticks (of 1 to 10 ms).
+ * Counters only grow while 'generation' stays the same; when the table is full, the slot of a peer
+ * not heard for long is given to the new one: everything starts at zero and 'generation' grows.
  */
+/* clang-format on */
 
 #include "maps/histogram.h"
 
@@ -28,15 +32,15 @@ struct peer_key {
 enum peer_retransmit {
 	PEER_RETRANSMIT_RTO, /* retransmission timer expired: no answer for a round trip and more */
 	PEER_RETRANSMIT_TLP, /* tail loss probe: happens on healthy networks */
-	PEER_RETRANSMIT_FAST,	/* fast retransmit or RACK: the peer answers, a segment was lost */
-	PEER_RETRANSMIT_SYN,	/* our connect is not answered */
+	PEER_RETRANSMIT_FAST, /* driven by acknowledgements: the peer answers, segments were lost */
+	PEER_RETRANSMIT_SYN,  /* our connect is not answered */
 	PEER_RETRANSMIT_SYNACK, /* our answer to their connect is not acknowledged */
 	PEER_RETRANSMIT_FAILED, /* the local stack refused to send it (visible since Linux 6.17) */
 	PEER_RETRANSMIT_KINDS,
 };
 
-/* Why a connect, or an established connection, ended in an error. The first five are
- * OpenTelemetry's error.type. */
+/* Why a connect or a connection ended in an error; the first five are OpenTelemetry's error.type.
+ */
 enum peer_error {
 	PEER_ERROR_REFUSED,
 	PEER_ERROR_RESET,
@@ -49,18 +53,20 @@ enum peer_error {
 };
 
 struct peer_record {
-	__u64 heard_ns;		/* when the last segment came in */
-	__u64 progress_ns;	/* when they last acknowledged something new */
-	__u64 stalled_since_ns; /* oldest socket stalled now: RTO and no progress since; 0 when none
-				 */
+	__u64 heard_ns; /* when the last segment came in (on an established connection) */
+	/* When they last acknowledged something new. Known with the socket's next segment or
+	 * retransmit, and at once when it was stalled. */
+	__u64 progress_ns;
+	__u64 stalled_since_ns; /* oldest socket stalled now (RTO, no progress since); 0 = none */
 	__u64 rto_ns;		/* when the last RTO fired */
 	__u32 generation;	/* how often this slot has changed hands */
 	__u32 flags;		/* PEER_FLAG_* */
 	__u32 stalled_sockets;
 	__u32 zero_window_sockets; /* their application does not read: overload, not partition */
 	struct peer_key key;
-	__u16 service_port; /* last remote port that one of our connections went to; host order, 0
-			       unknown */
+	/* Last remote port that answered a connect of ours; for connections older than the programs
+	 * the lower port is taken for the service's. Host order, 0 = unknown. */
+	__u16 service_port;
 	__u16 reserved;
 	__u32 netns_inode; /* network namespace of the socket that was last tied to this peer */
 	__u64 created_ns;
@@ -83,7 +89,7 @@ struct peer_record {
 
 /* The slot holds a peer. Cleared while the slot is being handed over. */
 #define PEER_FLAG_USED (1U << 0)
-/* Set by the agent: a configured node's record, never given away. */
+/* Set by the agent: the record of a configured node's own address, never given away. */
 #define PEER_FLAG_PINNED (1U << 1)
 
 /* How the programs themselves fare; all only grow. */
