@@ -185,13 +185,15 @@ static void count_tries(struct edge *edge, const struct edge_evidence *evidence)
 
 /* What has been heard of the peer, and for how long nothing. */
 static void weigh_silence(struct edge *edge, const struct edge_evidence *evidence,
-			  const struct edge_self *self)
+			  const struct edge_self *self, const struct edge_settings *settings)
 {
 	uint64_t heard_ns = newer(newer(evidence->tcp.heard_ns, evidence->heartbeat.heard_ns),
 				  evidence->connect.answer_ns);
 	uint64_t due;
 
 	if (heard_ns > edge->heard_ns) {
+		if (edge->silence_ns >= settings->min_silence_ns)
+			edge->heard_again_ns = self->now_ns;
 		edge->heard_ns = heard_ns;
 		edge->silence_ns = self->now_ns > heard_ns ? self->now_ns - heard_ns : 0;
 		edge->kernel_decades = 0;
@@ -257,7 +259,7 @@ static bool is_cut(const struct edge *edge, const struct edge_evidence *evidence
 
 /* Still heard, well after the last proof that they hear us. */
 static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *evidence,
-			  const struct edge_settings *settings)
+			  const struct edge_self *self, const struct edge_settings *settings)
 {
 	uint64_t fresh_ns = evidence->heartbeat.expected && !edge->agent_silent
 				    ? 4 * evidence->heartbeat.interval_ns
@@ -271,6 +273,9 @@ static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *e
 	/* A peer without an agent may hear us well and only drop connects to one port: then what it
 	 * does not acknowledge must be data. */
 	if (!evidence->heartbeat.expected && !evidence->tcp.stalled_sockets)
+		return false;
+	/* Just after a silence what they report as missing is still from the time before. */
+	if (edge->heard_again_ns && self->now_ns < edge->heard_again_ns + settings->min_silence_ns)
 		return false;
 	return edge->unreached_ns >= settings->min_silence_ns && edge->silence_ns < fresh_ns &&
 	       edge->heard_ns > edge->reached_ns + settings->min_silence_ns / 2 &&
@@ -344,7 +349,7 @@ static enum edge_state next_state(struct edge *edge, const struct edge_evidence 
 		edge->recovery_accepted = 0;
 		return is_testified(evidence, self) ? EDGE_INGRESS_CUT : EDGE_UNREACHABLE;
 	}
-	if (is_egress_cut(edge, evidence, settings)) {
+	if (is_egress_cut(edge, evidence, self, settings)) {
 		edge->recovering_ns = 0;
 		edge->recovery_accepted = 0;
 		return EDGE_EGRESS_CUT;
@@ -409,7 +414,7 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 	}
 	measure_tcp_loss(edge, evidence, self);
 	count_tries(edge, evidence);
-	weigh_silence(edge, evidence, self);
+	weigh_silence(edge, evidence, self, settings);
 	weigh_egress(edge, evidence, self);
 	if (evidence->heartbeat.expected && !edge->agent_silent &&
 	    edge->agent_silence_ns >= AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns)

@@ -109,6 +109,7 @@ struct edge {
 	struct edge_evidence last; /* evidence of the update before */
 	uint64_t heard_ns;	   /* newest hearing of any kind */
 	uint64_t silence_ns;	   /* awake time since then */
+	uint64_t heard_again_ns;   /* end of the last silence of min_silence_ns and more; 0 = none */
 	uint64_t agent_silence_ns; /* awake time since the last heartbeat */
 	uint64_t reached_ns;	   /* newest proof that the peer hears us */
 	uint64_t unreached_ns;	   /* awake time since then */
