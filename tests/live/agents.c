@@ -65,23 +65,21 @@ int agents_tear_down(void **state)
 
 void agents_configure(struct agents *agents, unsigned int index, const char *format, ...)
 {
+	char path[160], text[4096];
 	va_list arguments;
-	char path[160];
 	FILE *file;
 
+	va_start(arguments, format);
+	assert_in_range(vsnprintf(text, sizeof(text), format, arguments), 0, sizeof(text) - 1);
+	va_end(arguments);
 	snprintf(agents->config[index], sizeof(agents->config[index]), "%s/%u.yaml",
 		 agents->directory, index);
 	/* Replaced at once, as an editor or a ConfigMap does. */
 	snprintf(path, sizeof(path), "%s.new", agents->config[index]);
 	file = fopen(path, "we");
 	assert_non_null(file);
-	fprintf(file, "state_dir: %s/state-%u\n", agents->directory, index);
-	va_start(arguments, format);
-	vfprintf(file, format, arguments);
-	va_end(arguments);
-	/* The test's own words about the log come first. */
-	if (!strstr(format, "log:"))
-		fprintf(file, "log: {format: json}\n");
+	fprintf(file, "state_dir: %s/state-%u\n%s%s", agents->directory, index, text,
+		strstr(text, "log:") ? "" : "log: {format: json}\n");
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(rename(path, agents->config[index]), 0);
 }
@@ -102,9 +100,15 @@ void agents_stop(struct agents *agents, unsigned int index)
 	struct process *agent = &agents->agent[index];
 	uint32_t programs[PROCESS_PROGRAMS_MAX];
 	size_t count = process_bpf_programs(agent, programs);
+	int code;
 
 	process_signal(agent, SIGTERM);
-	assert_int_equal(process_wait(agent), 0);
+	code = process_wait(agent);
+	if (code) {
+		/* A sanitizer's report is longer than what fail_msg() prints. */
+		print_message("%s", agent->log);
+		fail_msg("exit code %d after SIGTERM", code);
+	}
 	(void)process_expect_log(agent, "agent stopped");
 	process_expect_unloaded(programs, count);
 }

@@ -25,7 +25,9 @@ int agents_group_tear_down(void **state);
 int agents_set_up(void **state);
 int agents_tear_down(void **state);
 
-/* Writes (or replaces) the configuration of an agent: JSON log, a state_dir of its own, and this.
+/*
+ * Writes (or replaces) the configuration of an agent: a state_dir of its own, this, and a JSON log
+ * when it says nothing about that.
  */
 void agents_configure(struct agents *agents, unsigned int index, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -56,19 +56,42 @@ static bool limit(int resource, rlim_t value)
 	return !setrlimit(resource, &limits);
 }
 
+static bool mount_full(const char *directory)
+{
+	static const char zeros[4096];
+	char path[PATH_MAX];
+	int fd;
+
+	if (mount("tmpfs", directory, "tmpfs", 0, "size=64k"))
+		return false;
+	snprintf(path, sizeof(path), "%s/filler", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	return errno == ENOSPC;
+}
+
 /* Mounts are the child's own: nobody else sees them. */
 static bool change_mounts(const struct process_options *options)
 {
-	if (!options->no_btf && !options->mount)
+	const char *directory = options->directory;
+
+	if (!options->no_btf && options->mount == PROCESS_MOUNT_NONE)
 		return true;
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    (options->no_btf && mount("tmpfs", "/sys/kernel/btf", "tmpfs", 0, NULL)))
 		return false;
-	if (options->no_btf && mount("tmpfs", "/sys/kernel/btf", "tmpfs", 0, NULL))
-		return false;
-	if (!options->read_only)
+	switch (options->mount) {
+	case PROCESS_MOUNT_READ_ONLY:
+		return !mount(directory, directory, NULL, MS_BIND, NULL) &&
+		       !mount(NULL, directory, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+	case PROCESS_MOUNT_FULL:
+		return mount_full(directory);
+	default:
 		return true;
-	return !mount(options->mount, options->mount, NULL, MS_BIND, NULL) &&
-	       !mount(NULL, options->mount, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+	}
 }
 
 static bool change_streams(const struct process_options *options, int output, int log)

@@ -21,6 +21,13 @@
 #define PROCESS_HTTP_BODY_MAX (1 << 18)
 #define PROCESS_UNPRIVILEGED  65534
 
+/* What the program finds in place of a directory. */
+enum process_mount {
+	PROCESS_MOUNT_NONE,	 /* what is there */
+	PROCESS_MOUNT_READ_ONLY, /* the same, mounted read-only */
+	PROCESS_MOUNT_FULL,	 /* a file system without room for one byte */
+};
+
 /* How to start it; zero is: as root, in host a, all streams piped to the test, stdin /dev/null. */
 struct process_options {
 	const char *arguments[PROCESS_ARGUMENTS_MAX]; /* without argv[0]; up to the first NULL */
@@ -33,8 +40,8 @@ struct process_options {
 	bool no_btf;	    /* /sys/kernel/btf is empty for it */
 	unsigned int files; /* RLIMIT_NOFILE; 0: as it is */
 	bool no_memlock;    /* RLIMIT_MEMLOCK 0 */
-	bool read_only;	    /* the directory that 'mount' names is mounted read-only for it */
-	const char *mount;
+	enum process_mount mount;
+	const char *directory; /* where that mount is */
 };
 
 struct process {

@@ -442,7 +442,8 @@ static void do_turn(struct simulation *simulation)
 	changed = edge_update(&simulation->edge, &simulation->evidence, &simulation->self,
 			      &simulation->settings);
 	note_change(simulation, was, changed);
-	/* heartbeat_set_outage(): the gap of the outage itself is no loss, what is lost later is. */
+	/* heartbeat_set_outage(): the gap of the outage itself is no loss, what is lost later is.
+	 */
 	if (is_out(simulation) && !was_out)
 		heartbeat_link_forgive(&simulation->here.link);
 	want_connects(simulation);

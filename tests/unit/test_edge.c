@@ -484,7 +484,8 @@ static void test_recovery(void **state)
 		assert_int_equal(simulation.edge.state, EDGE_UNREACHABLE);
 		simulation_observe(&simulation);
 		simulation_run(&simulation, 5 * NS_PER_S, &on);
-		/* What slipped through single made it a lossy link; its measure takes time to fade. */
+		/* What slipped through single made it a lossy link; its measure takes time to fade.
+		 */
 		assert_true(simulation.edge.state <= EDGE_LOSSY);
 		times_ns[seed] = simulation.first_ns[simulation.edge.state];
 		/* Of which the turn that sees the first answer counts as one. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Open files: at rest and with a few clients; with all clients and connects that there can be. */
+#define FILES_MIN    64
+#define FILES_WANTED 1024
 
 static int load_config(const char *file, struct config *ret_config, struct text *error)
 {
@@ -131,7 +136,7 @@ static void reload(struct agent *agent)
 			  log_string("consequence", "the old one stays in force"));
 		goto discard;
 	}
-	agent_forget_targets(agent);
+	agent_forget_targets(agent, &config);
 	if (peers_reload(&agent->peers, &config, clock_monotonic_ns())) {
 		log_error("configuration not reloaded", log_string("error", "out of memory"));
 		/* The heartbeats must speak of the same nodes as the peers do. */
@@ -187,6 +192,44 @@ static void on_signal(uv_signal_t *handle, int number)
 	stop(agent);
 }
 
+/*
+ * A descriptor of 0, 1 or 2 that is closed would be given to the next file that is opened, and the
+ * log written into that.
+ */
+static int open_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			return -errno;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
+/* Too few would show as some program that cannot be loaded, for no reason that anyone can see. */
+static int raise_file_limit(struct text *error)
+{
+	struct rlimit limit = {0};
+	struct rlimit raised;
+
+	/* Cannot fail for one's own process. */
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	raised = limit;
+	raised.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
+	if (limit.rlim_cur < raised.rlim_cur && !setrlimit(RLIMIT_NOFILE, &raised))
+		limit = raised;
+	if (limit.rlim_cur >= FILES_MIN)
+		return 0;
+	text_printf(error,
+		    "only %llu open files are allowed, expected %d or more: raise the limit "
+		    "(ulimit -n, or LimitNOFILE= of the unit)",
+		    (unsigned long long)limit.rlim_cur, FILES_MIN);
+	return -EMFILE;
+}
+
 static int watch_signals(struct agent *agent)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -227,6 +270,13 @@ static int start(struct agent *agent)
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
 
+	/* First: a signal that comes while the programs are loaded is handled afterwards. */
+	if (watch_signals(agent)) {
+		text_printf(&error, "signals cannot be watched");
+		goto failed;
+	}
+	if (raise_file_limit(&error))
+		goto failed;
 	agent->lock_fd = state_dir_lock(agent->config.state_dir, &error);
 	if (agent->lock_fd < 0)
 		goto failed;
@@ -246,10 +296,6 @@ static int start(struct agent *agent)
 		goto failed;
 	if (open_http(agent, &error))
 		goto failed;
-	if (watch_signals(agent)) {
-		text_printf(&error, "signals cannot be watched");
-		goto failed;
-	}
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
 	tell_start(agent);
@@ -265,15 +311,23 @@ int agent_run(const char *config_file)
 	struct agent agent = {.config_file = config_file, .lock_fd = -1};
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
-	int code;
+	int code, r;
 
+	r = open_standard_streams();
+	if (r) {
+		fprintf(stderr, "tocsin: /dev/null: %s\n", strerror(-r));
+		return EXIT_FAILED;
+	}
+	/* Whoever reads the log may go away: that is no reason to stop watching the peers. */
+	signal(SIGPIPE, SIG_IGN);
 	if (load_config(config_file, &agent.config, &error)) {
 		fprintf(stderr, "tocsin: %s\n", buffer);
 		return EXIT_USAGE;
 	}
 	log_configure(agent.config.log.format, agent.config.log.level);
-	if (uv_loop_init(&agent.loop)) {
-		fprintf(stderr, "tocsin: the event loop cannot be made: %s\n", strerror(errno));
+	r = uv_loop_init(&agent.loop);
+	if (r) {
+		fprintf(stderr, "tocsin: the event loop cannot be made: %s\n", uv_strerror(r));
 		config_free(&agent.config);
 		return EXIT_FAILED;
 	}

@@ -58,8 +58,12 @@ int agent_run(const char *config_file);
 /* turn.c */
 void agent_start_turns(struct agent *agent);
 void agent_stop_turns(struct agent *agent);
-/* Forgets the confirming connects to all unconfigured peers: before peers_reload() drops them. */
-void agent_forget_targets(struct agent *agent);
+/*
+ * Forgets the confirming connects to all peers that peers_reload() will drop or move to another
+ * index: unconfigured ones, and nodes that are gone from the new configuration or not in their old
+ * place.
+ */
+void agent_forget_targets(struct agent *agent, const struct config *config);
 
 /* snapshot.c: a http_snapshot_function whose context is the agent. */
 void agent_snapshot(void *context, struct snapshot *ret_snapshot);

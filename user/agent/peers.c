@@ -93,9 +93,6 @@ int peers_reload(struct peers *peers, const struct config *config, uint64_t now_
 	for (unsigned int i = 0; i < config->node_count; i++)
 		if (nodes[i])
 			place_node(nodes[i], config, i);
-	for (unsigned int i = 0; i < peers->node_count; i++)
-		if (peers->nodes[i] && !still_there(nodes, config->node_count, peers->nodes[i]))
-			free(peers->nodes[i]);
 	/* Whose the slots are is found out anew; unconfigured peers start over. */
 	for (uint32_t slot = 0; slot < peers->slot_count; slot++) {
 		if (peers->owner_generations[slot] && peers->owners[slot] &&
@@ -104,6 +101,10 @@ int peers_reload(struct peers *peers, const struct config *config, uint64_t now_
 		peers->owners[slot] = NULL;
 		peers->owner_generations[slot] = 0;
 	}
+	/* After the slots, which point to them. */
+	for (unsigned int i = 0; i < peers->node_count; i++)
+		if (peers->nodes[i] && !still_there(nodes, config->node_count, peers->nodes[i]))
+			free(peers->nodes[i]);
 	free(peers->nodes);
 	free(peers->index);
 	peers->nodes = nodes;
@@ -307,10 +308,12 @@ struct peer *peers_next(const struct peers *peers, size_t *at)
 
 void peers_free(struct peers *peers)
 {
-	struct peer *peer;
-
-	for (size_t at = 0; peers->owners && (peer = peers_next(peers, &at));)
-		free(peer);
+	/* Several slots may belong to one node: nodes come last. */
+	for (uint32_t slot = 0; slot < peers->slot_count; slot++)
+		if (peers->owners[slot] && !peers->owners[slot]->configured)
+			free(peers->owners[slot]);
+	for (unsigned int i = 0; i < peers->node_count; i++)
+		free(peers->nodes[i]);
 	free(peers->nodes);
 	free(peers->owners);
 	free(peers->owner_generations);

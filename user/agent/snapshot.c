@@ -126,7 +126,9 @@ static size_t describe_peers(struct agent *agent, uint64_t now_ns, struct snapsh
 		log_error("out of memory for a status request");
 		goto out;
 	}
-	memset(agent->snapshot_peers, 0, (nodes + others) * sizeof(struct snapshot_peer));
+	/* Without any peer there may be no array yet. */
+	if (nodes + others)
+		memset(agent->snapshot_peers, 0, (nodes + others) * sizeof(struct snapshot_peer));
 	for (unsigned int i = 0; i < peers->node_count; i++) {
 		peer = peers->nodes[i];
 		if (!peer)
@@ -211,6 +213,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->blind = ret->blind_reason[0] != '\0';
 	ret->late_ticks = agent->self.late_ticks;
 	ret->late_ticks_ns = agent->self.late_ns;
+	ret->distrust_ratio = agent->self.distrust;
 	ret->other.name = "other";
 	ret->peer_count = describe_peers(agent, now_ns, ret);
 	ret->peers = agent->snapshot_peers;
@@ -220,7 +223,13 @@ void agent_snapshot(void *context, struct snapshot *ret)
 		ret->tcp_counters = tcp_probe_counters(agent->probe);
 		ret->peer_table_size = tcp_probe_slots(agent->probe);
 	}
-	if (agent->heartbeat)
-		memcpy(ret->heartbeats_rejected, heartbeat_counters(agent->heartbeat)->rejected,
+	if (agent->heartbeat) {
+		const struct heartbeat_counters *counters = heartbeat_counters(agent->heartbeat);
+
+		memcpy(ret->heartbeats_rejected, counters->rejected,
 		       sizeof(ret->heartbeats_rejected));
+		ret->heartbeat_send_failures = counters->send_failures;
+		ret->heartbeats_overflowed = counters->overflowed;
+		ret->heartbeat_relays_forwarded = counters->relays_forwarded;
+	}
 }

@@ -20,6 +20,25 @@ static void read_holder(int fd, char *holder, size_t size)
 		snprintf(holder, size, "?");
 }
 
+static const char *lock_advice(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+		return "run as root, or set another state_dir";
+	case ENOTDIR:
+		return "expected state_dir to be a directory: remove what is there, or set another";
+	case ELOOP:
+		return "expected a file and no symbolic link: remove it";
+	case EROFS:
+		return "the file system is mounted read-only: set another state_dir";
+	case ENOSPC:
+	case EDQUOT:
+		return "the file system is full: make room, or set another state_dir";
+	}
+	return "set another state_dir";
+}
+
 int state_dir_lock(const char *path, struct text *error)
 {
 	char lock_path[4096];
@@ -29,16 +48,17 @@ int state_dir_lock(const char *path, struct text *error)
 	if (mkdir(path, 0755) && errno != EEXIST) {
 		r = -errno;
 		text_printf(error,
-			    "state_dir %s cannot be made: %s; make it, or set another state_dir",
-			    path, strerror(-r));
+			    "state_dir %s cannot be made: %s; %s", path, strerror(-r),
+			    r == -ENOENT ? "make the directory that it is to lie in"
+					 : lock_advice(r));
 		return r;
 	}
 	snprintf(lock_path, sizeof(lock_path), "%s/lock", path);
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0) {
 		r = -errno;
-		text_printf(error, "%s cannot be opened: %s; run as root, or set another state_dir",
-			    lock_path, strerror(-r));
+		text_printf(error, "%s cannot be opened: %s; %s", lock_path, strerror(-r),
+			    lock_advice(r));
 		return r;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB)) {

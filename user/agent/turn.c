@@ -225,8 +225,7 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 	}
 	confirm_edge(agent, peer);
 	if (peer->configured && agent->heartbeat)
-		heartbeat_set_outage(agent->heartbeat, peer->node_index,
-				     outage_of(&peer->edge));
+		heartbeat_set_outage(agent->heartbeat, peer->node_index, outage_of(&peer->edge));
 	return peer->edge.confirm == EDGE_CONFIRM_FAST;
 }
 

@@ -37,8 +37,10 @@ int cmd_agent(int argc, char **argv)
 		       "configuration.",
 	};
 	const char *config_file = NULL;
+	char name[] = "tocsin agent";
 
 	argp_err_exit_status = EXIT_USAGE;
+	argv[0] = name;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &config_file))
 		return EXIT_USAGE;
 	return agent_run(config_file);

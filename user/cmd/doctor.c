@@ -131,10 +131,13 @@ int cmd_doctor(int argc, char **argv)
 	struct tcp_probe *probe = NULL;
 	char reason[512] = "";
 	struct text error = TEXT(reason);
+	char name[] = "tocsin doctor";
 	bool json = false, able = true;
 	size_t count;
+	int r = 0;
 
 	argp_err_exit_status = EXIT_USAGE;
+	argv[0] = name;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &json))
 		return EXIT_USAGE;
 	count = find_features(features, findings, &able);
@@ -144,13 +147,13 @@ int cmd_doctor(int argc, char **argv)
 	} else {
 		count += find_programs(probe, findings + count, FINDINGS_MAX - count, &able);
 	}
-	if (json) {
-		if (print_json(findings, count, able)) {
-			fprintf(stderr, "tocsin: the report could not be written\n");
-			able = false;
-		}
-	} else {
+	if (json)
+		r = print_json(findings, count, able);
+	else
 		print_table(findings, count, able);
+	if (r || fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "tocsin doctor: cannot write the report to standard output\n");
+		able = false;
 	}
 	tcp_probe_close(probe);
 	return able ? EXIT_DONE : EXIT_FAILED;

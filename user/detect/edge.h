@@ -109,7 +109,7 @@ struct edge {
 	struct edge_evidence last; /* evidence of the update before */
 	uint64_t heard_ns;	   /* newest hearing of any kind */
 	uint64_t silence_ns;	   /* awake time since then */
-	uint64_t heard_again_ns;   /* end of the last silence of min_silence_ns and more; 0 = none */
+	uint64_t heard_again_ns; /* end of the last silence of min_silence_ns and more; 0 = none */
 	uint64_t agent_silence_ns; /* awake time since the last heartbeat */
 	uint64_t reached_ns;	   /* newest proof that the peer hears us */
 	uint64_t unreached_ns;	   /* awake time since then */
@@ -121,11 +121,11 @@ struct edge {
 	/* Counted since reached_ns, for the sentence and the least number of connects. */
 	unsigned int connects_in_vain, refusals_in_vain;
 	uint64_t rto_in_vain, syn_in_vain;
-	struct loss tcp_loss;	 /* for peers without an agent */
-	uint64_t tcp_lost;	 /* of it, not taken in yet ... */
-	uint64_t tcp_arrived;	 /* ... nor this ... */
-	double tcp_lost_tries;	 /* ... nor this, less than one try */
-	uint64_t tcp_window_ns;	 /* awake time since the last was */
+	struct loss tcp_loss;	    /* for peers without an agent */
+	uint64_t tcp_lost;	    /* of it, not taken in yet ... */
+	uint64_t tcp_arrived;	    /* ... nor this ... */
+	double tcp_lost_tries;	    /* ... nor this, less than one try */
+	uint64_t tcp_window_ns;	    /* awake time since the last was */
 	uint64_t recovering_ns;	    /* awake time with answers both ways, after a cut */
 	uint64_t recovery_accepted; /* heartbeats and connect answers since then */
 	uint64_t clear_ns;	    /* awake time below half of the lossy ratio */

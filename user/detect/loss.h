@@ -3,11 +3,13 @@
 #define TOCSIN_DETECT_LOSS_H
 
 /*
- * How lossy is one direction of an edge, from counts of what was sent and what of it was lost. Pure.
+ * How lossy is one direction of an edge, from counts of what was sent and what of it was lost.
+ * Pure.
  *
- * Two estimates are kept: a slow one (half-life 300 tries, 30 s of heartbeats) that measures, and a fast one
- * (half-life 10 tries) that reacts when a link turns bad within a second. loss_pessimistic() takes the worse
- * of both, because underestimating loss is what makes a detector cry wolf.
+ * Two estimates are kept: a slow one (half-life 300 tries, 30 s of heartbeats) that measures, and a
+ * fast one (half-life 10 tries) that reacts when a link turns bad within a second.
+ * loss_pessimistic() takes the worse of both, because underestimating loss is what makes a detector
+ * cry wolf.
  */
 
 #include <stdint.h>
@@ -29,7 +31,8 @@ double loss_weight(const struct loss *loss);
 /* Decayed number of losses behind loss_ratio(). */
 double loss_lost(const struct loss *loss);
 
-/* The ratio to reckon with when judging silence: never below LOSS_FLOOR, never above LOSS_CEILING. */
+/* The ratio to reckon with when judging silence: never below LOSS_FLOOR, never above LOSS_CEILING.
+ */
 double loss_pessimistic(const struct loss *loss);
 
 /* No link is trusted beyond one loss in a thousand; none is written off entirely. */

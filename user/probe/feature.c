@@ -44,6 +44,17 @@ static bool has_capability(unsigned int capability)
 	return mask & (UINT64_C(1) << capability) || mask & (UINT64_C(1) << CAP_SYS_ADMIN);
 }
 
+const char *feature_missing_capabilities(void)
+{
+	bool bpf = has_capability(CAP_BPF), perfmon = has_capability(CAP_PERFMON);
+
+	if (bpf && perfmon)
+		return NULL;
+	if (bpf)
+		return "CAP_PERFMON";
+	return perfmon ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON";
+}
+
 static enum feature_verdict check_kernel(struct text *detail)
 {
 	struct utsname names;
@@ -93,8 +104,14 @@ static enum feature_verdict check_cap_perfmon(struct text *detail)
 
 static enum feature_verdict check_ring_buffer(struct text *detail)
 {
-	int r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL);
+	int r;
 
+	/* The kernel refuses before it looks at the type: that says nothing of the kernel. */
+	if (!has_capability(CAP_BPF)) {
+		text_printf(detail, "cannot be tried without CAP_BPF");
+		return FEATURE_UNKNOWN;
+	}
+	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL);
 	if (r == 1) {
 		text_printf(detail, "BPF ring buffers work");
 		return FEATURE_YES;

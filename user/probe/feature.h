@@ -22,6 +22,9 @@ struct feature {
 
 #define FEATURES_MAX 16
 
+/* Which of the capabilities that programs need are not held: "CAP_BPF and CAP_PERFMON", or NULL. */
+const char *feature_missing_capabilities(void);
+
 /* Fills the table and returns how many rows there are (at most FEATURES_MAX). */
 size_t feature_check(struct feature features[static FEATURES_MAX]);
 

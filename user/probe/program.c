@@ -2,6 +2,7 @@
 #include "probe/program.h"
 
 #include "base/text.h"
+#include "probe/feature.h"
 
 #include <bpf/btf.h>
 #include <errno.h>
@@ -53,9 +54,17 @@ __attribute__((format(printf, 2, 3))) static void explain(struct program_status 
 
 static void explain_error(struct program_status *status, const char *doing, int error)
 {
-	if (error == -EPERM || error == -EACCES)
+	const char *missing = feature_missing_capabilities();
+	bool refused = error == -EPERM || error == -EACCES;
+
+	if (refused && missing)
 		explain(status,
-			"%s was not permitted: run as root, or with CAP_BPF and CAP_PERFMON (%s)",
+			"%s is not permitted without %s; run as root or add what is missing", doing,
+			missing);
+	else if (refused)
+		explain(status,
+			"%s was not permitted though all capabilities are held; look for a user "
+			"namespace, a seccomp filter or kernel lockdown (%s)",
 			doing, last_warning[0] ? last_warning : "no further word from libbpf");
 	else
 		explain(status, "%s failed: %s%s%s", doing, strerror(-error),

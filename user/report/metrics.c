@@ -253,7 +253,7 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "probe", subject->probe->name);
 		add_label(&labels, "hook", subject->probe->hook);
 	}
-	if (metric->type == METRIC_RTT_HISTOGRAM) {
+	if (metric->type == METRIC_RTT_HISTOGRAM && subject->peer) {
 		write_histogram(exposition, &labels, &subject->peer->tcp);
 	} else if (!metric->label) {
 		write_sample(exposition, sample_suffix(metric), &labels, metric->value(subject, 0));

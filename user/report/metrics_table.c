@@ -97,6 +97,10 @@ VALUE(table_evictions, number, snapshot->tcp_counters.peers_evicted)
 VALUE(table_failures, number, snapshot->tcp_counters.peer_failures)
 VALUE(flow_failures, number, snapshot->tcp_counters.flow_failures)
 VALUE(wakeups_lost, number, snapshot->tcp_counters.wakeups_lost)
+VALUE(distrust, decimal, snapshot->distrust_ratio)
+VALUE(heartbeats_refused, number, snapshot->heartbeat_send_failures)
+VALUE(heartbeats_overflowed, number, snapshot->heartbeats_overflowed)
+VALUE(relays_forwarded, number, snapshot->heartbeat_relays_forwarded)
 VALUES(heartbeats_rejected, number, snapshot->heartbeats_rejected, HEARTBEAT_ACCEPTED + 1)
 
 VALUE(probe_attached, number, probe->attached)
@@ -173,7 +177,7 @@ const struct metric metrics_table[] = {
 	{"tocsin_agent_uptime_seconds", METRIC_GAUGE, "How long the agent has been running.",
 	 "seconds", METRIC_OF_AGENT, .value = uptime},
 	{"tocsin_agent_blind", METRIC_GAUGE,
-	 "1 when the agent cannot do its job: its probes are missing, or it is starved.",
+	 "1 when the agent cannot do its job: a probe that it needs is missing.",
 	 "", METRIC_OF_AGENT, .value = blind},
 	{"tocsin_agent_alone", METRIC_GAUGE, "1 when no peer at all is heard.",
 	 "", METRIC_OF_AGENT, .value = alone},
@@ -184,6 +188,9 @@ const struct metric metrics_table[] = {
 	 "", METRIC_OF_AGENT, .value = late_ticks},
 	{"tocsin_agent_late_seconds", METRIC_COUNTER, "By how much, in total, those ticks were late.",
 	 "seconds", METRIC_OF_AGENT, .value = late_time},
+	{"tocsin_agent_distrust_ratio", METRIC_GAUGE,
+	 "How much the agent distrusts itself for having been late; it asks for that much more certainty.",
+	 "ratio", METRIC_OF_AGENT, .value = distrust},
 
 	/* The verdict on each peer. */
 	{"tocsin_peer_state", METRIC_GAUGE, "1 for the state that the peer is in, 0 for all others.",
@@ -211,6 +218,15 @@ const struct metric metrics_table[] = {
 	{"tocsin_heartbeat_rtt_seconds", METRIC_GAUGE,
 	 "Smoothed round-trip time of heartbeats; no sample when unknown.",
 	 "seconds", METRIC_OF_NODE, .value = heartbeat_rtt},
+	{"tocsin_heartbeat_send_failures", METRIC_COUNTER,
+	 "Heartbeats that this node's own stack refused to send.",
+	 "", METRIC_OF_AGENT, .value = heartbeats_refused},
+	{"tocsin_heartbeats_overflowed", METRIC_COUNTER,
+	 "Datagrams that this node's kernel dropped because the agent did not read in time.",
+	 "", METRIC_OF_AGENT, .value = heartbeats_overflowed},
+	{"tocsin_heartbeat_relays_forwarded", METRIC_COUNTER,
+	 "Heartbeats passed on for a node that its peer does not hear.",
+	 "", METRIC_OF_AGENT, .value = relays_forwarded},
 	{"tocsin_heartbeats_rejected", METRIC_COUNTER, "Datagrams dropped instead of accepted.",
 	 "", METRIC_OF_AGENT, .value = heartbeats_rejected,
 	 .label = "reason", .label_value = reject_name, .label_count = HEARTBEAT_REJECT_KINDS - 1},

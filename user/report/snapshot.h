@@ -22,22 +22,23 @@ struct snapshot_peer {
 	struct address address; /* of a node: where its heartbeats go */
 	bool configured;	/* false: known from traffic alone, no heartbeats */
 	enum edge_state state;
-	uint64_t since_ns;  /* age of the state */
-	bool heard;	    /* false: never, and heard_age_ns means nothing */
+	uint64_t since_ns; /* age of the state */
+	bool heard;	   /* false: never, and heard_age_ns means nothing */
 	uint64_t heard_age_ns;
-	double loss_out_ratio, loss_in_ratio; /* lately, 0 to 1; NAN when not measured */
+	double loss_out_ratio, loss_in_ratio;	       /* lately, 0 to 1; NAN when not measured */
 	uint64_t heartbeats_sent, heartbeats_received; /* 0 when not configured */
 	uint32_t heartbeat_rtt_us;		       /* smoothed; 0 when unknown */
 	uint64_t state_changes[EDGE_STATES];	       /* how often it came into each state */
 	bool agent_silent;			       /* its kernel answers, its agent does not */
-	/* Sum over all addresses of the peer; only counters and gauges, no key, generation or flags. */
+	/* Sum over all addresses of the peer; only counters and gauges, no key, generation or
+	 * flags. */
 	struct peer_record tcp;
 	char evidence[SNAPSHOT_SENTENCE_MAX]; /* one sentence */
 };
 
 struct snapshot_probe {
-	const char *name;   /* "tcp_probe", the program's name */
-	const char *hook;   /* "tp_btf/tcp_probe" */
+	const char *name; /* "tcp_probe", the program's name */
+	const char *hook; /* "tp_btf/tcp_probe" */
 	bool attached;
 	const char *reason; /* why not; "" when attached */
 };
@@ -47,14 +48,16 @@ struct snapshot {
 	const char *version;
 	uint64_t uptime_ns;
 	bool alone, carrier_down; /* see struct edge_self */
-	bool blind;		  /* no probe that the main job needs is attached, or the agent is starved */
+	bool blind;		  /* a probe that the main job needs is not attached */
 	const char *blind_reason; /* "" when not */
 	uint64_t late_ticks;	  /* the agent itself was not scheduled in time */
 	uint64_t late_ticks_ns;	  /* by how much, in total */
+	double distrust_ratio;	  /* see struct edge_self, 0 to 1 */
 
 	const struct snapshot_peer *peers;
 	size_t peer_count;
-	/* Unconfigured peers beyond metrics.max_peers, added up; .name is "other". Used by metrics only. */
+	/* Unconfigured peers beyond metrics.max_peers, added up; .name is "other". Used by metrics
+	 * only. */
 	struct snapshot_peer other;
 	size_t other_count;
 
@@ -65,6 +68,9 @@ struct snapshot {
 	uint32_t peer_table_size; /* slots */
 	uint32_t peer_table_used;
 	uint64_t heartbeats_rejected[HEARTBEAT_REJECT_KINDS];
+	uint64_t heartbeat_send_failures; /* refused by this node's own stack */
+	uint64_t heartbeats_overflowed;	  /* not read in time */
+	uint64_t heartbeat_relays_forwarded;
 };
 
 #endif
