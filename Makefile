@@ -61,13 +61,14 @@ BPF_TOOLS = $(call need_tool,$(CLANG),build)$(call need_tool,$(BPFTOOL),build)$(
 
 PROGRAMS  := $(wildcard bpf/*.bpf.c)
 SKELETONS := $(PROGRAMS:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(wildcard tests/live/*.bpf.c))
 SOURCES   := $(wildcard user/*/*.c)
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o)
 SANITIZED_OBJECTS := $(SOURCES:%.c=$(BUILD)/sanitize/%.o)
 
 # Test programs, and the other files of their directories, which are linked to each of them.
 unit_sources := $(wildcard tests/unit/*.c)
-live_sources := $(wildcard tests/live/*.c)
+live_sources := $(filter-out %.bpf.c,$(wildcard tests/live/*.c))
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/test_%,$(unit_sources)))
 LIVE_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/live/test_%,$(live_sources)))
 BENCHES      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -101,15 +102,16 @@ $(BUILD)/user/%.o: user/%.c $(BUILD)/flags.stamp | $(SKELETONS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/bpf-flags.stamp
+BPF_OBJECTS := $(patsubst %.skel.h,%.bpf.o,$(SKELETONS) $(TEST_SKELETONS))
+$(BPF_OBJECTS): $(BUILD)/%.bpf.o: %.bpf.c $(BUILD)/bpf-flags.stamp
 	$(call say,BPF)
 	$(Q)$(BPF_TOOLS)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $(@:.o=.tmp.o) $<
 	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
 
-$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@
 
 # Unit tests are built with AddressSanitizer and UndefinedBehaviorSanitizer, in a tree of their own.
 SANITIZE := -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -130,7 +132,7 @@ $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/sanitize/tests/unit/%.o $(UNIT_SU
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
 
-$(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags.stamp | $(SKELETONS)
+$(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags.stamp | $(SKELETONS) $(TEST_SKELETONS)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(OUR_CFLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
@@ -151,7 +153,7 @@ live-tests: $(LIVE_TESTS)
 	@:
 benches: $(BENCHES)
 	@:
-skeletons: $(SKELETONS)
+skeletons: $(SKELETONS) $(TEST_SKELETONS)
 	@:
 
 # For editors and for clang-tidy.
@@ -195,5 +197,5 @@ clean:
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(LIVE_SUPPORT) $(UNIT_SUPPORT))
--include $(SKELETONS:.skel.h=.bpf.d)
+-include $(SKELETONS:.skel.h=.bpf.d) $(TEST_SKELETONS:.skel.h=.bpf.d)
 -include $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(LIVE_TESTS:=.d) $(BENCHES:=.d)

@@ -15,29 +15,41 @@
  * than the errno that follows.
  */
 static char last_warning[PROGRAM_REASON_MAX];
+static char verifier_verdict[PROGRAM_REASON_MAX];
+
+/* A verifier log ends with what was wrong, followed by a line of statistics. */
+static void keep_verdict(const char *log)
+{
+	const char *end = strstr(log, "\nprocessed ");
+	const char *start = end;
+
+	if (!end)
+		return;
+	while (start > log && start[-1] != '\n')
+		start--;
+	snprintf(verifier_verdict, sizeof(verifier_verdict), "%.*s", (int)(end - start), start);
+}
 
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	char line[PROGRAM_REASON_MAX] = "";
-	struct text text = TEXT(line);
-	char *end;
+	char *message;
 
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || vasprintf(&message, format, arguments) < 0)
 		return 0;
-	text_vprintf(&text, format, arguments);
-	/* A verifier log comes as one long message: its first line is enough here. */
-	end = strchr(line, '\n');
-	if (end)
-		*end = '\0';
+	if (strstr(message, "BEGIN PROG LOAD LOG"))
+		keep_verdict(message);
+	message[strcspn(message, "\n")] = '\0';
 	/* The first warning names the cause, the later ones what failed in consequence. */
 	if (!last_warning[0])
-		snprintf(last_warning, sizeof(last_warning), "%s", line);
+		snprintf(last_warning, sizeof(last_warning), "%s", message);
+	free(message);
 	return 0;
 }
 
 static void listen_to_libbpf(void)
 {
 	last_warning[0] = '\0';
+	verifier_verdict[0] = '\0';
 	libbpf_set_print(keep_warning);
 }
 
@@ -57,7 +69,10 @@ static void explain_error(struct program_status *status, const char *doing, int 
 	const char *missing = feature_missing_capabilities();
 	bool refused = error == -EPERM || error == -EACCES;
 
-	if (refused && missing)
+	if (verifier_verdict[0])
+		explain(status, "%s was refused by this kernel's verifier: %s", doing,
+			verifier_verdict);
+	else if (refused && missing)
 		explain(status,
 			"%s is not permitted without %s; run as root or add what is missing", doing,
 			missing);
