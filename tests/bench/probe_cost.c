@@ -190,31 +190,29 @@ static void empty_detach(struct empty *empty)
 	close(empty->program);
 }
 
-/* The descriptor of the newest loaded program of a name: the probe's own, as nothing else is loaded
- * meanwhile. */
-static int program_by_name(const char *name)
+/* The descriptor of the probe's own program of a name; other agents may run on this machine. */
+static int program_of(const struct tcp_probe *probe, const char *name)
 {
-	__u32 id = 0;
-	int found = -1;
+	const struct program_status *programs;
+	size_t count;
 
-	while (!bpf_prog_get_next_id(id, &id)) {
-		int fd = bpf_prog_get_fd_by_id(id);
-		struct bpf_prog_info info = {0};
+	programs = tcp_probe_programs(probe, &count);
+	for (size_t i = 0; i < count; i++) {
+		struct bpf_link_info info = {0};
 		__u32 length = sizeof(info);
+		int fd;
 
-		if (fd < 0)
+		if (strcmp(programs[i].program->name, name))
 			continue;
-		if (!bpf_obj_get_info_by_fd(fd, &info, &length) && !strcmp(info.name, name)) {
-			if (found >= 0)
-				close(found);
-			found = fd;
-		} else {
-			close(fd);
-		}
+		if (!programs[i].attached ||
+		    bpf_obj_get_info_by_fd(bpf_link__fd(programs[i].link), &info, &length))
+			break;
+		fd = bpf_prog_get_fd_by_id(info.prog_id);
+		if (fd >= 0)
+			return fd;
 	}
-	if (found < 0)
-		die("finding the probe's program");
-	return found;
+	die("finding the probe's program");
+	return -1;
 }
 
 struct tally {
@@ -269,7 +267,7 @@ static struct result round_of(struct load *load, bool probe_last)
 	probe = probe_attach();
 	if (!probe_last)
 		twin = empty_attach();
-	program = program_by_name("tcp_probe");
+	program = program_of(probe, "tcp_probe");
 	load_start(load);
 	usleep(200000);
 	empty_before = tally(twin.program);

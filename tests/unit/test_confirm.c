@@ -2,6 +2,7 @@
 #include "cluster/confirm.h"
 
 #include "base/clock.h"
+#include "unit/loop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,8 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define LIMIT_NS (10 * NS_PER_S) /* no condition is waited for longer */
 
 struct fixture {
 	uv_loop_t loop;
@@ -59,8 +58,7 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	confirm_close(fixture->confirm);
-	assert_int_equal(uv_run(&fixture->loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(uv_loop_close(&fixture->loop), 0);
+	loop_end(&fixture->loop);
 	if (fixture->old_namespace >= 0) {
 		assert_int_equal(setns(fixture->old_namespace, CLONE_NEWNET), 0);
 		close(fixture->old_namespace);
@@ -78,31 +76,16 @@ static struct edge_evidence evidence_of(const struct fixture *fixture, unsigned 
 	return evidence;
 }
 
-/* One turn of the loop that comes back although nothing happens. */
-static void turn(struct fixture *fixture)
-{
-	uv_run(&fixture->loop, UV_RUN_NOWAIT);
-	poll(NULL, 0, 1);
-}
-
-static void turn_for(struct fixture *fixture, uint64_t duration_ns)
-{
-	uint64_t end_ns = clock_monotonic_ns() + duration_ns;
-
-	while (clock_monotonic_ns() < end_ns)
-		turn(fixture);
-}
-
 static struct edge_evidence turn_until(struct fixture *fixture, unsigned int id, uint64_t answered,
 				       uint64_t timed_out, uint64_t refused_locally)
 {
-	uint64_t end_ns = clock_monotonic_ns() + LIMIT_NS;
+	uint64_t end_ns = clock_monotonic_ns() + LOOP_LIMIT_NS;
 	struct edge_evidence evidence = evidence_of(fixture, id);
 
 	while (clock_monotonic_ns() < end_ns &&
 	       (evidence.connect.answered < answered || evidence.connect.timed_out < timed_out ||
 		evidence.connect.refused_locally < refused_locally)) {
-		turn(fixture);
+		loop_turn(&fixture->loop);
 		evidence = evidence_of(fixture, id);
 	}
 	return evidence;
@@ -258,7 +241,7 @@ static void test_silence_times_out(void **state)
 	want(fixture, 0, 20, 100);
 	assert_int_equal(confirm_in_flight(fixture->confirm), 1); /* at once */
 	while (clock_monotonic_ns() < start_ns + 90 * NS_PER_MS)
-		turn(fixture);
+		loop_turn(&fixture->loop);
 	if (clock_monotonic_ns() < start_ns + 100 * NS_PER_MS)
 		assert_int_equal(evidence_of(fixture, 0).connect.timed_out, 0);
 	evidence = turn_until(fixture, 0, 0, 3, 0);
@@ -327,7 +310,7 @@ static void test_limit_of_a_target(void **state)
 
 	set(fixture, 0, "127.0.0.1", hole.port);
 	want(fixture, 0, 1, 60000);
-	turn_for(fixture, 150 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 150 * NS_PER_MS);
 	/* Asked more often than the timer fires, it starts no more than that either. */
 	for (unsigned int i = 0; i < 10; i++) {
 		usleep(2000);
@@ -336,7 +319,7 @@ static void test_limit_of_a_target(void **state)
 	assert_int_equal(confirm_in_flight(fixture->confirm), CONFIRM_TRIES_PER_TARGET);
 	confirm_rest(fixture->confirm, 0);
 	assert_int_equal(confirm_in_flight(fixture->confirm), 0);
-	turn_for(fixture, 20 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 20 * NS_PER_MS);
 	assert_int_equal(confirm_in_flight(fixture->confirm), 0);
 	/* What was cut short is neither. */
 	assert_int_equal(evidence_of(fixture, 0).connect.timed_out, 0);
@@ -354,7 +337,7 @@ static void test_fair_between_targets(void **state)
 
 	for (unsigned int round = 0; round < 2; round++) {
 		unsigned int count = target_counts[round];
-		uint64_t end_ns = clock_monotonic_ns() + LIMIT_NS;
+		uint64_t end_ns = clock_monotonic_ns() + LOOP_LIMIT_NS;
 		uint64_t least = 0, most = 0;
 		unsigned int peak = 0;
 
@@ -366,7 +349,7 @@ static void test_fair_between_targets(void **state)
 			want(fixture, id, 5, 50);
 		}
 		while (least < 5 && clock_monotonic_ns() < end_ns) {
-			turn(fixture);
+			loop_turn(&fixture->loop);
 			if (confirm_in_flight(fixture->confirm) > peak)
 				peak = confirm_in_flight(fixture->confirm);
 			least = UINT64_MAX;
@@ -431,7 +414,7 @@ static void test_target_moves(void **state)
 	assert_int_equal(evidence.connect.answered, 0);
 	/* What is under way to the old one says nothing of the new one. */
 	want(fixture, 0, 5, 60000);
-	turn_for(fixture, 50 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 50 * NS_PER_MS);
 	assert_true(confirm_in_flight(fixture->confirm) > 0);
 	set(fixture, 0, "127.0.0.1", port);
 	assert_int_equal(confirm_in_flight(fixture->confirm), 0);
@@ -452,17 +435,17 @@ static void test_urgency_takes_effect_at_once(void **state)
 	set(fixture, 0, "127.0.0.1", port);
 	want(fixture, 0, 60000, 50);
 	assert_int_equal(turn_until(fixture, 0, 1, 0, 0).connect.answered, 1);
-	turn_for(fixture, 30 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 30 * NS_PER_MS);
 	want(fixture, 0, 60000, 50);
 	assert_int_equal(evidence_of(fixture, 0).connect.answered, 1); /* no extra try */
 	want(fixture, 0, 10, 50);
 	assert_true(turn_until(fixture, 0, 4, 0, 0).connect.answered >= 4);
-	assert_true(clock_monotonic_ns() - start_ns < LIMIT_NS);
+	assert_true(clock_monotonic_ns() - start_ns < LOOP_LIMIT_NS);
 	/* And back: the next one is a minute away. */
 	want(fixture, 0, 60000, 50);
-	turn_for(fixture, 20 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 20 * NS_PER_MS);
 	start_ns = evidence_of(fixture, 0).connect.answered;
-	turn_for(fixture, 50 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 50 * NS_PER_MS);
 	assert_int_equal(evidence_of(fixture, 0).connect.answered, start_ns);
 	close(fd);
 }
@@ -556,7 +539,7 @@ static void test_close_in_flight(void **state)
 	fixture = own;
 	set(fixture, 0, "127.0.0.1", hole.port);
 	want(fixture, 0, 1, 60000);
-	turn_for(fixture, 50 * NS_PER_MS);
+	loop_turn_for(&fixture->loop, 50 * NS_PER_MS);
 	assert_true(confirm_in_flight(fixture->confirm) > 1);
 	teardown(&own);
 	assert_int_equal(open_descriptors(), before);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "unit/sample_snapshot.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -19,11 +20,6 @@
 #include <cmocka.h>
 
 static const enum metrics_format formats[] = {METRICS_PROMETHEUS, METRICS_OPENMETRICS};
-
-static const struct snapshot_probe probes[] = {
-	{"tcp_probe", "tp_btf/tcp_probe", true, ""},
-	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF"},
-};
 
 static void fill_peers(struct snapshot_peer peers[static 2])
 {
@@ -51,6 +47,7 @@ static void fill_peers(struct snapshot_peer peers[static 2])
 			.zero_window_sockets = 44,
 			.stalled_sockets = 45,
 			.rtt_sum_us = 2000001},
+		.oldest_stall_ns = 2500 * NS_PER_MS,
 	};
 	/* Never heard, no heartbeats, and a name that must be escaped. */
 	peers[1] = (struct snapshot_peer){
@@ -63,30 +60,16 @@ static void fill_peers(struct snapshot_peer peers[static 2])
 
 static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t count)
 {
-	return (struct snapshot){
-		.node = "n1",
-		.version = "0.1.0",
-		.uptime_ns = 61 * NS_PER_S + 5,
-		.blind = true,
-		.blind_reason = "starved",
-		.carrier_down = true,
-		.late_ticks = 3,
-		.late_ticks_ns = 1500 * NS_PER_MS,
-		.peers = peers,
-		.peer_count = count,
-		.other = {.name = "other", .tcp = {.segments = 7, .rtt = {[95] = 1}}},
-		.other_count = 5,
-		.probes = probes,
-		.probe_count = 2,
-		.tcp_counters = {.peers_created = 1,
-				 .peers_evicted = 2,
-				 .peer_failures = 3,
-				 .flow_failures = 4,
-				 .wakeups_lost = 5},
-		.peer_table_size = 4096,
-		.peer_table_used = 17,
-		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
-	};
+	struct snapshot snapshot = sample_snapshot(peers, count);
+
+	snapshot.uptime_ns = 61 * NS_PER_S + 5;
+	snapshot.blind = true;
+	snapshot.blind_reason = "starved";
+	snapshot.carrier_down = true;
+	snapshot.other =
+		(struct snapshot_peer){.name = "other", .tcp = {.segments = 7, .rtt = {[95] = 1}}};
+	snapshot.other_count = 5;
+	return snapshot;
 }
 
 static char *render(const struct snapshot *snapshot, enum metrics_format format)
@@ -176,6 +159,7 @@ static void test_samples(void **state)
 		"tocsin_peer_zero_window_episodes_total" N2 "} 43",
 		"tocsin_peer_zero_window_sockets" N2 "} 44",
 		"tocsin_peer_stalled_sockets" N2 "} 45",
+		"tocsin_peer_oldest_stall_seconds" N2 "} 2.500000000",
 		"tocsin_peer_rtt_seconds_sum" N2 "} 2.000001",
 		"tocsin_probe_attached{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 1",
 		"tocsin_probe_attached{probe=\"tcp_reset\",hook=\"tp_btf/tcp_send_reset\"} 0",

@@ -2,6 +2,7 @@
 #include "report/status.h"
 
 #include "base/clock.h"
+#include "unit/sample_snapshot.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -39,6 +40,7 @@ static void fill_peers(struct snapshot_peer peers[static 3])
 			.connect_failures = {7, 8, 9, 10, 11, 12, 13},
 			.zero_window_sockets = 14,
 			.stalled_sockets = 15},
+		.oldest_stall_ns = 1250 * NS_PER_MS,
 		.evidence = "all is well",
 	};
 	/* 1024 samples in the bucket that ends at 2^10 units (977 us): 896 < units <= 1024. */
@@ -65,32 +67,12 @@ static void fill_peers(struct snapshot_peer peers[static 3])
 	};
 }
 
-static const struct snapshot_probe probes[] = {
-	{"tcp_probe", "tp_btf/tcp_probe", true, ""},
-	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF"},
-};
-
 static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t count)
 {
-	return (struct snapshot){
-		.node = "n1",
-		.version = "0.1.0",
-		.uptime_ns = 3661 * NS_PER_S + 999999,
-		.late_ticks = 3,
-		.late_ticks_ns = 1500 * NS_PER_MS,
-		.peers = peers,
-		.peer_count = count,
-		.probes = probes,
-		.probe_count = 2,
-		.tcp_counters = {.peers_created = 1,
-				 .peers_evicted = 2,
-				 .peer_failures = 3,
-				 .flow_failures = 4,
-				 .wakeups_lost = 5},
-		.peer_table_size = 4096,
-		.peer_table_used = 17,
-		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
-	};
+	struct snapshot snapshot = sample_snapshot(peers, count);
+
+	snapshot.uptime_ns = 3661 * NS_PER_S + 999999;
+	return snapshot;
 }
 
 static const char expected_json[] =
@@ -103,7 +85,8 @@ static const char expected_json[] =
 	" 'retransmits': {'rto': 1, 'tlp': 2, 'fast': 3, 'syn': 4, 'synack': 5, 'failed': 6},"
 	" 'connect_failures': {'refused': 7, 'reset': 8, 'timed_out': 9, 'host_unreachable': 10,"
 	"  'net_unreachable': 11, 'abandoned': 12, 'other': 13},"
-	" 'zero_window_sockets': 14, 'stalled_sockets': 15, 'evidence': 'all is well'},"
+	" 'zero_window_sockets': 14, 'stalled_sockets': 15, 'oldest_stall_ms': 1250,"
+	" 'evidence': 'all is well'},"
 	"{'name': 'fd00:1111:2222:3333:4444:5555:6666:7777',"
 	" 'address': 'fd00:1111:2222:3333:4444:5555:6666:7777', 'configured': false,"
 	" 'state': 'unreachable', 'since_ms': 412, 'agent_silent': false, 'rtt_p50_us': null,"
@@ -113,7 +96,7 @@ static const char expected_json[] =
 	" 'retransmits': {'rto': 0, 'tlp': 0, 'fast': 0, 'syn': 0, 'synack': 0, 'failed': 0},"
 	" 'connect_failures': {'refused': 0, 'reset': 0, 'timed_out': 0, 'host_unreachable': 0,"
 	"  'net_unreachable': 0, 'abandoned': 0, 'other': 0},"
-	" 'zero_window_sockets': 0, 'stalled_sockets': 0,"
+	" 'zero_window_sockets': 0, 'stalled_sockets': 0, 'oldest_stall_ms': 0,"
 	" 'evidence': 'no segment heard for 412 ms\\u001b[2J'},"
 	"{'name': 'n2', 'address': '10.0.0.3', 'configured': true, 'state': 'healthy',"
 	" 'since_ms': 0, 'agent_silent': true, 'rtt_p50_us': 321, 'rtt_p99_us': 321,"
@@ -122,7 +105,7 @@ static const char expected_json[] =
 	" 'retransmits': {'rto': 0, 'tlp': 0, 'fast': 0, 'syn': 0, 'synack': 0, 'failed': 0},"
 	" 'connect_failures': {'refused': 0, 'reset': 0, 'timed_out': 0, 'host_unreachable': 0,"
 	"  'net_unreachable': 0, 'abandoned': 0, 'other': 0},"
-	" 'zero_window_sockets': 0, 'stalled_sockets': 0,"
+	" 'zero_window_sockets': 0, 'stalled_sockets': 0, 'oldest_stall_ms': 0,"
 	" 'evidence': 'its kernel refuses connects'}],"
 	"'probes': ["
 	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'reason': ''},"

@@ -81,6 +81,8 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	ret->heartbeats_received = status.received;
 	ret->heartbeat_rtt_us = status.rtt_us;
 	ret->agent_silent = edge->agent_silent;
+	if (peer->evidence.tcp.stalled_since_ns && peer->evidence.tcp.stalled_since_ns < now_ns)
+		ret->oldest_stall_ns = now_ns - peer->evidence.tcp.stalled_since_ns;
 	memcpy(ret->state_changes, peer->state_changes, sizeof(ret->state_changes));
 	edge_explain(edge, &peer->evidence, &self, &settings, &sentence);
 }

@@ -47,8 +47,7 @@ int state_dir_lock(const char *path, struct text *error)
 
 	if (mkdir(path, 0755) && errno != EEXIST) {
 		r = -errno;
-		text_printf(error,
-			    "state_dir %s cannot be made: %s; %s", path, strerror(-r),
+		text_printf(error, "state_dir %s cannot be made: %s; %s", path, strerror(-r),
 			    r == -ENOENT ? "make the directory that it is to lie in"
 					 : lock_advice(r));
 		return r;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 /* For one request and its answer, however busily the client trickles. Prometheus waits as long. */
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 #define SWEEP_MS	   1000
+/* Until the next try, when there is no descriptor for a first client. */
+#define ACCEPT_RETRY_MS 100
 /* Of one connection; request line, headers and our own headers must fit. */
 #define CONNECTION_MEMORY_BYTES ((size_t)8192)
 /*
@@ -52,6 +55,9 @@ struct http {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	unsigned int open_handles;
+	int listener;	    /* closed by libmicrohttpd */
+	unsigned int moves; /* connections that began or ended; wraps around */
+	bool paused;	    /* not polled until the timer fires */
 	http_snapshot_function fill;
 	void *context;
 	size_t pending_bytes;
@@ -240,7 +246,8 @@ static void cut(struct connection *connection)
 	(void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-static void cut_oldest_beyond_limit(struct http *http)
+/* Cuts the oldest connection when there are more than 'limit'. Returns whether there were. */
+static bool cut_oldest_beyond(struct http *http, unsigned int limit)
 {
 	struct connection *oldest = NULL;
 	unsigned int count = 0;
@@ -254,8 +261,9 @@ static void cut_oldest_beyond_limit(struct http *http)
 		if (!oldest || connection->since_ns < oldest->since_ns)
 			oldest = connection;
 	}
-	if (count > HTTP_CONNECTIONS_MAX)
+	if (count > limit)
 		cut(oldest);
+	return count > limit;
 }
 
 static void connection_started(struct http *http, struct MHD_Connection *connection,
@@ -272,16 +280,18 @@ static void connection_started(struct http *http, struct MHD_Connection *connect
 		*socket_context = &http->connections[i];
 		break;
 	}
-	cut_oldest_beyond_limit(http);
+	(void)cut_oldest_beyond(http, HTTP_CONNECTIONS_MAX);
 }
 
 static void notify_connection(void *context, struct MHD_Connection *connection,
 			      void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
 	struct connection *slot = *socket_context;
+	struct http *http = context;
 
+	http->moves++;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		connection_started(context, connection, socket_context);
+		connection_started(http, connection, socket_context);
 	else if (slot)
 		*slot = (struct connection){0};
 }
@@ -319,17 +329,57 @@ static bool cut_overdue(struct http *http)
 }
 
 static void on_timer(uv_timer_t *timer);
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+/*
+ * Whether a client waits that libmicrohttpd does not accept. When a descriptor is lacking it stops
+ * listening until a connection ends, or, when it has none, tries again without a pause; either way
+ * it tells nobody.
+ */
+static bool accept_fails(struct http *http)
+{
+	struct pollfd listener = {.fd = http->listener, .events = POLLIN};
+	unsigned int moves = http->moves;
+
+	if (poll(&listener, 1, 0) != 1)
+		return false;
+	/* Who came a moment ago, or was behind the first ten, is accepted in another round. */
+	(void)MHD_run(http->daemon);
+	return http->moves == moves;
+}
+
+/* Leaves the poll alone for a while, or takes it up again. */
+static void pause_polling(struct http *http, bool pause)
+{
+	/* Starting fails only for a handle that is being closed, stopping never. */
+	if (pause && !http->paused)
+		(void)uv_poll_stop(&http->poll);
+	else if (!pause && http->paused)
+		(void)uv_poll_start(&http->poll, UV_READABLE, on_readable);
+	http->paused = pause;
+}
 
 /* One round of libmicrohttpd, and the timer set to what it waits for. Nothing in here blocks. */
 static void run(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG daemon_ms = 0;
 	uint64_t timeout_ms = UINT64_MAX, cache_ms;
+	unsigned int moves = http->moves;
 
 	/* Fails only when epoll does: the timer below tries again. */
 	(void)MHD_run(http->daemon);
+	/* As beyond the limit, the oldest makes room; when there is none, time may bring some. */
+	pause_polling(http, accept_fails(http) && !cut_oldest_beyond(http, 0));
 	if (cut_overdue(http))
 		timeout_ms = SWEEP_MS;
+	if (http->paused)
+		timeout_ms = ACCEPT_RETRY_MS;
+	/*
+	 * With the end of a connection libmicrohttpd listens again, but only from its next round
+	 * on, for which it does not ask.
+	 */
+	if (http->moves != moves)
+		timeout_ms = 0;
 	if (MHD_get_timeout(http->daemon, &daemon_ms) == MHD_YES && daemon_ms < timeout_ms)
 		timeout_ms = daemon_ms;
 	cache_ms = drop_expired(http);
@@ -474,6 +524,7 @@ int http_open(struct http **ret_http, uv_loop_t *loop, const struct address *add
 		free(http);
 		return listener;
 	}
+	http->listener = listener;
 	result = start_daemon(http, listener);
 	if (result) {
 		/* Not known whether libmicrohttpd closed the socket; closing it twice would be

@@ -5,7 +5,8 @@
 /*
  * The agent's HTTP server: /metrics, /healthz, /api/v1/status, GET and HEAD only. It has no thread
  * of its own: the loop polls it, and no client, slow or hostile, makes the loop wait. At most
- * HTTP_CONNECTIONS_MAX clients are served at once; a further one displaces the oldest.
+ * HTTP_CONNECTIONS_MAX clients are served at once; a further one displaces the oldest, and so does
+ * one for whom there is no file descriptor.
  */
 
 #include "base/address.h"

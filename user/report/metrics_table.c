@@ -119,6 +119,7 @@ VALUE(connects, number, peer->tcp.connects)
 VALUE(zero_window_episodes, number, peer->tcp.zero_window_episodes)
 VALUE(zero_window_sockets, number, peer->tcp.zero_window_sockets)
 VALUE(stalled_sockets, number, peer->tcp.stalled_sockets)
+VALUE(oldest_stall, nanoseconds, peer->oldest_stall_ns)
 VALUES(state_changes, number, peer->state_changes, 0)
 VALUES(retransmits, number, peer->tcp.retransmits, 0)
 VALUES(connect_failures, number, peer->tcp.connect_failures, 0)
@@ -256,6 +257,9 @@ const struct metric metrics_table[] = {
 	{"tocsin_peer_stalled_sockets", METRIC_GAUGE,
 	 "Connections with a retransmission timeout and no progress since.",
 	 "", METRIC_OF_ANY_PEER, .value = stalled_sockets},
+	{"tocsin_peer_oldest_stall_seconds", METRIC_GAUGE,
+	 "How long the longest stalled connection has been so; 0 when none is.",
+	 "seconds", METRIC_OF_PEER, .value = oldest_stall},
 	{"tocsin_peer_rtt_seconds", METRIC_RTT_HISTOGRAM,
 	 "TCP round-trip time, one sample an acknowledgement of something new.",
 	 "seconds", .scope = METRIC_OF_ANY_PEER},

@@ -75,7 +75,7 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 	/* json_pack() takes over every 'o', also when it fails. */
 	/* clang-format off */
 	return json_pack(
-		"{s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"name", string_value(peer->name),
 		"address", address_format(&peer->address, address),
 		"configured", peer->configured,
@@ -92,6 +92,7 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 		"connect_failures", connect_failures_json(&peer->tcp),
 		"zero_window_sockets", unsigned_value(peer->tcp.zero_window_sockets),
 		"stalled_sockets", unsigned_value(peer->tcp.stalled_sockets),
+		"oldest_stall_ms", unsigned_value(peer->oldest_stall_ns / NS_PER_MS),
 		"evidence", string_value(peer->evidence));
 	/* clang-format on */
 }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "unit/sample_snapshot.h"
+
+#include "base/clock.h"
+
+static const struct snapshot_probe probes[] = {
+	{"tcp_probe", "tp_btf/tcp_probe", true, ""},
+	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF"},
+};
+
+struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
+{
+	return (struct snapshot){
+		.node = "n1",
+		.version = "0.1.0",
+		.late_ticks = 3,
+		.late_ticks_ns = 1500 * NS_PER_MS,
+		.peers = peers,
+		.peer_count = count,
+		.probes = probes,
+		.probe_count = sizeof(probes) / sizeof(*probes),
+		.tcp_counters = {.peers_created = 1,
+				 .peers_evicted = 2,
+				 .peer_failures = 3,
+				 .flow_failures = 4,
+				 .wakeups_lost = 5},
+		.peer_table_size = 4096,
+		.peer_table_used = 17,
+		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
+	};
+}
