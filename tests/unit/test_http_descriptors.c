@@ -139,11 +139,10 @@ static void connect_client(struct bench *bench, size_t index)
 		assert_int_equal(errno, EINPROGRESS);
 }
 
-static void run_for(struct bench *bench, uint64_t duration_ns)
+/* Each turn ends after TICK_MS at the latest. */
+static void turn(struct bench *bench, size_t turns)
 {
-	uint64_t end_ns = clock_monotonic_ns() + duration_ns;
-
-	while (clock_monotonic_ns() < end_ns)
+	while (turns--)
 		assert_true(uv_run(&bench->loop, UV_RUN_ONCE));
 }
 
@@ -159,7 +158,7 @@ static void assert_served(struct bench *bench, size_t index)
 	assert_int_equal(send(bench->clients[index], request, sizeof(request) - 1, MSG_NOSIGNAL),
 			 sizeof(request) - 1);
 	while (got < 0 && clock_monotonic_ns() < deadline_ns) {
-		assert_true(uv_run(&bench->loop, UV_RUN_ONCE));
+		turn(bench, 1);
 		got = recv(bench->clients[index], reply, sizeof(reply) - 1, 0);
 		if (got < 0)
 			assert_int_equal(errno, EAGAIN);
@@ -183,7 +182,7 @@ static void test_displaces_oldest(void **state)
 	leave_descriptors(bench, FREE);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		connect_client(bench, i);
-		run_for(bench, NS_PER_MS);
+		turn(bench, 2);
 	}
 	assert_served(bench, CLIENTS - 1);
 	for (size_t i = 0; i < CLIENTS; i++)
@@ -197,14 +196,13 @@ static void test_all_leave(void **state)
 {
 	struct bench *bench = *state;
 
-	for (size_t rounds = 0; rounds < 5; rounds++) {
+	for (size_t turns = 0; turns < 5; turns++) {
 		leave_descriptors(bench, FREE);
 		for (size_t i = 0; i < CLIENTS; i++)
 			connect_client(bench, i);
-		for (size_t i = 0; i < rounds; i++)
-			assert_true(uv_run(&bench->loop, UV_RUN_ONCE));
+		turn(bench, turns);
 		close_clients(bench);
-		run_for(bench, 50 * NS_PER_MS);
+		turn(bench, 20);
 		open_clients(bench);
 		connect_client(bench, 0);
 		assert_served(bench, 0);
@@ -218,14 +216,14 @@ static void test_none(void **state)
 	struct bench *bench = *state;
 	const uint64_t duration_ms = 300;
 	uint64_t end_ns = clock_monotonic_ns() + duration_ms * NS_PER_MS;
-	unsigned int rounds = 0;
+	unsigned int turns = 0;
 
 	leave_descriptors(bench, 0);
 	connect_client(bench, 0);
-	for (; clock_monotonic_ns() < end_ns; rounds++)
-		assert_true(uv_run(&bench->loop, UV_RUN_ONCE));
+	for (; clock_monotonic_ns() < end_ns; turns++)
+		turn(bench, 1);
 	/* Each tick and each try ends one. */
-	assert_true(rounds < 3 * duration_ms / TICK_MS);
+	assert_true(turns < 3 * duration_ms / TICK_MS);
 	close(bench->fillers[--bench->filler_count]);
 	assert_served(bench, 0);
 	connect_client(bench, 1);
