@@ -2,15 +2,15 @@
 #ifndef TOCSIN_MAPS_PEER_H
 #define TOCSIN_MAPS_PEER_H
 
-/* clang-format off: it would fold the table below. */
+/* clang-format off */
 /*
  * What the TCP programs keep of each remote address. Fixed-width types only: the kernel side gets
  * them from vmlinux.h, user space from <linux/types.h>.
  *
  *	map		kind
  *	peer_slots	hash		struct peer_key -> __u32 slot
- *	peers		array		slot -> struct peer_record; mapped: reading is no system
- *call peer_free	queue		slots that nobody uses
+ *	peers		array		slot -> struct peer_record; mapped into the agent
+ *	peer_free	queue		slots that nobody uses
  *	peer_wakeups	ring buffer	struct peer_wakeup
  *
  * There is also one struct tcp_counters in the programs' global data. What is kept of each socket:

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* clang-format off */
 /*
  * libFuzzer over the configuration reader. What it must keep, besides memory safety: a refused file
- *gives exactly one line of printable text and leaves the result untouched; an accepted one holds
- *the ranges and the rules that docs/configuration.md promises.
+ * gives exactly one line of printable text and leaves the result untouched; an accepted one holds
+ * the ranges and the rules that docs/configuration.md promises.
  *
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser -o fuzz_config \
- *		tests/fuzz/fuzz_config.c user/config/[a-z]*.c user/base/address.c user/base/text.c
- *-lyaml
+ *		tests/fuzz/fuzz_config.c user/config/[a-z]*.c user/base/address.c user/base/text.c -lyaml
  *	./fuzz_config -max_len=4096 tests/fuzz/corpus/config
  */
+/* clang-format on */
 #include "config/config.h"
 
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /*
  * libFuzzer over the heartbeat decoder: each input as it is, and once more with version, length and
  * authenticator put right, so that the parser behind them is reached. What it must keep: a refused
- *datagram leaves the result untouched; an accepted one encodes to the same bytes again, and a link
- *survives it.
+ * datagram leaves the result untouched; an accepted one encodes to the same bytes again, and a link
+ * survives it.
  *
  * Build and run:
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser

@@ -245,6 +245,17 @@ static int watch_signals(struct agent *agent)
 	return r;
 }
 
+static void tell_mode(const struct config *config)
+{
+	if (config->mode != CONFIG_MODE_OBSERVE)
+		log_warning("mode has no effect yet",
+			    log_string("mode",
+				       config->mode == CONFIG_MODE_ADVISE ? "advise" : "enforce"),
+			    log_string("consequence",
+				       "this version observes and tells, and acts on "
+				       "nothing"));
+}
+
 static void tell_start(const struct agent *agent)
 {
 	const struct program_status *programs = NULL;
@@ -299,6 +310,7 @@ static int start(struct agent *agent)
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
 	tell_start(agent);
+	tell_mode(&agent->config);
 	return 0;
 
 failed:
@@ -319,7 +331,8 @@ int agent_run(const char *config_file)
 		return EXIT_FAILED;
 	}
 	/* Whoever reads the log may go away: that is no reason to stop watching the peers. */
-	signal(SIGPIPE, SIG_IGN);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return EXIT_FAILED;
 	if (load_config(config_file, &agent.config, &error)) {
 		fprintf(stderr, "tocsin: %s\n", buffer);
 		return EXIT_USAGE;
