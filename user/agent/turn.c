@@ -234,8 +234,7 @@ static void on_turn(uv_timer_t *timer);
 static void plan_turn(struct agent *agent, uint64_t in_ms)
 {
 	/* Counted from the last turn, as self_turn() does: this may be called between two. */
-	agent->turn_planned_ns =
-		clock_monotonic_ns() - agent->self.last_ns + in_ms * NS_PER_MS;
+	agent->turn_planned_ns = clock_monotonic_ns() - agent->self.last_ns + in_ms * NS_PER_MS;
 	uv_update_time(&agent->loop);
 	/* Fails only for a timer that is closing, and then there is no next turn. */
 	(void)uv_timer_start(&agent->turn_timer, on_turn, in_ms, 0);
