@@ -433,7 +433,7 @@ static void test_flood(void **state)
 }
 
 /*
- * Clients that each hold an answer of their own of some megabytes: at 32 MiB there is no more, but
+ * Clients that each hold an answer of their own of some megabytes: at 16 MiB there is no more, but
  * the health check goes on, and all is well again when they are gone.
  */
 static void test_unread_answers(void **state)

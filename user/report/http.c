@@ -31,7 +31,7 @@
 /* Answers made faster than this need no cache: what they say is of the very moment. */
 #define CACHE_MIN_NS NS_PER_MS
 /* Answers that clients have yet to take. With more than that, no large one is made. */
-#define PENDING_BYTES_MAX ((size_t)32 << 20)
+#define PENDING_BYTES_MAX ((size_t)16 << 20)
 /*
  * libmicrohttpd stops listening at its own limit until a client leaves. It accepts ten at a time,
  * and whoever was displaced is gone one round later, so that this much above ours is never reached.
