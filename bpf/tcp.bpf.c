@@ -216,19 +216,19 @@ static __always_inline void flow_sample_rtt(struct tcp_flow *flow, struct sock *
 }
 
 /*
- * What was acknowledged since we last looked; returns whether anything was. tcp_probe comes before
- * the segment's acknowledgement is worked in, so an advance is seen with the next segment, or when
- * the socket closes. An RTT sample is fresh when RACK moved on to a younger segment: rack.mstamp is
- * that segment's send time.
+ * Notes what was acknowledged since we last looked; flow_progress() tells the peer. tcp_probe comes
+ * before the segment's acknowledgement is worked in, so an advance is seen with the next segment,
+ * or when the socket closes. An RTT sample is fresh when RACK moved on to a younger segment:
+ * rack.mstamp is that segment's send time.
  */
-static __always_inline bool flow_advance(struct tcp_flow *flow, struct sock *sk,
+static __always_inline void flow_advance(struct tcp_flow *flow, struct sock *sk,
 					 const struct tcp_sock *tp)
 {
 	__u32 acked_bytes = tp->bytes_acked;
 	__u32 mstamp;
 
 	if (acked_bytes == flow->acked_bytes)
-		return false;
+		return;
 	flow->acked_bytes = acked_bytes;
 	flow->advances++;
 	flow->flags |= FLOW_FLAG_ADVANCED;
@@ -237,7 +237,16 @@ static __always_inline bool flow_advance(struct tcp_flow *flow, struct sock *sk,
 		flow->rack_mstamp = mstamp;
 		flow_sample_rtt(flow, sk, tp->rack.rtt_us);
 	}
-	return true;
+}
+
+/* What was acknowledged since the last stamp was no more than its interval later. Told once. */
+static __always_inline void flow_progress(struct tcp_flow *flow, struct peer_record *peer)
+{
+	if (!(flow->flags & FLOW_FLAG_ADVANCED))
+		return;
+	flow->flags &= ~FLOW_FLAG_ADVANCED;
+	stamp(&peer->progress_ns, flow->stamped_ns);
+	flow_unstall(flow, peer);
 }
 
 /* The window as the kernel last took it in; the segment at hand may reopen it. */
@@ -286,12 +295,7 @@ static __always_inline void flow_stamp(struct tcp_flow *flow, struct peer_record
 	__u64 time_ns = tick_ns(jiffies);
 
 	stamp(&peer->heard_ns, time_ns);
-	/* What was acknowledged since the last stamp was no more than its interval later. */
-	if (flow->flags & FLOW_FLAG_ADVANCED) {
-		stamp(&peer->progress_ns, flow->stamped_ns);
-		flow_unstall(flow, peer);
-		flow->flags &= ~FLOW_FLAG_ADVANCED;
-	}
+	flow_progress(flow, peer);
 	/* Whoever is stalled may get no further segment to tell it by. */
 	if (flow->flags & FLOW_FLAG_STALLED && segment_advances(skb, tp)) {
 		stamp(&peer->progress_ns, time_ns);
@@ -373,10 +377,8 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 	peer = flow_peer(flow, sk);
 	if (!peer)
 		return 0;
-	if (flow_advance(flow, sk, tp)) {
-		stamp(&peer->progress_ns, flow->stamped_ns);
-		flow_unstall(flow, peer);
-	}
+	flow_advance(flow, sk, tp);
+	flow_progress(flow, peer);
 	flow_publish(flow, peer, tp);
 	kind = retransmit_kind(sk, tp);
 	count(peer->retransmits[error ? PEER_RETRANSMIT_FAILED : kind]);
@@ -471,8 +473,8 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		peer->heard_ns = time_ns;
 		return 0;
 	}
-	if (flow_advance(flow, sk, tp))
-		stamp(&peer->progress_ns, flow->stamped_ns);
+	flow_advance(flow, sk, tp);
+	flow_progress(flow, peer);
 	flow_publish(flow, peer, tp);
 	flow_unstall(flow, peer);
 	if (flow->flags & FLOW_FLAG_ZERO_WINDOW) {
