@@ -20,6 +20,7 @@ const volatile bool filter_loopback = false; /* true: leave out 127.0.0.0/8 and 
 union address_words {
 	struct peer_key key;
 	__u32 words[4];
+	__u64 halves[2];
 };
 
 static __always_inline bool address_wanted(const struct peer_key *key)
@@ -73,14 +74,13 @@ static __always_inline bool remote_of(const struct sock_common *common, struct p
 	return true;
 }
 
-static __always_inline bool socket_wanted(const struct sock_common *common,
-					  const struct peer_key *key)
+/* Whether the filters by namespace and port let a socket through; its address is looked at once a
+ * peer. */
+static __always_inline bool socket_wanted(const struct sock_common *common, __u16 local_port)
 {
 	if (filter_netns_inode && !netns_wanted(common->skc_net.net))
 		return false;
-	if (filter_port && !port_wanted(common->skc_num, bpf_ntohs(common->skc_dport)))
-		return false;
-	return address_wanted(key);
+	return port_wanted(local_port, bpf_ntohs(common->skc_dport));
 }
 
 #endif

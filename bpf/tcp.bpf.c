@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What the kernel's TCP knows of each remote address: heard, acknowledged, retransmitted, refused.
- * The received segment is the busy path: it touches the socket's own record and nothing shared.
+ * The received segment is the busy path: it touches this CPU's tally of the peer and nothing
+ * shared.
  */
 #include "vmlinux.h"
 
@@ -13,14 +14,22 @@
 #include "maps/flow.h"
 #include "maps/peer.h"
 
+#include "cast.bpf.h"
 #include "filter.bpf.h"
 #include "peer.bpf.h"
+#include "tally.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define IPPROTO_TCP 6
 
-enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_CLOSE = 7 };
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+};
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
 enum { ICSK_TIME_LOSS_PROBE = 5 };
 
@@ -43,6 +52,14 @@ enum {
  */
 const volatile bool retransmit_has_error = false;
 
+/*
+ * Sockets whose flow is counted in a gauge of its peer. While there are none, which is nearly
+ * always, no segment looks for its socket's flow. A line of its own: it is read with each segment.
+ */
+struct {
+	__u64 sockets;
+} trouble __attribute__((aligned(64))) = {};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -50,40 +67,26 @@ struct {
 	__type(value, struct tcp_flow);
 } tcp_flows SEC(".maps");
 
-static __noinline struct tcp_flow *flow_create(struct sock *sk)
+static __always_inline struct tcp_flow *flow_find(struct sock *sk)
 {
-	struct tcp_sock *tp;
-	struct tcp_flow *flow;
-	struct peer_key key = {};
+	return bpf_sk_storage_get(&tcp_flows, sk, NULL, 0);
+}
 
-	if (!sk)
-		return NULL;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return NULL;
-	flow = bpf_sk_storage_get(&tcp_flows, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!flow) {
+static __always_inline struct tcp_flow *flow_get(struct sock *sk)
+{
+	struct tcp_flow *flow =
+		bpf_sk_storage_get(&tcp_flows, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!flow)
 		count(tcp_counters.flow_failures);
-		return NULL;
-	}
-	/* From here on: what was acknowledged before we looked is not ours to count. */
-	flow->acked_bytes = flow->published_acked_bytes = tp->bytes_acked;
-	flow->rack_mstamp = tp->rack.mstamp;
-	if (!remote_of(&sk->__sk_common, &key) || !socket_wanted(&sk->__sk_common, &key))
-		flow->flags = FLOW_FLAG_IGNORED;
 	return flow;
 }
 
-/* The flow of a socket, or NULL when it is none of ours. */
-static __always_inline struct tcp_flow *flow_get(struct sock *sk)
+static __always_inline bool flow_ignored(struct sock *sk)
 {
-	struct tcp_flow *flow = bpf_sk_storage_get(&tcp_flows, sk, NULL, 0);
+	struct tcp_flow *flow = flow_find(sk);
 
-	if (!flow)
-		flow = flow_create(sk);
-	if (!flow || flow->flags & FLOW_FLAG_IGNORED)
-		return NULL;
-	return flow;
+	return flow && flow->flags & FLOW_FLAG_IGNORED;
 }
 
 /* The peer's record, if it is still the one that this flow last saw: its gauges hold this flow's
@@ -96,55 +99,100 @@ static __always_inline struct peer_record *flow_known_peer(const struct tcp_flow
 	if (!flow->slot)
 		return NULL;
 	peer = bpf_map_lookup_elem(&peers, &slot);
-	if (!peer || peer->generation != flow->generation)
-		return NULL;
-	return peer;
+	return peer && peer->generation == flow->generation ? peer : NULL;
 }
 
-static __always_inline struct peer_record *flow_peer(struct tcp_flow *flow, struct sock *sk)
+/* Puts the flow's flag and the gauges in step; 'by' is 1 or -1. */
+static __always_inline void flow_mark(struct tcp_flow *flow, __u32 flag, __u32 *gauge, int by)
+{
+	flow->flags = by > 0 ? flow->flags | flag : flow->flags & ~flag;
+	count_many(trouble.sockets, by);
+	if (gauge)
+		count_many(*gauge, by);
+}
+
+/* This socket is not stalled any more, by progress or by its end. */
+static __always_inline void flow_unstall(struct tcp_flow *flow)
 {
 	struct peer_record *peer = flow_known_peer(flow);
-	struct peer_key key;
-	__u16 remote_port;
-	__u32 slot;
 
-	if (peer)
-		return peer;
-	if (!remote_of(&sk->__sk_common, &key))
-		return NULL;
-	peer = peer_get(&key, &slot);
+	if (!(flow->flags & FLOW_FLAG_STALLED))
+		return;
+	flow_mark(flow, FLOW_FLAG_STALLED, peer ? &peer->stalled_sockets : NULL, -1);
 	if (!peer)
-		return NULL;
+		return;
+	if (!peer->stalled_sockets)
+		peer->stalled_since_ns = 0;
+	else if (peer->stalled_since_ns == flow->stalled_since_ns)
+		/* Some other one is the oldest now: its next RTO says which (too young until then).
+		 */
+		peer->stalled_since_ns = tick_ns(bpf_jiffies64());
+}
+
+static __always_inline void flow_reopen(struct tcp_flow *flow)
+{
+	struct peer_record *peer = flow_known_peer(flow);
+
+	if (flow->flags & FLOW_FLAG_ZERO_WINDOW)
+		flow_mark(flow, FLOW_FLAG_ZERO_WINDOW, peer ? &peer->zero_window_sockets : NULL,
+			  -1);
+}
+
+/* Ties a flow to its peer. What it had put on the gauges of a record that is now another's went
+ * with that. */
+static __always_inline void flow_tie(struct tcp_flow *flow, const struct peer_record *peer,
+				     __u32 slot)
+{
+	if (flow->slot == slot + 1 && flow->generation == peer->generation)
+		return;
+	flow_unstall(flow);
+	flow_reopen(flow);
 	flow->slot = slot + 1;
 	flow->generation = peer->generation;
-	peer->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
-	/* What this flow had put on the old record's gauges went with it. */
-	flow->stalled_since_ns = 0;
-	flow->flags &= ~(FLOW_FLAG_ZERO_WINDOW | FLOW_FLAG_STALLED);
+}
+
+static __always_inline void note_socket(struct peer_record *peer, const struct sock_common *common)
+{
+	__u32 netns_inode = common->skc_net.net->ns.inum;
+	__u16 remote_port = bpf_ntohs(common->skc_dport);
+
+	if (peer->netns_inode != netns_inode)
+		peer->netns_inode = netns_inode;
 	/* Who connected is not recorded for an old connection; services have the lower port. */
-	remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
-	if (!peer->service_port && remote_port < sk->__sk_common.skc_num)
+	if (!peer->service_port && remote_port < common->skc_num)
 		peer->service_port = remote_port;
+}
+
+/* The peer of a socket, or NULL when the filters leave it out or the table has no room. */
+static __always_inline struct peer_record *socket_peer(struct sock *sk, __u16 local_port,
+						       __u32 *ret_slot)
+{
+	const struct sock_common *common = &sk->__sk_common;
+	struct peer_record *peer;
+	struct peer_key key;
+
+	if (!socket_wanted(common, local_port) || !remote_of(common, &key) || !address_wanted(&key))
+		return NULL;
+	peer = peer_get(&key, ret_slot);
+	if (peer)
+		note_socket(peer, common);
 	return peer;
 }
 
-static __always_inline void flow_publish_rtt(struct tcp_flow *flow, struct peer_record *peer)
+/* What this CPU holds back of the socket's peer goes to the peer's record. */
+static __always_inline void publish_tally_of(struct sock *sk)
 {
-	__u32 base = flow->rtt_base;
+	struct peer_tally *tally;
+	struct peer_key key;
 
-	if (base > HISTOGRAM_BUCKETS - FLOW_RTT_WINDOW)
+	if (!remote_of(&sk->__sk_common, &key))
 		return;
-	for (int i = 0; i < FLOW_RTT_WINDOW; i++) {
-		if (!flow->rtt[i])
-			continue;
-		count_many(peer->rtt[base + i], flow->rtt[i]);
-		flow->rtt[i] = 0;
-	}
-	count_many(peer->rtt_sum_us, flow->rtt_sum_us);
-	flow->rtt_sum_us = 0;
+	tally = tally_find(&key);
+	if (tally)
+		tally_publish(tally);
 }
 
-/* Written only when they change: many CPUs may hear the same peer, and reading a shared line is
+/* Written only when it changes: many CPUs may hear the same peer, and reading a shared line is
  * cheap. */
 static __always_inline void stamp(__u64 *stamp_ns, __u64 time_ns)
 {
@@ -152,188 +200,138 @@ static __always_inline void stamp(__u64 *stamp_ns, __u64 time_ns)
 		*stamp_ns = time_ns;
 }
 
-static __always_inline void flow_publish(struct tcp_flow *flow, struct peer_record *peer,
-					 const struct tcp_sock *tp)
-{
-	__u64 acked_bytes = tp->bytes_acked;
-
-	flow->published_jiffies = bpf_jiffies64();
-	if (flow->segments) {
-		count_many(peer->segments, flow->segments);
-		flow->segments = 0;
-	}
-	if (flow->advances) {
-		count_many(peer->advances, flow->advances);
-		count_many(peer->acked_bytes, acked_bytes - flow->published_acked_bytes);
-		flow->advances = 0;
-		flow->published_acked_bytes = acked_bytes;
-		flow_publish_rtt(flow, peer);
-	}
-}
-
-/* This socket is not stalled any more, by progress or by its end. */
-static __always_inline void flow_unstall(struct tcp_flow *flow, struct peer_record *peer)
-{
-	if (!(flow->flags & FLOW_FLAG_STALLED))
-		return;
-	flow->flags &= ~FLOW_FLAG_STALLED;
-	count_many(peer->stalled_sockets, -1);
-	if (!peer->stalled_sockets)
-		peer->stalled_since_ns = 0;
-	else if (peer->stalled_since_ns == flow->stalled_since_ns)
-		/* Some other one is the oldest now: its next RTO says which (too young until then).
-		 */
-		peer->stalled_since_ns = tick_ns(bpf_jiffies64());
-	flow->stalled_since_ns = 0;
-}
-
-static __noinline int flow_publish_sample(struct tcp_flow *flow, struct sock *sk)
-{
-	struct peer_record *peer;
-
-	if (!flow || !sk)
-		return 0;
-	peer = flow_peer(flow, sk);
-	if (peer)
-		flow_publish_rtt(flow, peer);
-	return 0;
-}
-
-static __always_inline void flow_sample_rtt(struct tcp_flow *flow, struct sock *sk, __u32 rtt_us)
+static __always_inline void tally_sample_rtt(struct peer_tally *tally, __u32 rtt_us)
 {
 	__u32 bucket = histogram_bucket(rtt_us);
-	__u32 place = bucket - flow->rtt_base;
+	__u32 place = bucket - tally->rtt_base;
+	struct peer_record *peer;
 
-	if (place >= FLOW_RTT_WINDOW || flow->rtt[place & (FLOW_RTT_WINDOW - 1)] == 0xffff) {
-		flow_publish_sample(flow, sk);
-		flow->rtt_base = bucket < FLOW_RTT_WINDOW / 2 ? 0 : bucket - FLOW_RTT_WINDOW / 2;
-		if (flow->rtt_base > HISTOGRAM_BUCKETS - FLOW_RTT_WINDOW)
-			flow->rtt_base = HISTOGRAM_BUCKETS - FLOW_RTT_WINDOW;
-		place = bucket - flow->rtt_base;
+	tally->rtt_sum_us += rtt_us;
+	if (place < TALLY_RTT_WINDOW && tally->rtt[place] != 0xffff) {
+		tally->rtt[place]++;
+		return;
 	}
-	flow->rtt[place & (FLOW_RTT_WINDOW - 1)]++;
-	flow->rtt_sum_us += rtt_us;
+	if (tally->advances == 1) {
+		/* Nothing is in the window yet: it is laid around this sample. */
+		__u32 base = bucket < TALLY_RTT_WINDOW / 2 ? 0 : bucket - TALLY_RTT_WINDOW / 2;
+
+		if (base > HISTOGRAM_BUCKETS - TALLY_RTT_WINDOW)
+			base = HISTOGRAM_BUCKETS - TALLY_RTT_WINDOW;
+		tally->rtt_base = base;
+		tally->rtt[(bucket - base) & (TALLY_RTT_WINDOW - 1)]++;
+		return;
+	}
+	peer = tally_peer(tally);
+	if (peer && bucket < HISTOGRAM_BUCKETS)
+		count(peer->rtt[bucket]);
 }
 
 /*
- * Notes what was acknowledged since we last looked; flow_progress() tells the peer. tcp_probe comes
- * before the segment's acknowledgement is worked in, so an advance is seen with the next segment,
- * or when the socket closes. An RTT sample is fresh when RACK moved on to a younger segment:
- * rack.mstamp is that segment's send time.
+ * The segment acknowledges something new. The tracepoint comes before the kernel works it in, so
+ * the round-trip time at hand is that of the advance before: each is counted once, one advance
+ * late, beginning with that of the handshake. 0: there is none yet.
  */
-static __always_inline void flow_advance(struct tcp_flow *flow, struct sock *sk,
-					 const struct tcp_sock *tp)
+static __always_inline void tally_advance(struct peer_tally *tally, __u32 acked_bytes, __u32 rtt_us)
 {
-	__u32 acked_bytes = tp->bytes_acked;
-	__u32 mstamp;
-
-	if (acked_bytes == flow->acked_bytes)
-		return;
-	flow->acked_bytes = acked_bytes;
-	flow->advances++;
-	flow->flags |= FLOW_FLAG_ADVANCED;
-	mstamp = tp->rack.mstamp;
-	if (mstamp != flow->rack_mstamp) {
-		flow->rack_mstamp = mstamp;
-		flow_sample_rtt(flow, sk, tp->rack.rtt_us);
-	}
+	tally->advances++;
+	tally->acked_bytes += acked_bytes;
+	if (rtt_us)
+		tally_sample_rtt(tally, rtt_us);
 }
 
-/* What was acknowledged since the last stamp was no more than its interval later. Told once. */
-static __always_inline void flow_progress(struct tcp_flow *flow, struct peer_record *peer)
+/* Once a jiffy: when the peer was heard, and when it acknowledged. */
+static __noinline int tally_tell(struct peer_tally *tally, struct sock *sk, bool advances)
 {
-	if (!(flow->flags & FLOW_FLAG_ADVANCED))
-		return;
-	flow->flags &= ~FLOW_FLAG_ADVANCED;
-	stamp(&peer->progress_ns, flow->stamped_ns);
-	flow_unstall(flow, peer);
-}
-
-/* The window as the kernel last took it in; the segment at hand may reopen it. */
-static __noinline int flow_window(struct tcp_flow *flow, struct sock *sk, struct sk_buff *skb,
-				  __u32 window)
-{
+	__u64 jiffies = bpf_jiffies64();
 	struct peer_record *peer;
+	__u64 time_ns;
 
-	if (!flow || !sk || !skb)
+	if (!tally || !sk)
 		return 0;
-	if (flow->flags & FLOW_FLAG_ZERO_WINDOW) {
-		/* At tcp_probe the data pointer stands on the TCP header. */
-		struct tcphdr *tcp = (struct tcphdr *)skb->data;
+	peer = tally_peer(tally);
+	if (!peer) {
+		/* Its slot went to another peer: the address may get a new one. */
+		struct peer_key key = tally->key;
 
-		if (!window && !BPF_CORE_READ(tcp, window))
+		tally_take(tally, &key);
+		peer = tally_peer(tally);
+		if (!peer)
 			return 0;
-		peer = flow_known_peer(flow);
-		if (peer)
-			count_many(peer->zero_window_sockets, -1);
-		flow->flags &= ~FLOW_FLAG_ZERO_WINDOW;
-		return 0;
 	}
-	peer = flow_peer(flow, sk);
-	if (!peer)
-		return 0;
-	flow->flags |= FLOW_FLAG_ZERO_WINDOW;
-	count(peer->zero_window_episodes);
-	count(peer->zero_window_sockets);
+	time_ns = tick_ns(jiffies);
+	stamp(&peer->heard_ns, time_ns);
+	tally->heard_jiffies = jiffies;
+	if (advances) {
+		stamp(&peer->progress_ns, time_ns);
+		tally->progress_jiffies = jiffies;
+	}
+	note_socket(peer, &sk->__sk_common);
+	if ((__u32)jiffies - tally->published_jiffies >= TALLY_PUBLISH_JIFFIES)
+		tally_publish(tally);
 	return 0;
 }
 
-/* Whether the segment at hand acknowledges something new: what flow_advance() will see with the
- * next one. */
-static __always_inline bool segment_advances(const struct sk_buff *skb, const struct tcp_sock *tp)
+/* A segment while some socket is in trouble, or one that closes its window. */
+static __noinline int flow_segment(struct sock *sk, struct sk_buff *skb, struct peer_tally *tally,
+				   bool advances)
 {
-	const struct tcp_skb_cb *cb = (const struct tcp_skb_cb *)skb->cb;
+	struct peer_record *peer;
+	struct tcp_flow *flow;
+	bool closed;
 
-	return (__s32)(BPF_CORE_READ(cb, ack_seq) - tp->snd_una) > 0;
-}
-
-/* Every other jiffy at most: when the peer was heard, and when it acknowledged. */
-static __always_inline void flow_stamp(struct tcp_flow *flow, struct peer_record *peer,
-				       const struct sk_buff *skb, const struct tcp_sock *tp,
-				       __u64 jiffies)
-{
-	__u64 time_ns = tick_ns(jiffies);
-
-	stamp(&peer->heard_ns, time_ns);
-	flow_progress(flow, peer);
-	/* Whoever is stalled may get no further segment to tell it by. */
-	if (flow->flags & FLOW_FLAG_STALLED && segment_advances(skb, tp)) {
-		stamp(&peer->progress_ns, time_ns);
-		flow_unstall(flow, peer);
+	if (!sk || !skb || !tally)
+		return 0;
+	/* Resets carry no window. */
+	closed = !segment_window(skb) && !segment_resets(skb);
+	flow = closed ? flow_get(sk) : flow_find(sk);
+	if (!flow || flow->flags & FLOW_FLAG_IGNORED)
+		return 0;
+	if (advances)
+		flow_unstall(flow);
+	if (!closed) {
+		flow_reopen(flow);
+		return 0;
 	}
-	flow->stamped_ns = time_ns;
-	flow->stamped_jiffies = jiffies;
+	peer = tally_peer(tally);
+	if (!peer)
+		return 0;
+	flow_tie(flow, peer, tally->slot - 1);
+	if (!(flow->flags & FLOW_FLAG_ZERO_WINDOW)) {
+		count(peer->zero_window_episodes);
+		flow_mark(flow, FLOW_FLAG_ZERO_WINDOW, &peer->zero_window_sockets, 1);
+	}
+	return 0;
 }
 
 /* Fires for each segment of a connection in state ESTABLISHED; one that is closing is not heard. */
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_flow *flow = flow_get(sk);
-	struct peer_record *peer;
-	struct tcp_sock *tp;
-	__u64 jiffies;
+	const struct sock_common *common = &sk->__sk_common;
+	const struct tcp_sock *tp = tcp_sock_of(sk);
+	struct peer_tally *tally;
+	struct peer_key key;
+	__u32 jiffies, ack, una;
+	bool advances;
 
-	if (!flow)
+	if (!tp || !socket_wanted(common, common->skc_num) || !remote_of(common, &key))
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	tally = tally_find(&key);
+	if (!tally)
+		tally = tally_make(&key);
+	if (!tally || !tally->slot)
 		return 0;
-	flow->segments++;
-	flow_advance(flow, sk, tp);
+	tally->segments++;
+	ack = segment_ack(skb);
+	una = tp->snd_una;
+	advances = (__s32)(ack - una) > 0 && (__s32)(ack - tp->snd_nxt) <= 0;
+	if (advances)
+		tally_advance(tally, ack - una, tp->rack.rtt_us);
 	jiffies = bpf_jiffies64();
-	if ((__u32)jiffies - flow->stamped_jiffies < FLOW_STAMP_JIFFIES &&
-	    !(flow->flags & (FLOW_FLAG_STALLED | FLOW_FLAG_ZERO_WINDOW)))
-		return 0;
-	/* A closed window is probed every 200 ms and more: each answer comes this far. */
-	if (!tp->snd_wnd || flow->flags & FLOW_FLAG_ZERO_WINDOW)
-		flow_window(flow, sk, skb, tp->snd_wnd);
-	peer = flow_peer(flow, sk);
-	if (!peer)
-		return 0;
-	flow_stamp(flow, peer, skb, tp, jiffies);
-	if ((__u32)jiffies - flow->published_jiffies >= FLOW_PUBLISH_JIFFIES)
-		flow_publish(flow, peer, tp);
+	if (tally->heard_jiffies != jiffies || (advances && tally->progress_jiffies != jiffies))
+		tally_tell(tally, sk, advances);
+	if (trouble.sockets || !segment_window(skb))
+		flow_segment(sk, skb, tally, advances);
 	return 0;
 }
 
@@ -357,47 +355,59 @@ static __always_inline enum peer_retransmit retransmit_kind(const struct sock *s
 	return PEER_RETRANSMIT_FAST;
 }
 
+/* An RTO: stalled since the first without progress. */
+static __always_inline void flow_stall(struct sock *sk, struct peer_record *peer, __u32 slot,
+				       __u32 snd_una, __u64 time_ns)
+{
+	struct tcp_flow *flow = flow_get(sk);
+
+	if (!flow)
+		return;
+	flow_tie(flow, peer, slot);
+	/* Progress of a connection that is closing shows here alone; it came after its last RTO. */
+	if (flow->flags & FLOW_FLAG_STALLED && flow->stalled_una != snd_una) {
+		stamp(&peer->progress_ns, flow->rto_ns);
+		flow_unstall(flow);
+	}
+	flow->rto_ns = time_ns;
+	if (!(flow->flags & FLOW_FLAG_STALLED)) {
+		flow->stalled_since_ns = time_ns;
+		flow->stalled_una = snd_una;
+		flow_mark(flow, FLOW_FLAG_STALLED, &peer->stalled_sockets, 1);
+	}
+	if (!peer->stalled_since_ns || flow->stalled_since_ns < peer->stalled_since_ns)
+		peer->stalled_since_ns = flow->stalled_since_ns;
+}
+
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_flow *flow = flow_get(sk);
 	int error = retransmit_has_error ? (int)ctx[2] : 0;
+	const struct tcp_sock *tp = tcp_sock_of(sk);
 	enum peer_retransmit kind;
 	struct peer_record *peer;
-	struct tcp_sock *tp;
 	__u64 time_ns;
+	__u32 slot;
 
 	/* Not sent because the first copy is still on its way out, or the window is full: no
 	 * retransmit. */
-	if (!flow || error == -EBUSY || error == -EAGAIN)
+	if (!tp || error == -EBUSY || error == -EAGAIN || flow_ignored(sk))
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return 0;
-	peer = flow_peer(flow, sk);
+	peer = socket_peer(sk, sk->__sk_common.skc_num, &slot);
 	if (!peer)
 		return 0;
-	flow_advance(flow, sk, tp);
-	flow_progress(flow, peer);
-	flow_publish(flow, peer, tp);
+	publish_tally_of(sk);
 	kind = retransmit_kind(sk, tp);
 	count(peer->retransmits[error ? PEER_RETRANSMIT_FAILED : kind]);
 	if (kind == PEER_RETRANSMIT_TLP || kind == PEER_RETRANSMIT_FAST)
 		return 0;
 	time_ns = bpf_ktime_get_ns();
+	/* A closed window is retransmitted into, too: the peer is overloaded, not silent. */
 	if (kind == PEER_RETRANSMIT_RTO && tp->snd_wnd) {
-		/* A closed window is retransmitted into, too: the peer is overloaded, not silent.
-		 */
 		peer->rto_ns = time_ns;
-		if (!(flow->flags & FLOW_FLAG_STALLED)) {
-			flow->flags |= FLOW_FLAG_STALLED;
-			flow->stalled_since_ns = time_ns;
-			count(peer->stalled_sockets);
-		}
-		if (!peer->stalled_since_ns || flow->stalled_since_ns < peer->stalled_since_ns)
-			peer->stalled_since_ns = flow->stalled_since_ns;
+		flow_stall(sk, peer, slot, tp->snd_una, time_ns);
 	}
-	peer_wake(peer, flow->slot - 1, time_ns);
+	peer_wake(peer, slot, time_ns);
 	return 0;
 }
 
@@ -441,72 +451,79 @@ static __always_inline enum peer_error error_reason(int error)
 	}
 }
 
+static __always_inline void connect_ended(struct peer_record *peer, __u32 slot, struct sock *sk,
+					  bool connected)
+{
+	enum peer_error reason = error_reason(sk->sk_err);
+	__u64 time_ns = bpf_ktime_get_ns();
+
+	if (connected)
+		count(peer->connects);
+	else
+		count(peer->connect_failures[reason]);
+	/* Their SYN-ACK or reset: a segment that tcp_probe does not see. */
+	if (connected || reason == PEER_ERROR_REFUSED || reason == PEER_ERROR_RESET) {
+		peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
+		stamp(&peer->heard_ns, time_ns);
+	} else {
+		peer_wake(peer, slot, time_ns);
+	}
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 {
-	bool connected = old_state == TCP_SYN_SENT && new_state == TCP_ESTABLISHED;
-	bool failed = old_state == TCP_SYN_SENT && new_state == TCP_CLOSE;
+	bool connecting = old_state == TCP_SYN_SENT;
+	bool connected = connecting && new_state == TCP_ESTABLISHED;
+	const struct tcp_sock *tp;
 	struct peer_record *peer;
 	struct tcp_flow *flow;
-	struct tcp_sock *tp;
-	__u64 time_ns;
+	__u16 local_port;
+	__u32 slot;
 
-	if (!connected && new_state != TCP_CLOSE)
+	if (!connected && (new_state != TCP_CLOSE || old_state == TCP_LISTEN))
 		return 0;
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	/* A socket that ends without ever having been seen has nothing to tell. */
-	flow = connected || failed ? flow_get(sk) : bpf_sk_storage_get(&tcp_flows, sk, NULL, 0);
-	if (!flow || flow->flags & FLOW_FLAG_IGNORED)
+	flow = flow_find(sk);
+	if (flow && flow->flags & FLOW_FLAG_IGNORED)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
+	if (flow && new_state == TCP_CLOSE) {
+		flow_unstall(flow);
+		flow_reopen(flow);
+	}
+	if (!connecting)
+		publish_tally_of(sk);
+	if (!connecting && !sk->sk_err)
+		return 0;
+	tp = tcp_sock_of(sk);
 	if (!tp)
 		return 0;
-	peer = flow_peer(flow, sk);
+	/* A closed socket has given its port back (skc_num), but still knows it. */
+	local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	peer = socket_peer(sk, local_port, &slot);
 	if (!peer)
 		return 0;
-	time_ns = bpf_ktime_get_ns();
-	if (connected) {
-		/* Their SYN-ACK: a segment of its own that tcp_probe does not see. */
-		count(peer->connects);
-		peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
-		peer->heard_ns = time_ns;
-		return 0;
-	}
-	flow_advance(flow, sk, tp);
-	flow_progress(flow, peer);
-	flow_publish(flow, peer, tp);
-	flow_unstall(flow, peer);
-	if (flow->flags & FLOW_FLAG_ZERO_WINDOW) {
-		count_many(peer->zero_window_sockets, -1);
-		flow->flags &= ~FLOW_FLAG_ZERO_WINDOW;
-	}
-	if (failed) {
-		enum peer_error reason = error_reason(sk->sk_err);
-
-		count(peer->connect_failures[reason]);
-		if (reason == PEER_ERROR_REFUSED || reason == PEER_ERROR_RESET) {
-			peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);
-			peer->heard_ns = time_ns;
-		} else {
-			peer_wake(peer, flow->slot - 1, time_ns);
-		}
-	} else if (sk->sk_err) {
+	if (connecting)
+		connect_ended(peer, slot, sk, connected);
+	else
 		count(peer->connection_errors[error_reason(sk->sk_err)]);
-	}
 	return 0;
 }
 
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(tcp_receive_reset, struct sock *sk)
 {
-	struct tcp_flow *flow = flow_get(sk);
-	struct peer_record *peer = flow ? flow_peer(flow, sk) : NULL;
+	struct peer_record *peer;
+	__u32 slot;
 
+	if (flow_ignored(sk))
+		return 0;
+	peer = socket_peer(sk, sk->__sk_common.skc_num, &slot);
 	if (!peer)
 		return 0;
 	count(peer->resets_received);
-	peer->heard_ns = tick_ns(bpf_jiffies64());
+	stamp(&peer->heard_ns, tick_ns(bpf_jiffies64()));
 	return 0;
 }
 
@@ -548,7 +565,8 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb)
 	__u32 slot;
 
 	if (sk) {
-		if (!remote_of(&sk->__sk_common, &key) || !socket_wanted(&sk->__sk_common, &key))
+		if (!socket_wanted(&sk->__sk_common, sk->__sk_common.skc_num) ||
+		    !remote_of(&sk->__sk_common, &key) || !address_wanted(&key))
 			return 0;
 	} else if (!skb || !remote_of_packet(skb, &key)) {
 		return 0;

@@ -13,8 +13,8 @@
  *	peer_free	queue		slots that nobody uses
  *	peer_wakeups	ring buffer	struct peer_wakeup
  *
- * There is also one struct tcp_counters in the programs' global data. What is kept of each socket:
- * maps/flow.h.
+ * There is also one struct tcp_counters in the programs' global data. What each CPU holds back for a
+ * moment: maps/tally.h. What is kept of a socket in trouble: maps/flow.h.
  *
  * Times are CLOCK_MONOTONIC nanoseconds, 0 = never, and lag by up to two ticks (of 1 to 10 ms).
  * Counters only grow while 'generation' stays the same; when the table is full, the slot of a peer
@@ -54,8 +54,7 @@ enum peer_error {
 
 struct peer_record {
 	__u64 heard_ns; /* when the last segment came in (on an established connection) */
-	/* When they last acknowledged something new. Known with the socket's next segment or
-	 * retransmit, and at once when it was stalled. */
+	/* When they last acknowledged something new (on an established connection). */
 	__u64 progress_ns;
 	__u64 stalled_since_ns; /* oldest socket stalled now (RTO, no progress since); 0 = none */
 	__u64 rto_ns;		/* when the last RTO fired */

@@ -97,6 +97,7 @@ struct request_sock {
 
 struct inet_sock {
 	struct sock sk;
+	__be16 inet_sport;
 };
 
 struct inet_connection_sock {
@@ -107,15 +108,14 @@ struct inet_connection_sock {
 };
 
 struct tcp_rack {
-	__u64 mstamp;
 	__u32 rtt_us;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 snd_wnd;
+	__u32 snd_nxt;
 	__u32 snd_una;
-	__u64 bytes_acked;
 	struct tcp_rack rack;
 };
 
@@ -148,6 +148,7 @@ struct tcp_skb_cb {
 struct tcphdr {
 	__be16 source;
 	__be16 dest;
+	__u16 rst : 1;
 	__be16 window;
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "maps/flow.h"
+#include "maps/tally.h"
 
 #include "bpf/tcp.skel.h"
 
@@ -50,13 +51,31 @@ static uint32_t prefix_mask_word(unsigned int prefix, unsigned int word)
 	return mask;
 }
 
+/*
+ * Tallies of one CPU, a power of two: twice as many as there can be peers, as far as all CPUs'
+ * together stay within 4 MiB.
+ */
+static uint32_t tallies_per_cpu(uint32_t cpus, uint32_t max_peers)
+{
+	const uint32_t all_max = 4 * 1024 * 1024 / sizeof(struct peer_tally);
+	uint32_t tallies = 64;
+
+	while (tallies < 2 * max_peers && 2 * tallies * cpus <= all_max)
+		tallies *= 2;
+	return tallies;
+}
+
 static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 {
 	const struct tcp_probe_settings *settings = &probe->settings;
 	struct bpf_map *sized[] = {skeleton->maps.peers, skeleton->maps.peer_slots,
 				   skeleton->maps.peer_free};
+	int cpus = libbpf_num_possible_cpus();
 	int r;
 
+	if (cpus < 0)
+		return cpus;
+	skeleton->rodata->tallies_per_cpu = tallies_per_cpu((uint32_t)cpus, settings->max_peers);
 	skeleton->rodata->peer_table_slots = settings->max_peers;
 	skeleton->rodata->filter_netns_inode = settings->netns_inode;
 	skeleton->rodata->filter_port = settings->port;
@@ -72,7 +91,8 @@ static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 		if (r)
 			return r;
 	}
-	return 0;
+	return bpf_map__set_max_entries(skeleton->maps.peer_tallies,
+					skeleton->rodata->tallies_per_cpu * (uint32_t)cpus);
 }
 
 static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleton)
