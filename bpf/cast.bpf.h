@@ -31,6 +31,12 @@ static __always_inline __u32 segment_ack(struct sk_buff *skb)
 	return BPF_CORE_READ((struct tcp_skb_cb *)skb->cb, ack_seq);
 }
 
+/* The sequence number of a segment's first byte. */
+static __always_inline __u32 segment_sequence(struct sk_buff *skb)
+{
+	return BPF_CORE_READ((struct tcp_skb_cb *)skb->cb, seq);
+}
+
 /* The window that a received segment offers, as sent (unscaled). At tcp_probe the data pointer
  * stands on the TCP header. */
 static __always_inline __u16 segment_window(struct sk_buff *skb)

@@ -7,11 +7,13 @@
  * is not used leaves no instruction behind.
  */
 
-#define AF_INET	 2
-#define AF_INET6 10
+#include "maps/peer.h"
+
+#include "numbers.bpf.h"
 
 const volatile __u32 filter_netns_inode = 0; /* 0: all network namespaces */
 const volatile __u16 filter_port = 0;	     /* either end, host order; 0: all */
+const volatile __u16 filter_family = 0;	     /* of the addresses: AF_INET, AF_INET6; 0: both */
 const volatile bool filter_remote = false;   /* with the network and mask below */
 const volatile __u32 filter_remote_network[4] = {};
 const volatile __u32 filter_remote_mask[4] = {};
@@ -23,20 +25,24 @@ union address_words {
 	__u64 halves[2];
 };
 
+static __always_inline bool is_v4(const union address_words *address)
+{
+	return !address->halves[0] && address->words[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline bool address_wanted(const struct peer_key *key)
 {
 	union address_words address = {.key = *key};
 
+	if (filter_family && is_v4(&address) != (filter_family == AF_INET))
+		return false;
 	if (filter_remote) {
 		for (int i = 0; i < 4; i++)
 			if ((address.words[i] & filter_remote_mask[i]) != filter_remote_network[i])
 				return false;
 	}
 	if (filter_loopback) {
-		bool v4 = !address.words[0] && !address.words[1] &&
-			  address.words[2] == bpf_htonl(0xffff);
-
-		if (v4 && key->address[12] == 127)
+		if (is_v4(&address) && key->address[12] == 127)
 			return false;
 		if (!address.words[0] && !address.words[1] && !address.words[2] &&
 		    address.words[3] == bpf_htonl(1))
@@ -67,6 +73,24 @@ static __always_inline bool remote_of(const struct sock_common *common, struct p
 		/* A v4 peer of a v6 socket is in its mapped form here already. */
 		for (int i = 0; i < 4; i++)
 			address.words[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
+	} else {
+		return false;
+	}
+	*key = address.key;
+	return true;
+}
+
+/* The local end, likewise. */
+static __always_inline bool local_of(const struct sock_common *common, struct peer_key *key)
+{
+	union address_words address = {};
+
+	if (common->skc_family == AF_INET) {
+		address.words[2] = bpf_htonl(0xffff);
+		address.words[3] = common->skc_rcv_saddr;
+	} else if (common->skc_family == AF_INET6) {
+		for (int i = 0; i < 4; i++)
+			address.words[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
 	} else {
 		return false;
 	}

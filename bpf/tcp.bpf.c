@@ -16,41 +16,12 @@
 
 #include "cast.bpf.h"
 #include "filter.bpf.h"
+#include "numbers.bpf.h"
 #include "peer.bpf.h"
+#include "retransmit.bpf.h"
 #include "tally.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define IPPROTO_TCP 6
-
-enum {
-	TCP_ESTABLISHED = 1,
-	TCP_SYN_SENT = 2,
-	TCP_SYN_RECV = 3,
-	TCP_CLOSE = 7,
-	TCP_LISTEN = 10,
-};
-enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
-enum { ICSK_TIME_LOSS_PROBE = 5 };
-
-/* errno numbers of the generic table; alpha, mips, parisc and sparc differ and are not supported.
- */
-enum {
-	EAGAIN = 11,
-	EBUSY = 16,
-	ENETUNREACH = 101,
-	ECONNRESET = 104,
-	ETIMEDOUT = 110,
-	ECONNREFUSED = 111,
-	EHOSTUNREACH = 113,
-};
-
-/*
- * tcp_retransmit_skb got its third argument, err, in Linux 6.17 (commit ad892e912b84); the loader
- * looks at the prototype in BTF and sets this, so that the access below is pruned where it does not
- * exist.
- */
-const volatile bool retransmit_has_error = false;
 
 /*
  * Sockets whose flow is counted in a gauge of its peer. While there are none, which is nearly
@@ -333,26 +304,6 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 	if (trouble.sockets || !segment_window(skb))
 		flow_segment(sk, skb, tally, advances);
 	return 0;
-}
-
-static __always_inline enum peer_retransmit retransmit_kind(const struct sock *sk,
-							    const struct tcp_sock *tp)
-{
-	const struct inet_connection_sock *icsk = &tp->inet_conn;
-	__u8 ca_state = BPF_CORE_READ_BITFIELD(icsk, icsk_ca_state);
-
-	if (sk->__sk_common.skc_state == TCP_SYN_SENT)
-		return PEER_RETRANSMIT_SYN;
-	if (sk->__sk_common.skc_state == TCP_SYN_RECV)
-		return PEER_RETRANSMIT_SYNACK;
-	/* A probe is never sent from recovery, but its timer may still be armed there. */
-	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE && ca_state < TCP_CA_Recovery)
-		return PEER_RETRANSMIT_TLP;
-	/* The timer's handler clears icsk_pending first; acknowledgements that drive recovery find
-	 * it armed. */
-	if (ca_state == TCP_CA_Loss && !icsk->icsk_pending)
-		return PEER_RETRANSMIT_RTO;
-	return PEER_RETRANSMIT_FAST;
 }
 
 /* An RTO: stalled since the first without progress. */

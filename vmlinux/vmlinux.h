@@ -54,6 +54,37 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+	int level;
+	struct cgroup *ancestors[0];
+};
+
+/* Before Linux 6.1. */
+struct cgroup___v60 {
+	__u64 ancestor_ids[0];
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	struct task_struct *group_leader;
+	char comm[16];
+	struct css_set *cgroups;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 struct ns_common {
 	unsigned int inum;
 };
@@ -83,12 +114,31 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct file {
+	unsigned int f_flags;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct bpf_iter__task_file {
+	union {
+		struct task_struct *task;
+	};
+	union {
+		struct file *file;
+	};
 };
 
 struct request_sock {
@@ -142,6 +192,7 @@ struct ipv6hdr {
 };
 
 struct tcp_skb_cb {
+	__u32 seq;
 	__u32 ack_seq;
 };
 

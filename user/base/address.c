@@ -197,3 +197,15 @@ int address_from_sockaddr(const struct sockaddr *socket, struct address *ret_add
 	}
 	return 0;
 }
+
+uint32_t cidr_mask_word(const struct cidr *cidr, unsigned int word)
+{
+	uint8_t bytes[4] = {0};
+	uint32_t mask;
+
+	for (unsigned int bit = 0; bit < 32; bit++)
+		if (word * 32 + bit < cidr->prefix)
+			bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	memcpy(&mask, bytes, sizeof(mask));
+	return mask;
+}

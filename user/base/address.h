@@ -39,6 +39,10 @@ bool address_is_v4(const struct address *address);
 bool address_is_loopback(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 bool cidr_contains(const struct cidr *cidr, const struct address *address);
+
+/* Word 0 to 3 of the network's mask, in network order. */
+uint32_t cidr_mask_word(const struct cidr *cidr, unsigned int word);
+
 static inline bool cidr_is_single(const struct cidr *cidr)
 {
 	return cidr->prefix == 128;

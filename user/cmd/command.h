@@ -14,6 +14,7 @@ struct command {
 int cmd_agent(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 
 #endif

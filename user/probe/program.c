@@ -144,7 +144,8 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 		return -ENOTSUP;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (tracepoint_arguments(btf, tracepoint_of(statuses[i].program)) < 0)
+		if (!strncmp(statuses[i].program->hook, "tp_btf/", 7) &&
+		    tracepoint_arguments(btf, tracepoint_of(statuses[i].program)) < 0)
 			explain(&statuses[i], "this kernel has no tracepoint %s",
 				tracepoint_of(statuses[i].program));
 	btf__free(btf);

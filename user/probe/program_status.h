@@ -11,8 +11,9 @@ struct bpf_link;
 /* What there is to know of one program of an object before it is loaded: a row of a probe's table.
  */
 struct program {
-	const char *name;    /* of the BPF function */
-	const char *hook;    /* section: "tp_btf/" and the tracepoint that it hangs on */
+	const char *name; /* of the BPF function */
+	const char
+		*hook; /* section: "tp_btf/" and the tracepoint that it hangs on, or another kind */
 	const char *purpose; /* what is lost without it, in a few words */
 	bool required;	     /* the probe is useless without it */
 };

@@ -39,18 +39,6 @@ struct tcp_probe {
 	void *woken_context;
 };
 
-static uint32_t prefix_mask_word(unsigned int prefix, unsigned int word)
-{
-	uint8_t bytes[4] = {0};
-	uint32_t mask;
-
-	for (unsigned int bit = 0; bit < 32; bit++)
-		if (word * 32 + bit < prefix)
-			bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	memcpy(&mask, bytes, sizeof(mask));
-	return mask;
-}
-
 /*
  * Tallies of one CPU, a power of two: twice as many as there can be peers, as far as all CPUs'
  * together stay within 4 MiB.
@@ -83,8 +71,7 @@ static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 	skeleton->rodata->filter_remote = settings->remote.prefix > 0;
 	memcpy((void *)skeleton->rodata->filter_remote_network, settings->remote.address.bytes, 16);
 	for (unsigned int i = 0; i < 4; i++)
-		skeleton->rodata->filter_remote_mask[i] =
-			prefix_mask_word(settings->remote.prefix, i);
+		skeleton->rodata->filter_remote_mask[i] = cidr_mask_word(&settings->remote, i);
 	skeleton->rodata->retransmit_has_error = probe->retransmit_has_error;
 	for (size_t i = 0; i < sizeof(sized) / sizeof(*sized); i++) {
 		r = bpf_map__set_max_entries(sized[i], settings->max_peers);

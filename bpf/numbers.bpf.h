@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BPF_NUMBERS_H
+#define TOCSIN_BPF_NUMBERS_H
+
+/* Numbers of the kernel's user interface, which never change and which no type carries. */
+
+#define IPPROTO_TCP 6
+
+enum { AF_INET = 2, AF_INET6 = 10 };
+
+/* States of include/net/tcp_states.h (linux/bpf.h repeats them for programs). */
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
+};
+
+/* errno numbers of the generic table; alpha, mips, parisc and sparc differ and are not supported.
+ */
+enum {
+	EAGAIN = 11,
+	EBUSY = 16,
+	ENETUNREACH = 101,
+	ECONNRESET = 104,
+	ETIMEDOUT = 110,
+	ECONNREFUSED = 111,
+	EHOSTUNREACH = 113,
+};
+
+#endif

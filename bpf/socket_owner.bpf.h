@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BPF_SOCKET_OWNER_H
+#define TOCSIN_BPF_SOCKET_OWNER_H
+
+/*
+ * Who owns a TCP socket. The kernel keeps its cgroup and network namespace, but not its process:
+ * that is noted in the socket's storage when the process is known to be the one that runs (it
+ * connects, or reads what was received), and, for sockets older than the trace, by going through
+ * all open files once (`iter/task_file`, run by the runner).
+ *
+ * A trace that includes this lists SOCKET_OWNER_PROGRAMS among its programs.
+ */
+
+#include "maps/trace.h"
+
+#include "filter_owner.bpf.h"
+#include "numbers.bpf.h"
+
+struct socket_owner {
+	__u32 pid;
+	char comm[TRACE_COMM_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct socket_owner);
+} socket_owners SEC(".maps");
+
+static __always_inline void socket_owner_note(struct sock *sk, struct task_struct *task)
+{
+	struct socket_owner *owner =
+		bpf_sk_storage_get(&socket_owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!owner || owner->pid)
+		return;
+	owner->pid = BPF_CORE_READ(task, tgid);
+	BPF_CORE_READ_STR_INTO(&owner->comm, task, group_leader, comm);
+}
+
+/* connect() runs in its process; later changes of state mostly do not. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(owner_connects, struct sock *sk, int old_state, int new_state)
+{
+	if (old_state == TCP_CLOSE && new_state == TCP_SYN_SENT)
+		socket_owner_note(sk, bpf_get_current_task_btf());
+	return 0;
+}
+
+/* Passed when a process has read from the socket. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(owner_reads, struct sock *sk)
+{
+	socket_owner_note(sk, bpf_get_current_task_btf());
+	return 0;
+}
+
+/* Sockets that are older than the trace. */
+SEC("iter/task_file")
+int owner_iterate(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket_owner *owner;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket || !socket->sk)
+		return 0;
+	sk = socket->sk;
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!owner || owner->pid)
+		return 0;
+	owner->pid = task->tgid;
+	BPF_CORE_READ_STR_INTO(&owner->comm, task, group_leader, comm);
+	return 0;
+}
+
+static __always_inline struct cgroup *cgroup_of_socket(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+}
+
+static __always_inline void owner_of_socket(struct sock *sk, struct owner *owner)
+{
+	struct socket_owner *known = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+
+	owner->cgroup_id = cgroup_id_of(cgroup_of_socket(sk));
+	owner->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
+	owner->pid = known ? known->pid : 0;
+	__builtin_memset(owner->comm, 0, sizeof(owner->comm));
+	if (known)
+		__builtin_memcpy(owner->comm, known->comm, sizeof(owner->comm));
+}
+
+/* Whether the filters by owner let a socket through. */
+static __always_inline bool socket_owner_wanted(struct sock *sk)
+{
+	if (filter_cgroup_id && !cgroup_wanted(cgroup_of_socket(sk)))
+		return false;
+	if (filter_pid) {
+		struct socket_owner *known = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+
+		return known && known->pid == filter_pid;
+	}
+	return true;
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BASE_CGROUP_H
+#define TOCSIN_BASE_CGROUP_H
+
+/* Control groups of the v2 tree, wherever it is mounted: ids to paths and back. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CGROUP_PATH_MAX 1024
+
+/* A group, as the kernel's programs see it. */
+struct cgroup_place {
+	uint64_t id;
+	uint32_t level; /* depth in the tree; the root is 0 */
+};
+
+/* Opens the v2 tree for reading. Returns a descriptor, or -ENOENT when none is mounted, or another
+ * negative errno. */
+int cgroup_open_tree(void);
+
+/* The path of a group below the root of the tree, "/" for the root itself. Returns 0, or a negative
+ * errno (-ESTALE: it is gone) with nothing written. */
+int cgroup_path(int tree, uint64_t id, char *path, size_t size);
+
+/*
+ * Finds a group by its path, as seen below the mount ("/system.slice/a.service", or with the mount
+ * point in front), or by a container id of at least 8 hexadecimal digits that is part of its last
+ * name. Returns 0, -ENOENT, or -EEXIST when several groups have that id.
+ */
+int cgroup_find(int tree, const char *name, struct cgroup_place *ret_place);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "trace/catalog.h"
+
+#include <string.h>
+
+const struct trace *const traces[] = {
+	&trace_retrans,
+};
+
+const size_t trace_count = sizeof(traces) / sizeof(*traces);
+
+const struct trace *trace_find(const char *name)
+{
+	for (size_t i = 0; i < trace_count; i++)
+		if (!strcmp(traces[i]->name, name))
+			return traces[i];
+	return NULL;
+}
+
+bool trace_has_mode(const struct trace *trace, enum trace_mode mode)
+{
+	switch (mode) {
+	case TRACE_MODE_EVENTS:
+		return trace->event.count > 0;
+	case TRACE_MODE_HISTOGRAM:
+		return trace->groupings[0].name != NULL;
+	case TRACE_MODE_COUNTS:
+		return trace->count_key.count > 0;
+	}
+	return false;
+}

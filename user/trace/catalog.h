@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_TRACE_CATALOG_H
+#define TOCSIN_TRACE_CATALOG_H
+
+/* The rows of the traces, each in a file of its name. */
+
+#include "trace/trace.h"
+
+extern const struct trace trace_retrans;
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "trace/names.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CACHE_SIZE	  256
+#define NAME_MAX_BYTES	  512
+#define KERNEL_MINOR_BITS 20
+
+/* Direct-mapped: what was looked up last under a hash. A device number that is given to another
+ * device meanwhile is found out after as many others. */
+struct entry {
+	uint64_t id;
+	bool used;
+	char name[NAME_MAX_BYTES];
+};
+
+struct names {
+	int tree; /* of cgroups; negative when there is none */
+	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
+};
+
+struct names *names_open(void)
+{
+	struct names *names = calloc(1, sizeof(*names));
+
+	if (names)
+		names->tree = cgroup_open_tree();
+	return names;
+}
+
+void names_close(struct names *names)
+{
+	if (!names)
+		return;
+	if (names->tree >= 0)
+		close(names->tree);
+	free(names);
+}
+
+static void find_cgroup(const struct names *names, struct entry *entry)
+{
+	char path[CGROUP_PATH_MAX];
+
+	if (names->tree >= 0 && !cgroup_path(names->tree, entry->id, path, sizeof(path)))
+		snprintf(entry->name, sizeof(entry->name), "%.*s", NAME_MAX_BYTES - 1, path);
+	else
+		snprintf(entry->name, sizeof(entry->name), "id:%" PRIu64, entry->id);
+}
+
+static void find_device(const struct names *names, struct entry *entry)
+{
+	unsigned int major = (unsigned int)entry->id >> KERNEL_MINOR_BITS;
+	unsigned int minor = (unsigned int)entry->id & ((1U << KERNEL_MINOR_BITS) - 1);
+	char link[64], target[PATH_MAX];
+	const char *slash;
+	ssize_t length;
+
+	(void)names;
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major, minor);
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length > 0) {
+		target[length] = '\0';
+		slash = strrchr(target, '/');
+		snprintf(entry->name, sizeof(entry->name), "%.*s", NAME_MAX_BYTES - 1,
+			 slash ? slash + 1 : target);
+	} else {
+		snprintf(entry->name, sizeof(entry->name), "%u:%u", major, minor);
+	}
+}
+
+static const char *look_up(struct names *names, struct entry cache[static CACHE_SIZE], uint64_t id,
+			   void (*find)(const struct names *names, struct entry *entry))
+{
+	struct entry *entry = &cache[id % CACHE_SIZE];
+
+	if (!entry->used || entry->id != id) {
+		entry->used = true;
+		entry->id = id;
+		find(names, entry);
+	}
+	return entry->name;
+}
+
+const char *names_cgroup(struct names *names, uint64_t id)
+{
+	return look_up(names, names->cgroups, id, find_cgroup);
+}
+
+const char *names_device(struct names *names, uint32_t device)
+{
+	return look_up(names, names->devices, device, find_device);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_TRACE_NAMES_H
+#define TOCSIN_TRACE_NAMES_H
+
+/* Names of what the kernel knows by number: cgroups and block devices, looked up once each. */
+
+#include "base/cgroup.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct names;
+
+/* Returns NULL when out of memory. */
+struct names *names_open(void);
+void names_close(struct names *names);
+
+/* The path of a cgroup in the v2 tree, or its id in words when it is gone. Valid until the next
+ * call. */
+const char *names_cgroup(struct names *names, uint64_t id);
+
+/* The name of a block device (the kernel's number of it), or "major:minor" when it has none. Valid
+ * until the next call. */
+const char *names_device(struct names *names, uint32_t device);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_TRACE_TRACE_H
+#define TOCSIN_TRACE_TRACE_H
+
+/*
+ * What a trace is: a row of data. Its programs live in bpf/, its records in maps/; the row says
+ * which programs to load, which options make sense, and how a record is laid out. The runner does
+ * the rest.
+ */
+
+#include "probe/object.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How the bytes of a record become a value. */
+enum column_kind {
+	COLUMN_UNSIGNED, /* of 1, 2, 4 or 8 bytes */
+	COLUMN_SIGNED,	 /* of 4 or 8 bytes */
+	COLUMN_BOOLEAN,	 /* of 1 byte */
+	COLUMN_DURATION, /* ns of 8 bytes; tables show microseconds */
+	COLUMN_STRING,	 /* NUL-terminated within its size */
+	COLUMN_ADDRESS,	 /* struct peer_key */
+	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path */
+	COLUMN_DEVICE,	 /* number of 4 bytes, as the kernel's programs see it; shown by name */
+	COLUMN_NAMED,	 /* unsigned, shown by the column's names */
+};
+
+struct column {
+	const char *title; /* in tables: with the unit, "LAT(us)" */
+	const char *key;   /* in JSON and CSV: with the unit, "latency_ns" */
+	enum column_kind kind;
+	uint16_t offset, size; /* in the record, or in the key or value of an aggregate */
+	uint8_t width;	       /* least, in tables; numbers are aligned to the right */
+	bool zero_is_unknown;  /* "-" in tables, null in JSON, empty in CSV */
+	/* COLUMN_NAMED: the word for a value, or NULL where it has none and the number is shown. */
+	const char *(*name)(uint64_t value);
+};
+
+/* COLUMN("RADDR", "remote_address", COLUMN_ADDRESS, struct retrans_event, remote, 39) */
+#define COLUMN(column_title, column_key, column_kind, record, member, least, ...)          \
+	{                                                                                  \
+		.title = (column_title), .key = (column_key), .kind = (column_kind),       \
+		.offset = offsetof(record, member), .size = sizeof(((record *)0)->member), \
+		.width = (least), __VA_ARGS__                                              \
+	}
+
+/* The columns of struct owner as member 'owner' of a record. */
+#define OWNER_COLUMNS(record)                                                                  \
+	COLUMN("PID", "pid", COLUMN_UNSIGNED, record, owner.pid, 7, .zero_is_unknown = true),  \
+		COLUMN("COMM", "comm", COLUMN_STRING, record, owner.comm, 15,                  \
+		       .zero_is_unknown = true),                                               \
+		COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, record, owner.netns_inode, 10, \
+		       .zero_is_unknown = true),                                               \
+		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, owner.cgroup_id, 1,          \
+		       .zero_is_unknown = true)
+
+struct layout {
+	const struct column *columns;
+	size_t count;
+};
+
+#define LAYOUT(array)                                                         \
+	{                                                                     \
+		.columns = (array), .count = sizeof(array) / sizeof(*(array)) \
+	}
+
+/* One way of grouping aggregates: `--by NAME`. */
+struct grouping {
+	const char *name;  /* "remote" */
+	uint32_t value;	   /* of the programs' constant trace_grouping */
+	struct layout key; /* of the aggregate's key; none: one histogram of all */
+};
+
+#define GROUPINGS_MAX 4
+
+struct trace_options;
+
+/* Options that not every trace takes, as letters: -p -g -n -d -r -P -4 -6 -m. */
+struct trace {
+	const char *name;
+	const char *summary; /* for --list and --help: "each TCP retransmit" */
+	const char *options; /* "pgnrP46" */
+	const struct object_source *source;
+	const struct program *programs;
+	size_t program_count;
+
+	/* Events, when there are columns; a record is at least this long. */
+	struct layout event;
+	size_t event_bytes;
+
+	/* Histograms in the map "aggregates", when there are groupings; the first is the default.
+	 */
+	struct grouping groupings[GROUPINGS_MAX];
+
+	/* Counters in the map "aggregates", when there are columns: a key's, and a value's, of
+	 * which the first is the order of lines (largest first). */
+	struct layout count_key, count_value;
+	size_t count_value_bytes;
+
+	enum trace_mode mode;	       /* without an option that asks for another */
+	enum trace_mode interval_mode; /* when an interval is given */
+	uint32_t default_interval_s;   /* for what is shown in intervals; 0: once, at the end */
+
+	/* More constants of the programs than the common ones; may be NULL. Returns 0, or a
+	 * negative errno with a line in 'error'. */
+	int (*configure)(const struct trace_options *options, struct object_constant *constants,
+			 size_t *count, struct text *error);
+};
+
+/* All traces, in the order of --list. */
+extern const struct trace *const traces[];
+extern const size_t trace_count;
+
+/* NULL when there is none of that name. */
+const struct trace *trace_find(const char *name);
+
+/* Whether a trace can show something in a mode. */
+bool trace_has_mode(const struct trace *trace, enum trace_mode mode);
+
+#endif
