@@ -252,7 +252,6 @@ static void print_titles(const struct run *run)
 		render_titles(&run->renderer, &event, 1);
 	else
 		aggregate_titles(run->options, &run->renderer);
-	fflush(run->renderer.stream);
 }
 
 int trace_run(const struct trace_options *options)
@@ -298,7 +297,9 @@ int trace_run(const struct trace_options *options)
 	}
 	print_banner(&run, statuses);
 	print_titles(&run);
-	r = loop(&run);
+	r = flush_output(&run);
+	if (!r)
+		r = loop(&run);
 	if (!r)
 		r = finish(&run);
 	if (!r)
