@@ -189,6 +189,9 @@ lint: deps-lint
 
 install: all
 	install -D -m 0755 $(BUILD)/tocsin $(DESTDIR)$(PREFIX)/bin/tocsin
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/tocsin.1 docs/man/tocsin-trace.1
+	install -D -m 0644 deploy/tocsin.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tocsin
 
 clean:
 	rm -rf $(BUILD)

@@ -57,6 +57,15 @@ __attribute__((format(printf, 2, 3))) static int complain(const struct trace_opt
 	return -EINVAL;
 }
 
+static void print_probes(void)
+{
+	printf("Usage: tocsin trace PROBE [OPTION...] [INTERVAL [COUNT]]\n"
+	       "       tocsin trace --list\n\n"
+	       "Shows what the kernel does, as it happens. PROBE is one of\n\n");
+	for (size_t i = 0; i < trace_count; i++)
+		printf("  %-8s %s\n", traces[i]->name, traces[i]->summary);
+}
+
 static void print_help(const struct trace_options *options)
 {
 	const struct trace *trace = options->trace;
@@ -65,9 +74,7 @@ static void print_help(const struct trace_options *options)
 		printf("Usage: tocsin trace %s [OPTION...] [INTERVAL [COUNT]]\n\nShows %s.\n",
 		       trace->name, trace->summary);
 	else
-		printf("Usage: tocsin trace PROBE [OPTION...] [INTERVAL [COUNT]]\n"
-		       "       tocsin trace --list\n\nShows what the kernel does, as it "
-		       "happens.\n");
+		print_probes();
 	printf("\n  -p, --pid PID          of this process, threads included\n"
 	       "  -g, --cgroup CGROUP    of this cgroup and those below it: a path in the v2 tree, "
 	       "or\n"
