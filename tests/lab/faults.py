@@ -49,6 +49,10 @@ class Faults:
                     " drop"
                 )
                 rules.append(match + "ether type ip6 meta l4proto != icmpv6 drop")
+            elif kind == "udp":
+                rules.append(
+                    f'iifname "{fault["from"]}" oifname "{fault["to"]}" udp dport {fault["port"]} drop'
+                )
             elif kind == "loss":
                 a, b = fault["node"], fault["peer"]
                 if a == "all":
@@ -102,6 +106,12 @@ class Faults:
         for node in {source, target} - {"all"}:
             self._node(node)
         return self._switch_fault(kind="oneway", **{"from": source, "to": target})
+
+    def udp_drop(self, source, target, port=9480):
+        """No UDP to that port passes from one node to the other; all else does."""
+        for node in (source, target):
+            self._node(node)
+        return self._switch_fault(kind="udp", **{"from": source, "to": target}, port=port)
 
     def loss(self, node, percent, peer="all"):
         """Random loss each way, of one pair, of one node, or ("all") of every pair."""

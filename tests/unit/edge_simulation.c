@@ -94,7 +94,8 @@ static uint64_t mail_ns(const struct simulation_node *node)
 
 static bool is_out(const struct simulation *simulation)
 {
-	return simulation->edge.state >= EDGE_UNREACHABLE || simulation->edge.agent_silent;
+	return simulation->edge.state >= EDGE_UNREACHABLE || simulation->edge.agent_silent ||
+	       simulation->edge.heartbeats_blocked;
 }
 
 static void read_mail(struct simulation *simulation, struct simulation_node *node)
@@ -138,7 +139,7 @@ static void send_ours(struct simulation *simulation)
 		simulation->evidence.heartbeat.send_failures++;
 	} else {
 		simulation->evidence.heartbeat.send_errno = 0;
-		if (delivered_out(simulation))
+		if (delivered_out(simulation) && !simulation->conditions.heartbeats_blocked)
 			put(&simulation->there, &heartbeat, simulation->now_ns + ONE_WAY_NS);
 	}
 	plan_heartbeat(simulation, here);
@@ -400,6 +401,10 @@ static void note_change(struct simulation *simulation, enum edge_state was, bool
 	simulation->visited |= 1U << state;
 	if (simulation->edge.agent_silent && simulation->agent_silent_ns == NEVER)
 		simulation->agent_silent_ns = after_ns;
+	if (simulation->edge.heartbeats_blocked && simulation->blocked_ns == NEVER)
+		simulation->blocked_ns = after_ns;
+	if (!simulation->edge.heartbeats_blocked && simulation->unblocked_ns == NEVER)
+		simulation->unblocked_ns = after_ns;
 	if (!changed)
 		return;
 	simulation->entered[state]++;
@@ -567,6 +572,8 @@ void simulation_observe(struct simulation *simulation)
 	simulation->observed_ns = simulation->now_ns;
 	simulation->visited = 1U << simulation->edge.state;
 	simulation->agent_silent_ns = simulation->edge.agent_silent ? 0 : NEVER;
+	simulation->blocked_ns = simulation->edge.heartbeats_blocked ? 0 : NEVER;
+	simulation->unblocked_ns = simulation->edge.heartbeats_blocked ? NEVER : 0;
 	simulation->turns = 0;
 	simulation->verdicts = 0;
 	for (unsigned int i = 0; i < EDGE_STATES; i++) {

@@ -30,6 +30,7 @@ struct simulation_conditions {
 	double loss_out, loss_in; /* a datagram or segment is lost, 0 to 1; 1 is a cut */
 	bool no_agent;		  /* the peer has none: no heartbeats are expected */
 	bool heartbeats_refused;  /* our stack refuses to send them: EPERM */
+	bool heartbeats_blocked;  /* ours are dropped on the way, and nothing else */
 	bool connects_refused;	  /* our stack refuses to connect */
 	bool connects_impossible; /* no port to try */
 	bool relayed;		  /* a third node passes on the peer's heartbeats */
@@ -115,7 +116,7 @@ struct simulation {
 	unsigned int entered[EDGE_STATES];
 	unsigned int verdicts;		/* how often it came to any, from none */
 	uint64_t first_ns[EDGE_STATES]; /* after observed_ns; UINT64_MAX never */
-	uint64_t agent_silent_ns;	/* the same */
+	uint64_t agent_silent_ns, blocked_ns, unblocked_ns; /* the same */
 	unsigned int turns;
 	uint64_t trace; /* hash over all transitions and their times after start_ns */
 	uint64_t start_ns;

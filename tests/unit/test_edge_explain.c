@@ -43,6 +43,19 @@ static const struct {
 	 .evidence = {LINK},
 	 .sentence = "its agent has been silent for 12 s, but its kernel answers, "
 		     "0.0 % lost outwards, 0.0 % inwards"},
+	/* Loss outwards is then that of TCP. */
+	{.edge = {.state = EDGE_HEALTHY,
+		  .heartbeats_blocked = true,
+		  .silence_ns = MS(42),
+		  .tcp_loss = {.slow_tries = 1000, .slow_lost = 3}},
+	 .evidence = {LINK, .heartbeat.unheard = 300, .heartbeat.loss_out = 0.5},
+	 .sentence = "our heartbeats do not arrive there (UDP blocked?), but its kernel answers, "
+		     "0.3 % lost outwards, 0.0 % inwards"},
+	{.edge = {.state = EDGE_HEALTHY, .heartbeats_blocked = true},
+	 .evidence = {LINK, .heartbeat.unheard = 300, .heartbeat.send_errno = EPERM},
+	 .sentence = "our heartbeats do not arrive there (UDP blocked?), but its kernel answers, "
+		     "this node's own stack refuses to send heartbeats (Operation not permitted), "
+		     "0.0 % lost outwards, 0.0 % inwards"},
 	{.edge = {.state = EDGE_LOSSY, .silence_ns = MS(120)},
 	 .evidence = {LINK, .heartbeat.loss_out = 0.0512, .heartbeat.loss_in = 0.104},
 	 .sentence = "heard 120 ms ago, 5.1 % lost outwards, 10.4 % inwards"},

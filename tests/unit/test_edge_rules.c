@@ -335,6 +335,127 @@ static void test_testimony_ages(void **state)
 	assert_int_equal(turn(&bench, 1, 1), EDGE_UNREACHABLE);
 }
 
+/* A turn of 100 ms in which one more of ours is reported as missing, or none. */
+static enum edge_state report(struct bench *bench, bool missing, bool reached)
+{
+	uint64_t now_ns = bench->self.now_ns + 99 * NS_PER_MS;
+
+	bench->evidence.heartbeat.accepted++;
+	bench->evidence.heartbeat.heard_ns = now_ns;
+	bench->evidence.heartbeat.unheard = missing ? bench->evidence.heartbeat.unheard + 1 : 0;
+	if (reached) {
+		bench->evidence.connect.answered++;
+		bench->evidence.connect.answer_ns = now_ns;
+	}
+	return turn(bench, 100, 100);
+}
+
+/* Reports that miss ours for 1 s without a break, and something else that gets there. */
+static void test_heartbeats_blocked(void **state)
+{
+	static const struct {
+		unsigned int missing;	  /* reports */
+		unsigned int break_after; /* so many, one report that misses none; 0: never */
+		unsigned int reached_for; /* after so many, nothing gets there any more */
+		double loss_out;
+		bool blocked;
+	} rows[] = {
+		{9, 0, 9, LOSS_FLOOR, false},	{10, 0, 10, LOSS_FLOOR, true},
+		{18, 9, 18, LOSS_FLOOR, false}, {19, 9, 19, LOSS_FLOOR, true},
+		{30, 0, 5, LOSS_FLOOR, false},	{14, 0, 10, LOSS_FLOOR, true},
+		{10, 0, 10, 0.8, false},	{61, 0, 61, 0.8, false},
+		{62, 0, 62, 0.8, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct bench bench = with_agent();
+
+		bench.evidence.connect.possible = true;
+		bench.evidence.heartbeat.loss_out_pessimistic = rows[i].loss_out;
+		for (unsigned int n = 1; n <= rows[i].missing; n++) {
+			(void)report(&bench, true, n <= rows[i].reached_for);
+			if (n == rows[i].break_after)
+				(void)report(&bench, false, true);
+		}
+		assert_int_equal(bench.edge.heartbeats_blocked, rows[i].blocked);
+		if (!rows[i].blocked)
+			continue;
+		assert_int_equal(bench.edge.state, EDGE_HEALTHY);
+		assert_int_equal(bench.edge.confirm, EDGE_CONFIRM_SLOW);
+		assert_true(bench.edge.egress_decades < 1e-9);
+		/* One report that misses none ends it. */
+		assert_int_equal(report(&bench, false, false), EDGE_HEALTHY);
+		assert_false(bench.edge.heartbeats_blocked);
+		assert_int_equal(bench.edge.confirm, EDGE_CONFIRM_NONE);
+	}
+}
+
+static struct bench with_heartbeats_blocked(void)
+{
+	struct bench bench = with_agent();
+
+	bench.evidence.connect.possible = true;
+	for (unsigned int i = 0; i < 12; i++)
+		(void)report(&bench, true, true);
+	assert_true(bench.edge.heartbeats_blocked);
+	return bench;
+}
+
+/* Then loss outwards is that of TCP, inwards still that of heartbeats. */
+static void test_loss_while_blocked(void **state)
+{
+	struct bench bench = with_heartbeats_blocked();
+
+	(void)state;
+	bench.evidence.heartbeat.loss_out = 0.5;
+	bench.evidence.heartbeat.loss_out_lost = 100;
+	assert_int_equal(report(&bench, true, true), EDGE_HEALTHY);
+	assert_true(edge_loss_out(&bench.edge, &bench.evidence).ratio < 1e-9);
+	for (unsigned int i = 0; i < 100; i++) {
+		bench.evidence.tcp.segments += 10;
+		bench.evidence.tcp.recovered++;
+		(void)report(&bench, true, true);
+	}
+	assert_int_equal(bench.edge.state, EDGE_LOSSY);
+	assert_true(fabs(edge_loss_out(&bench.edge, &bench.evidence).ratio - 0.09) < 0.01);
+	assert_true(edge_loss_in(&bench.edge, &bench.evidence).ratio < 1e-9);
+	(void)report(&bench, false, true);
+	assert_true(fabs(edge_loss_out(&bench.edge, &bench.evidence).ratio - 0.5) < 1e-9);
+}
+
+/* Then connects alone make an egress cut: twice the certainty, and heard well after they began to
+ * fail. */
+static void test_egress_cut_while_blocked(void **state)
+{
+	struct bench bench = with_heartbeats_blocked();
+
+	(void)state;
+	bench.evidence.connect.timed_out += 2;
+	(void)report(&bench, true, false);
+	bench.evidence.connect.timed_out += 1;
+	(void)report(&bench, true, false);
+	/* 8 decades after 301 ms. */
+	assert_int_equal(report(&bench, true, false), EDGE_SUSPECT);
+	assert_true(bench.edge.heartbeats_blocked);
+	bench.evidence.connect.timed_out += 2;
+	assert_int_equal(report(&bench, true, false), EDGE_EGRESS_CUT);
+	assert_false(bench.edge.heartbeats_blocked);
+
+	/* The same, but nothing is heard since then: it may be a cut both ways. */
+	bench = with_heartbeats_blocked();
+	(void)turn(&bench, 200, 200);
+	bench.evidence.connect.timed_out += 5;
+	bench.evidence.heartbeat.heard_ns = bench.self.now_ns;
+	bench.evidence.heartbeat.accepted++;
+	assert_int_equal(turn(&bench, 100, 100), EDGE_SUSPECT);
+	assert_int_equal(turn(&bench, 130, 130), EDGE_SUSPECT);
+	assert_true(bench.edge.egress_decades >= 12);
+	bench.evidence.connect.timed_out += 3;
+	assert_int_equal(turn(&bench, 100, 100), EDGE_UNREACHABLE);
+	assert_false(bench.edge.heartbeats_blocked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +471,9 @@ int main(void)
 		cmocka_unit_test(test_distrust_asks_for_more),
 		cmocka_unit_test(test_counters_that_drop),
 		cmocka_unit_test(test_testimony_ages),
+		cmocka_unit_test(test_heartbeats_blocked),
+		cmocka_unit_test(test_loss_while_blocked),
+		cmocka_unit_test(test_egress_cut_while_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

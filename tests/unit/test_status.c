@@ -41,6 +41,7 @@ static void fill_peers(struct snapshot_peer peers[static 3])
 			.zero_window_sockets = 14,
 			.stalled_sockets = 15},
 		.oldest_stall_ns = 1250 * NS_PER_MS,
+		.heartbeats_blocked = true,
 		.evidence = "all is well",
 	};
 	/* 1024 samples in the bucket that ends at 2^10 units (977 us): 896 < units <= 1024. */
@@ -79,7 +80,8 @@ static const char expected_json[] =
 	"{'node': 'n1', 'version': '0.1.0', 'uptime_ms': 3661000, 'alone': false, 'blind': null,"
 	"'peers': ["
 	"{'name': 'n10', 'address': '10.0.0.2', 'configured': true, 'state': 'healthy',"
-	" 'since_ms': 3723000, 'agent_silent': false, 'rtt_p50_us': 916, 'rtt_p99_us': 975,"
+	" 'since_ms': 3723000, 'agent_silent': false, 'heartbeats_blocked': true,"
+	" 'rtt_p50_us': 916, 'rtt_p99_us': 975,"
 	" 'heartbeat_rtt_us': 210, 'loss_out_ratio': 0.004, 'loss_in_ratio': 0.0, 'last_heard_ms': "
 	"37,"
 	" 'retransmits': {'rto': 1, 'tlp': 2, 'fast': 3, 'syn': 4, 'synack': 5, 'failed': 6},"
@@ -89,7 +91,8 @@ static const char expected_json[] =
 	" 'evidence': 'all is well'},"
 	"{'name': 'fd00:1111:2222:3333:4444:5555:6666:7777',"
 	" 'address': 'fd00:1111:2222:3333:4444:5555:6666:7777', 'configured': false,"
-	" 'state': 'unreachable', 'since_ms': 412, 'agent_silent': false, 'rtt_p50_us': null,"
+	" 'state': 'unreachable', 'since_ms': 412, 'agent_silent': false,"
+	" 'heartbeats_blocked': false, 'rtt_p50_us': null,"
 	" 'rtt_p99_us': null, 'heartbeat_rtt_us': null, 'loss_out_ratio': null, 'loss_in_ratio': "
 	"null,"
 	" 'last_heard_ms': null,"
@@ -99,7 +102,8 @@ static const char expected_json[] =
 	" 'zero_window_sockets': 0, 'stalled_sockets': 0, 'oldest_stall_ms': 0,"
 	" 'evidence': 'no segment heard for 412 ms\\u001b[2J'},"
 	"{'name': 'n2', 'address': '10.0.0.3', 'configured': true, 'state': 'healthy',"
-	" 'since_ms': 0, 'agent_silent': true, 'rtt_p50_us': 321, 'rtt_p99_us': 321,"
+	" 'since_ms': 0, 'agent_silent': true, 'heartbeats_blocked': false,"
+	" 'rtt_p50_us': 321, 'rtt_p99_us': 321,"
 	" 'heartbeat_rtt_us': 321, 'loss_out_ratio': 0.0, 'loss_in_ratio': null, 'last_heard_ms': "
 	"0,"
 	" 'retransmits': {'rto': 0, 'tlp': 0, 'fast': 0, 'syn': 0, 'synack': 0, 'failed': 0},"
@@ -252,6 +256,8 @@ static void test_table(void **state)
 		"%-39s  %-39s  healthy       1h2m   0.92ms   0.97ms     0.40%%       0%%   37ms    "
 		"1"
 		"    2     3    4       5\n"
+		"    its kernel answers, our heartbeats do not get there\n"
+		"    all is well\n"
 		"probe tcp_reset (tp_btf/tcp_send_reset) is not attached: this kernel has no BTF\n",
 		"PEER", "ADDRESS", LONG_V6, LONG_V6, "n2", "10.0.0.3", "n10", "10.0.0.2");
 	assert_string_equal(text, expected);

@@ -44,9 +44,9 @@ static int compare_peers(const void *a, const void *b)
 }
 
 /* NAN before there was anything to measure. */
-static double tcp_loss(const struct edge *edge)
+static double ratio_of(struct edge_loss loss)
 {
-	return loss_weight(&edge->tcp_loss) > 0 ? loss_ratio(&edge->tcp_loss) : NAN;
+	return loss.measured ? loss.ratio : NAN;
 }
 
 static void describe_peer(const struct agent *agent, const struct peer *peer, uint64_t now_ns,
@@ -59,7 +59,6 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	};
 	const struct edge_settings settings = {.certainty = agent->config.edge.certainty};
 	const struct edge *edge = &peer->edge;
-	bool heartbeats = peer->evidence.heartbeat.expected;
 	struct heartbeat_status status = {0};
 	struct text sentence = TEXT(ret->evidence);
 
@@ -73,14 +72,13 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	ret->heard = peer->evidence.tcp.heard_ns || peer->evidence.heartbeat.heard_ns ||
 		     peer->evidence.connect.answer_ns;
 	ret->heard_age_ns = now_ns > edge->heard_ns ? now_ns - edge->heard_ns : 0;
-	ret->loss_out_ratio = heartbeats ? peer->evidence.heartbeat.loss_out : tcp_loss(edge);
-	ret->loss_in_ratio = heartbeats ? peer->evidence.heartbeat.loss_in : tcp_loss(edge);
-	if (heartbeats && !peer->evidence.heartbeat.accepted)
-		ret->loss_out_ratio = ret->loss_in_ratio = NAN;
+	ret->loss_out_ratio = ratio_of(edge_loss_out(edge, &peer->evidence));
+	ret->loss_in_ratio = ratio_of(edge_loss_in(edge, &peer->evidence));
 	ret->heartbeats_sent = status.sent;
 	ret->heartbeats_received = status.received;
 	ret->heartbeat_rtt_us = status.rtt_us;
 	ret->agent_silent = edge->agent_silent;
+	ret->heartbeats_blocked = edge->heartbeats_blocked;
 	if (peer->evidence.tcp.stalled_since_ns && peer->evidence.tcp.stalled_since_ns < now_ns)
 		ret->oldest_stall_ns = now_ns - peer->evidence.tcp.stalled_since_ns;
 	memcpy(ret->state_changes, peer->state_changes, sizeof(ret->state_changes));

@@ -182,7 +182,9 @@ static enum heartbeat_outage outage_of(const struct edge *edge)
 	case EDGE_INGRESS_CUT:
 		return HEARTBEAT_OUTAGE_UNREACHABLE;
 	default:
-		return edge->agent_silent ? HEARTBEAT_OUTAGE_AGENT_SILENT : HEARTBEAT_OUTAGE_NONE;
+		if (edge->agent_silent)
+			return HEARTBEAT_OUTAGE_AGENT_SILENT;
+		return edge->heartbeats_blocked ? HEARTBEAT_OUTAGE_BLOCKED : HEARTBEAT_OUTAGE_NONE;
 	}
 }
 

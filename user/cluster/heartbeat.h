@@ -31,6 +31,9 @@ enum heartbeat_outage {
 	HEARTBEAT_OUTAGE_UNREACHABLE,
 	/* Its kernel answers, its agent does not: what its agent leaves unread was not lost. */
 	HEARTBEAT_OUTAGE_AGENT_SILENT,
+	/* Ours alone do not get there: their gap is not the link's loss, and it is not asked to
+	 * pass anything on. */
+	HEARTBEAT_OUTAGE_BLOCKED,
 };
 
 /* All only grow, also over heartbeat_reload(). */

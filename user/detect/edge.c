@@ -10,8 +10,11 @@
 #define HEARTBEAT_GRACE_NS (15 * NS_PER_MS)
 /* heartbeat.c sends with a jitter of 10 %. */
 #define HEARTBEAT_JITTER 0.1
-/* So many heartbeats missing, while the kernel answers, and it is the agent that is silent. */
+/* So many heartbeats missing, while the kernel answers, and it is the agent that is silent; or, of
+ * ours, heartbeats alone that do not get there. */
 #define AGENT_SILENT_INTERVALS 10
+/* The latter at the earliest after this time: longer than any verdict of a real cut takes. */
+#define BLOCKED_NS NS_PER_S
 /* A verdict needs at least this many connects in vain, however clean the link was. */
 #define CONNECTS_MIN 3
 /* "Sustained success" before a cut counts as healed: 10 answers (memberlist and Rapid ask for as
@@ -28,7 +31,8 @@
 #define LOSSY_CLEAR_NS (5 * NS_PER_S)
 /* A third node's word about the peer is good for this long. */
 #define TESTIMONY_NS NS_PER_S
-/* With connects impossible a cut is judged by all silence alone, at so many times the certainty. */
+/* With connects impossible a cut is judged by all silence alone, at so many times the certainty;
+ * with our heartbeats blocked an egress cut by connects and TCP alone, likewise. */
 #define UNCONFIRMED_CERTAINTY 2
 /* The estimate of loss forgets within hundreds of tries. TCP's segments are taken in so far apart,
  * as no more than so many tries, so that on a busy link it does not hang on the last moment. */
@@ -89,10 +93,47 @@ static double loss_in(const struct edge *edge, const struct edge_evidence *evide
 					    : loss_pessimistic(&edge->tcp_loss);
 }
 
+/* Heartbeats that are blocked say nothing of the rest. */
+static bool heartbeats_measure_out(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	return evidence->heartbeat.expected && !edge->heartbeats_blocked;
+}
+
 static double loss_out(const struct edge *edge, const struct edge_evidence *evidence)
 {
-	return evidence->heartbeat.expected ? evidence->heartbeat.loss_out_pessimistic
-					    : loss_pessimistic(&edge->tcp_loss);
+	return heartbeats_measure_out(edge, evidence) ? evidence->heartbeat.loss_out_pessimistic
+						      : loss_pessimistic(&edge->tcp_loss);
+}
+
+static struct edge_loss loss_of_tcp(const struct edge *edge)
+{
+	return (struct edge_loss){
+		.ratio = loss_ratio(&edge->tcp_loss),
+		.lost = loss_lost(&edge->tcp_loss),
+		.measured = loss_weight(&edge->tcp_loss) > 0,
+	};
+}
+
+struct edge_loss edge_loss_out(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	if (!heartbeats_measure_out(edge, evidence))
+		return loss_of_tcp(edge);
+	return (struct edge_loss){
+		.ratio = evidence->heartbeat.loss_out,
+		.lost = evidence->heartbeat.loss_out_lost,
+		.measured = evidence->heartbeat.accepted,
+	};
+}
+
+struct edge_loss edge_loss_in(const struct edge *edge, const struct edge_evidence *evidence)
+{
+	if (!evidence->heartbeat.expected)
+		return loss_of_tcp(edge);
+	return (struct edge_loss){
+		.ratio = evidence->heartbeat.loss_in,
+		.lost = evidence->heartbeat.loss_in_lost,
+		.measured = evidence->heartbeat.accepted,
+	};
 }
 
 /* A try and its answer both have to get through. */
@@ -124,7 +165,7 @@ static bool is_verdict(enum edge_state state)
 	return state >= EDGE_UNREACHABLE;
 }
 
-/* Peers without an agent: TCP's own recovery and connects are the only measure of loss. */
+/* Without heartbeats that arrive, TCP's own recovery and connects are the only measure of loss. */
 static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evidence,
 			     const struct edge_self *self)
 {
@@ -144,8 +185,10 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 	/* A port that has never answered may be behind a firewall. */
 	if (evidence->connect.answered)
 		edge->tcp_lost += growth(evidence->connect.timed_out, edge->last.connect.timed_out);
-	/* Kept until something arrives: a timer expires while nothing does. */
-	if (!edge->tcp_arrived || edge->tcp_window_ns < LOSS_WINDOW_NS)
+	/* Kept until something arrives: a timer expires while nothing does. With heartbeats blocked
+	 * also until the peer is known to hear us: what ends in a verdict was no loss. */
+	if (!edge->tcp_arrived || edge->tcp_window_ns < LOSS_WINDOW_NS ||
+	    (edge->heartbeats_blocked && edge->egress_kernel_decades > 0))
 		return;
 	tries = edge->tcp_arrived < LOSS_TRIES_MAX ? edge->tcp_arrived : LOSS_TRIES_MAX;
 	/* What is less than one try is kept for the next time. */
@@ -160,7 +203,7 @@ static void measure_tcp_loss(struct edge *edge, const struct edge_evidence *evid
 }
 
 /* The tries that a kernel answers by itself: connects, SYN retransmits, RTOs. */
-static void count_tries(struct edge *edge, const struct edge_evidence *evidence)
+static void count_tries(struct edge *edge, const struct edge_evidence *evidence, uint64_t now_ns)
 {
 	const struct edge_evidence *last = &edge->last;
 	uint64_t rto = growth(evidence->tcp.rto, last->tcp.rto);
@@ -175,6 +218,8 @@ static void count_tries(struct edge *edge, const struct edge_evidence *evidence)
 	 * burst. */
 	double gained = (double)(timed_out + retried) * decades(loss_round_trip(edge, evidence));
 
+	if (edge->egress_kernel_decades <= 0)
+		edge->in_vain_since_ns = now_ns;
 	edge->kernel_decades += gained;
 	edge->egress_kernel_decades += gained;
 	edge->connects_in_vain += (unsigned int)timed_out;
@@ -214,6 +259,28 @@ static void weigh_silence(struct edge *edge, const struct edge_evidence *evidenc
 		(double)due * decades(loss_in(edge, evidence)) + edge->kernel_decades;
 }
 
+/*
+ * The mirror image of a silent agent: the peer's reports miss our heartbeats, but it acknowledges
+ * or answers all else. 'improbable': how much so many missing are, in decades.
+ */
+static void weigh_blocked(struct edge *edge, const struct edge_evidence *evidence,
+			  const struct edge_self *self, bool reported, double improbable)
+{
+	uint64_t after_ns =
+		newer(AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns, BLOCKED_NS);
+	bool reached = edge->unreached_ns < after_ns / 2;
+
+	if (reported && evidence->heartbeat.unheard && reached)
+		edge->blocked_ns += self->awake_ns;
+	else
+		edge->blocked_ns = 0;
+	if (!evidence->heartbeat.expected || (reported && !evidence->heartbeat.unheard) ||
+	    (is_verdict(edge->state) && !reached))
+		edge->heartbeats_blocked = false;
+	else if (edge->blocked_ns >= after_ns && improbable >= edge->certainty)
+		edge->heartbeats_blocked = true;
+}
+
 /* What proves that the peer hears us, and what speaks against it. */
 static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence,
 			 const struct edge_self *self)
@@ -221,6 +288,7 @@ static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence
 	uint64_t reached_ns = newer(evidence->tcp.progress_ns, evidence->connect.answer_ns);
 	bool reported = evidence->heartbeat.expected && evidence->heartbeat.heard_ns &&
 			edge->agent_silence_ns < 5 * evidence->heartbeat.interval_ns;
+	double missing = (double)evidence->heartbeat.unheard * decades(loss_out(edge, evidence));
 
 	if (reported && !evidence->heartbeat.unheard)
 		reached_ns = newer(reached_ns, evidence->heartbeat.heard_ns);
@@ -232,10 +300,10 @@ static void weigh_egress(struct edge *edge, const struct edge_evidence *evidence
 	} else {
 		edge->unreached_ns += self->awake_ns;
 	}
+	weigh_blocked(edge, evidence, self, reported, missing);
 	edge->egress_decades = edge->egress_kernel_decades;
-	if (reported)
-		edge->egress_decades +=
-			(double)evidence->heartbeat.unheard * decades(loss_out(edge, evidence));
+	if (reported && !edge->heartbeats_blocked)
+		edge->egress_decades += missing;
 }
 
 /* Silent, and its kernel does not answer either. */
@@ -273,6 +341,12 @@ static bool is_egress_cut(const struct edge *edge, const struct edge_evidence *e
 	/* A peer without an agent may hear us well and only drop connects to one port: then what it
 	 * does not acknowledge must be data. */
 	if (!evidence->heartbeat.expected && !evidence->tcp.stalled_sockets)
+		return false;
+	/* With no report to prove that they hear us, in a cut of both directions the last proof is
+	 * older than the last hearing, too; and no missing heartbeat adds to the kernel's tries. */
+	if (edge->heartbeats_blocked &&
+	    (edge->heard_ns <= edge->in_vain_since_ns + settings->min_silence_ns / 2 ||
+	     edge->egress_decades < UNCONFIRMED_CERTAINTY * edge->certainty))
 		return false;
 	/* Just after a silence what they report as missing is still from the time before. */
 	if (edge->heard_again_ns && self->now_ns < edge->heard_again_ns + settings->min_silence_ns)
@@ -316,21 +390,17 @@ static enum edge_state grade_loss(struct edge *edge, const struct edge_evidence 
 				  const struct edge_self *self,
 				  const struct edge_settings *settings)
 {
-	bool expected = evidence->heartbeat.expected;
-	double in = expected ? evidence->heartbeat.loss_in : loss_ratio(&edge->tcp_loss);
-	double out = expected ? evidence->heartbeat.loss_out : loss_ratio(&edge->tcp_loss);
-	double lost_in = expected ? evidence->heartbeat.loss_in_lost : loss_lost(&edge->tcp_loss);
-	double lost_out = expected ? evidence->heartbeat.loss_out_lost : loss_lost(&edge->tcp_loss);
-	double worst = in > out ? in : out;
+	struct edge_loss in = edge_loss_in(edge, evidence);
+	struct edge_loss out = edge_loss_out(edge, evidence);
 
-	if ((in >= settings->lossy_ratio && lost_in >= LOSSY_MIN_LOST) ||
-	    (out >= settings->lossy_ratio && lost_out >= LOSSY_MIN_LOST)) {
+	if ((in.ratio >= settings->lossy_ratio && in.lost >= LOSSY_MIN_LOST) ||
+	    (out.ratio >= settings->lossy_ratio && out.lost >= LOSSY_MIN_LOST)) {
 		edge->clear_ns = 0;
 		return EDGE_LOSSY;
 	}
 	if (edge->state != EDGE_LOSSY)
 		return EDGE_HEALTHY;
-	if (worst < settings->lossy_ratio / 2)
+	if (fmax(in.ratio, out.ratio) < settings->lossy_ratio / 2)
 		edge->clear_ns += self->awake_ns;
 	else
 		edge->clear_ns = 0;
@@ -394,7 +464,8 @@ static enum edge_confirm next_confirm(const struct edge *edge, const struct edge
 	if (edge->state == EDGE_SUSPECT || doubt >= edge->certainty / 2 ||
 	    edge->kernel_decades > 0 || edge->egress_kernel_decades > 0)
 		return EDGE_CONFIRM_FAST;
-	return edge->agent_silent ? EDGE_CONFIRM_SLOW : EDGE_CONFIRM_NONE;
+	return edge->agent_silent || edge->heartbeats_blocked ? EDGE_CONFIRM_SLOW
+							      : EDGE_CONFIRM_NONE;
 }
 
 bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
@@ -409,11 +480,12 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		edge->last = *evidence;
 		edge->heard_ns = edge->reached_ns = self->now_ns;
 		edge->silence_ns = edge->unreached_ns = edge->agent_silence_ns = 0;
+		edge->blocked_ns = 0;
 		edge->kernel_decades = edge->egress_kernel_decades = 0;
 		forget_tries(edge);
 	}
 	measure_tcp_loss(edge, evidence, self);
-	count_tries(edge, evidence);
+	count_tries(edge, evidence, self->now_ns);
 	weigh_silence(edge, evidence, self, settings);
 	weigh_egress(edge, evidence, self);
 	if (evidence->heartbeat.expected && !edge->agent_silent &&
@@ -422,6 +494,11 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 				     AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns / 2;
 	state = next_state(edge, evidence, self, settings);
 	changed = state != edge->state;
+	/* Of a silent agent nothing is known, and a cut blocks all. */
+	if (edge->agent_silent || (is_verdict(state) && !is_verdict(edge->state))) {
+		edge->heartbeats_blocked = false;
+		edge->blocked_ns = 0;
+	}
 	if (changed) {
 		edge->state = state;
 		edge->since_ns = self->now_ns;

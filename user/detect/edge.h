@@ -98,13 +98,15 @@ struct edge_settings {
 /* How eagerly connects should be tried now. */
 enum edge_confirm { EDGE_CONFIRM_NONE, EDGE_CONFIRM_SLOW, EDGE_CONFIRM_FAST };
 
-/* One edge's memory, made by edge_init(). The first four fields are for its users, the rest is its
+/* One edge's memory, made by edge_init(). The first five fields are for its users, the rest is its
  * own. */
 struct edge {
 	enum edge_state state;
 	uint64_t since_ns; /* when it came into this state */
 	enum edge_confirm confirm;
-	bool agent_silent; /* its kernel answers, its agent does not */
+	bool agent_silent;	 /* its kernel answers, its agent does not */
+	bool heartbeats_blocked; /* its kernel answers and its agent speaks, but our heartbeats do
+				    not get there */
 
 	struct edge_evidence last; /* evidence of the update before */
 	uint64_t heard_ns;	   /* newest hearing of any kind */
@@ -118,10 +120,13 @@ struct edge {
 	double kernel_decades;	   /* of these, the ones that need no user space at the peer */
 	double egress_decades;	   /* all tries since reached_ns */
 	double egress_kernel_decades;
+	uint64_t in_vain_since_ns; /* when the first of these was counted */
+	uint64_t blocked_ns;	   /* awake time in which the peer reported all ours as missing,
+				      while something else proved that it hears us */
 	/* Counted since reached_ns, for the sentence and the least number of connects. */
 	unsigned int connects_in_vain, refusals_in_vain;
 	uint64_t rto_in_vain, syn_in_vain;
-	struct loss tcp_loss;	    /* for peers without an agent */
+	struct loss tcp_loss;	    /* where heartbeats do not measure it */
 	uint64_t tcp_lost;	    /* of it, not taken in yet ... */
 	uint64_t tcp_arrived;	    /* ... nor this ... */
 	double tcp_lost_tries;	    /* ... nor this, less than one try */
@@ -139,6 +144,16 @@ void edge_init(struct edge *edge, uint64_t now_ns);
  */
 bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 		 const struct edge_self *self, const struct edge_settings *settings);
+
+/* What was lost lately in one direction, by the best measure there is: heartbeats, or else TCP. */
+struct edge_loss {
+	double ratio; /* 0 to 1 */
+	double lost;  /* decayed number of losses behind it */
+	bool measured;
+};
+
+struct edge_loss edge_loss_out(const struct edge *edge, const struct edge_evidence *evidence);
+struct edge_loss edge_loss_in(const struct edge *edge, const struct edge_evidence *evidence);
 
 /*
  * The evidence behind the present state in plain words: "no segment heard for 412 ms, 2 RTOs on 3

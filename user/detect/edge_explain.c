@@ -35,6 +35,13 @@ static void duration(struct text *sentence, uint64_t duration_ns)
 		text_printf(sentence, "%" PRIu64 " s", duration_ns / NS_PER_S);
 }
 
+static void explain_refusal(const struct edge_evidence *evidence, struct text *sentence)
+{
+	if (evidence->heartbeat.send_errno)
+		clause(sentence, "this node's own stack refuses to send heartbeats (%s)",
+		       strerror(evidence->heartbeat.send_errno));
+}
+
 static void explain_tries(const struct edge *edge, const struct edge_evidence *evidence,
 			  struct text *sentence)
 {
@@ -51,9 +58,7 @@ static void explain_tries(const struct edge *edge, const struct edge_evidence *e
 	if (edge->refusals_in_vain)
 		clause(sentence, "this node's own stack refused %u connect%s",
 		       edge->refusals_in_vain, plural(edge->refusals_in_vain));
-	if (evidence->heartbeat.send_errno)
-		clause(sentence, "this node's own stack refuses to send heartbeats (%s)",
-		       strerror(evidence->heartbeat.send_errno));
+	explain_refusal(evidence, sentence);
 }
 
 static void explain_silence(const struct edge *edge, const struct edge_evidence *evidence,
@@ -93,14 +98,17 @@ static void explain_egress(const struct edge *edge, const struct edge_evidence *
 static void explain_health(const struct edge *edge, const struct edge_evidence *evidence,
 			   struct text *sentence)
 {
-	bool expected = evidence->heartbeat.expected;
-	double in = expected ? evidence->heartbeat.loss_in : loss_ratio(&edge->tcp_loss);
-	double out = expected ? evidence->heartbeat.loss_out : loss_ratio(&edge->tcp_loss);
+	double in = edge_loss_in(edge, evidence).ratio;
+	double out = edge_loss_out(edge, evidence).ratio;
 
 	if (edge->agent_silent) {
 		text_printf(sentence, "its agent has been silent for ");
 		duration(sentence, edge->agent_silence_ns);
 		text_printf(sentence, ", but its kernel answers");
+	} else if (edge->heartbeats_blocked) {
+		text_printf(sentence, "our heartbeats do not arrive there (UDP blocked?), "
+				      "but its kernel answers");
+		explain_refusal(evidence, sentence);
 	} else {
 		text_printf(sentence, "heard ");
 		duration(sentence, edge->silence_ns);

@@ -111,6 +111,7 @@ VALUE(open_fds, number, process->open_fds)
 VALUE(start_time, decimal, process->start_time_s)
 
 VALUE(agent_silent, number, peer->agent_silent)
+VALUE(heartbeats_blocked, number, peer->heartbeats_blocked)
 VALUE(heartbeats_sent, number, peer->heartbeats_sent)
 VALUE(heartbeats_received, number, peer->heartbeats_received)
 VALUE(segments, number, peer->tcp.segments)
@@ -204,12 +205,15 @@ const struct metric metrics_table[] = {
 	{"tocsin_peer_agent_silent", METRIC_GAUGE,
 	 "1 when the node's kernel answers and its agent does not.",
 	 "", METRIC_OF_NODE, .value = agent_silent},
+	{"tocsin_peer_heartbeats_blocked", METRIC_GAUGE,
+	 "1 when the node's kernel answers and its agent speaks, but our heartbeats do not get there.",
+	 "", METRIC_OF_NODE, .value = heartbeats_blocked},
 	{"tocsin_other_peers", METRIC_GAUGE,
 	 "Peers beyond metrics.max_peers, which share the series of peer=\"other\".",
 	 "", METRIC_OF_AGENT, .value = other_peers},
 
 	{"tocsin_peer_loss_ratio", METRIC_GAUGE,
-	 "Share lost lately, 0 to 1: of heartbeats, or of TCP segments where there are none.",
+	 "Share lost lately, 0 to 1: of heartbeats, or of TCP segments where none get through.",
 	 "ratio", METRIC_OF_PEER, .value = loss, DIRECTIONS},
 	/* Heartbeats between agents. */
 	{"tocsin_peer_heartbeats_sent", METRIC_COUNTER, "Heartbeats sent to the node.",

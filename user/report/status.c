@@ -75,13 +75,14 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 	/* json_pack() takes over every 'o', also when it fails. */
 	/* clang-format off */
 	return json_pack(
-		"{s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:s, s:b, s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"name", string_value(peer->name),
 		"address", address_format(&peer->address, address),
 		"configured", peer->configured,
 		"state", edge_state_name(peer->state),
 		"since_ms", unsigned_value(peer->since_ns / NS_PER_MS),
 		"agent_silent", peer->agent_silent,
+		"heartbeats_blocked", peer->heartbeats_blocked,
 		"rtt_p50_us", rtt_value(peer, 0.5),
 		"rtt_p99_us", rtt_value(peer, 0.99),
 		"heartbeat_rtt_us", heartbeat_rtt,

@@ -195,10 +195,13 @@ static void print_evidence(FILE *stream, const json_t *peer)
 	struct text line = TEXT(buffer);
 	const char *evidence = json_string_value(json_object_get(peer, "evidence")) ?: "";
 	bool agent_silent = json_is_true(json_object_get(peer, "agent_silent"));
+	bool blocked = json_is_true(json_object_get(peer, "heartbeats_blocked"));
 
 	if (agent_silent)
 		fprintf(stream, "    its kernel answers, its agent does not\n");
-	if ((agent_silent || severity(peer) != SEVERITIES - 1) && *evidence) {
+	if (blocked)
+		fprintf(stream, "    its kernel answers, our heartbeats do not get there\n");
+	if ((agent_silent || blocked || severity(peer) != SEVERITIES - 1) && *evidence) {
 		append_clean(&line, evidence);
 		fprintf(stream, "    %s\n", buffer);
 	}
