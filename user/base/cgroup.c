@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "base/cgroup.h"
 
+#include "base/text.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -74,10 +76,7 @@ int cgroup_path(int tree, uint64_t id, char *path, size_t size)
 	prefix = strlen(mount);
 	if (strncmp(full, mount, prefix))
 		return -ESTALE;
-	if (strlen(full + prefix) + 2 > size)
-		return -ENAMETOOLONG;
-	strcpy(path, full[prefix] ? full + prefix : "/");
-	return 0;
+	return text_copy(path, size, full[prefix] ? full + prefix : "/");
 }
 
 static bool is_container_id(const char *name)

@@ -45,7 +45,7 @@ struct tcp_probe {
  */
 static uint32_t tallies_per_cpu(uint32_t cpus, uint32_t max_peers)
 {
-	const uint32_t all_max = 4 * 1024 * 1024 / sizeof(struct peer_tally);
+	const size_t all_max = ((size_t)4 << 20) / sizeof(struct peer_tally);
 	uint32_t tallies = 64;
 
 	while (tallies < 2 * max_peers && 2 * tallies * cpus <= all_max)

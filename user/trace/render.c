@@ -34,6 +34,12 @@ void renderer_init(struct renderer *renderer, FILE *stream, const struct trace_o
 	};
 }
 
+/* The wall clock at a time of CLOCK_MONOTONIC. */
+static uint64_t real_ns(const struct renderer *renderer, uint64_t time_ns)
+{
+	return time_ns + renderer->realtime_offset_ns;
+}
+
 /* ---- a column's value ---- */
 
 static uint64_t read_unsigned(const struct column *column, const void *bytes)
@@ -164,14 +170,14 @@ static const char *cell_text(const struct renderer *renderer, const struct colum
 
 static void print_time_of_day(const struct renderer *renderer, uint64_t time_ns)
 {
-	uint64_t real_ns = time_ns + renderer->realtime_offset_ns;
-	time_t seconds = (time_t)(real_ns / NS_PER_S);
+	uint64_t ns = real_ns(renderer, time_ns);
+	time_t seconds = (time_t)(ns / NS_PER_S);
 	struct tm parts;
 	char text[16];
 
 	localtime_r(&seconds, &parts);
 	strftime(text, sizeof(text), TIME_FORMAT, &parts);
-	fprintf(renderer->stream, "%s.%06" PRIu64, text, real_ns % NS_PER_S / NS_PER_US);
+	fprintf(renderer->stream, "%s.%06" PRIu64, text, ns % NS_PER_S / NS_PER_US);
 }
 
 static void table_line(const struct renderer *renderer, uint64_t time_ns, const struct part *parts,
@@ -294,9 +300,9 @@ static json_t *json_line(const struct renderer *renderer, uint64_t time_ns,
 			 const struct part *parts, size_t count)
 {
 	json_t *object = json_object();
+	json_int_t time_unix_ns = (json_int_t)real_ns(renderer, time_ns);
 
-	json_object_set_new(object, "time_unix_ns",
-			    json_integer((json_int_t)(time_ns + renderer->realtime_offset_ns)));
+	json_object_set_new(object, "time_unix_ns", json_integer(time_unix_ns));
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < parts[i].layout->count; j++) {
 			const struct column *column = &parts[i].layout->columns[j];
@@ -338,7 +344,7 @@ void render_line(const struct renderer *renderer, uint64_t time_ns, const struct
 		json_print(renderer, json_line(renderer, time_ns, parts, count));
 		break;
 	case TRACE_FORMAT_CSV:
-		fprintf(renderer->stream, "%" PRIu64, time_ns + renderer->realtime_offset_ns);
+		fprintf(renderer->stream, "%" PRIu64, real_ns(renderer, time_ns));
 		for (size_t i = 0; i < count; i++)
 			csv_values(renderer, &parts[i]);
 		fputc('\n', renderer->stream);
@@ -448,7 +454,7 @@ static void csv_histogram(const struct renderer *renderer, uint64_t time_ns, con
 	for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
 		if (!histogram->counts[bucket])
 			continue;
-		fprintf(renderer->stream, "%" PRIu64, time_ns + renderer->realtime_offset_ns);
+		fprintf(renderer->stream, "%" PRIu64, real_ns(renderer, time_ns));
 		csv_values(renderer, key);
 		fprintf(renderer->stream, ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 "\n", low_ns(bucket),
 			high_ns(bucket), histogram->counts[bucket]);

@@ -69,7 +69,8 @@ static int open_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	signal(SIGPIPE, SIG_IGN);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -1;
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -282,7 +283,8 @@ int trace_run(const struct trace_options *options)
 		fprintf(stderr, "tocsin trace %s: out of memory\n", run.trace->name);
 		return EXIT_FAILED;
 	}
-	setvbuf(stdout, NULL, _IOFBF, BUFSIZ);
+	/* Flushed after each batch of events; unbuffered does no harm either. */
+	(void)setvbuf(stdout, NULL, _IOFBF, BUFSIZ);
 	renderer_init(&run.renderer, stdout, options, run.names);
 	r = trace_prepare(&run.object, options, statuses, &error);
 	if (r) {
