@@ -48,7 +48,7 @@ static uint32_t tallies_per_cpu(uint32_t cpus, uint32_t max_peers)
 	const size_t all_max = ((size_t)4 << 20) / sizeof(struct peer_tally);
 	uint32_t tallies = 64;
 
-	while (tallies < 2 * max_peers && 2 * tallies * cpus <= all_max)
+	while (tallies < 2 * max_peers && (size_t)2 * tallies * cpus <= all_max)
 		tallies *= 2;
 	return tallies;
 }
