@@ -47,16 +47,17 @@ enum shape { SHAPE_BULK, SHAPE_REQUEST, SHAPE_MANY };
 static const struct {
 	const char *name;
 	enum shape shape;
-	unsigned int pairs;
+	unsigned int pairs, peers;
 } loads[] = {
-	{"bulk, 1 connection", SHAPE_BULK, 1},
-	{"1-byte request/response, 1 connection", SHAPE_REQUEST, 1},
-	{"1-byte request/response, 1,000 connections in turn", SHAPE_MANY, SOCKETS_MAX},
+	{"bulk, 1 connection", SHAPE_BULK, 1, 1},
+	{"1-byte request/response, 1 connection", SHAPE_REQUEST, 1, 1},
+	{"1-byte request/response, 1,000 connections in turn", SHAPE_MANY, SOCKETS_MAX, 1},
+	{"the same, each from an address of its own", SHAPE_MANY, SOCKETS_MAX, SOCKETS_MAX},
 };
 
 struct load {
 	enum shape shape;
-	unsigned int pairs;
+	unsigned int pairs, peers;
 	int near[SOCKETS_MAX], far[SOCKETS_MAX];
 	atomic_bool stop;
 	pthread_t threads[2];
@@ -75,10 +76,16 @@ static void own_namespace(void)
 	close(fd);
 }
 
-static void connect_pair(int listener, const struct sockaddr_in *address, int *near, int *far)
+/* Pair number 'index' comes from one of 'peers' loopback addresses. */
+static void connect_pair(int listener, const struct sockaddr_in *address, unsigned int index,
+			 unsigned int peers, int *near, int *far)
 {
+	const struct sockaddr_in source = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + index % peers)};
+
 	*near = socket(AF_INET, SOCK_STREAM, 0);
-	if (*near < 0 || connect(*near, (const struct sockaddr *)address, sizeof(*address)))
+	if (*near < 0 || bind(*near, (const struct sockaddr *)&source, sizeof(source)) ||
+	    connect(*near, (const struct sockaddr *)address, sizeof(*address)))
 		die("connecting");
 	*far = accept(listener, NULL, NULL);
 	if (*far < 0)
@@ -130,7 +137,7 @@ static void load_start(struct load *load)
 	    listen(listener, 128) || getsockname(listener, (struct sockaddr *)&address, &length))
 		die("listening");
 	for (unsigned int i = 0; i < load->pairs; i++)
-		connect_pair(listener, &address, &load->near[i], &load->far[i]);
+		connect_pair(listener, &address, i, load->peers, &load->near[i], &load->far[i]);
 	close(listener);
 	load->stop = false;
 	if (pthread_create(&load->threads[0], NULL, drive, load))
@@ -306,7 +313,9 @@ static bool measure(size_t which)
 	double empty_ns[ROUNDS], probe_ns[ROUNDS], difference_ns[ROUNDS], rate[ROUNDS];
 	double middle;
 
-	load = (struct load){.shape = loads[which].shape, .pairs = loads[which].pairs};
+	load = (struct load){.shape = loads[which].shape,
+			     .pairs = loads[which].pairs,
+			     .peers = loads[which].peers};
 	for (int i = 0; i < ROUNDS; i++) {
 		struct result result = round_of(&load, i % 2);
 

@@ -25,6 +25,8 @@ static const struct program programs[] = {
 	{"tcp_send_reset", "tp_btf/tcp_send_reset", "resets sent", false},
 };
 
+#define TALLIES_PER_CPU_MAX 2048U
+
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
 
 struct tcp_probe {
@@ -40,15 +42,16 @@ struct tcp_probe {
 };
 
 /*
- * Tallies of one CPU, a power of two: twice as many as there can be peers, as far as all CPUs'
- * together stay within 4 MiB.
+ * Tallies of one CPU, a power of two: twice as many as there can be peers, but no more than what a
+ * CPU's caches hold (256 KiB), and at most 4 MiB for all.
  */
 static uint32_t tallies_per_cpu(uint32_t cpus, uint32_t max_peers)
 {
 	const size_t all_max = ((size_t)4 << 20) / sizeof(struct peer_tally);
 	uint32_t tallies = 64;
 
-	while (tallies < 2 * max_peers && (size_t)2 * tallies * cpus <= all_max)
+	while (tallies < TALLIES_PER_CPU_MAX && tallies < 2 * max_peers &&
+	       (size_t)2 * tallies * cpus <= all_max)
 		tallies *= 2;
 	return tallies;
 }
