@@ -3,6 +3,7 @@
 
 #include "probe/feature.h"
 #include "probe/tcp.h"
+#include "trace/runner.h"
 
 #include <argp.h>
 #include <jansson.h>
@@ -43,7 +44,8 @@ struct finding {
 	bool required;
 };
 
-#define FINDINGS_MAX (FEATURES_MAX + 32)
+#define TRACES_MAX   32
+#define FINDINGS_MAX (FEATURES_MAX + TRACES_MAX + 32)
 
 static size_t find_features(struct feature features[static FEATURES_MAX],
 			    struct finding findings[static FINDINGS_MAX], bool *able)
@@ -85,6 +87,25 @@ static size_t find_programs(const struct tcp_probe *probe, struct finding *findi
 			*able = false;
 	}
 	return count < room ? count : room;
+}
+
+/* What `tocsin trace` can show. 'details' must live as long as the findings. */
+static size_t find_traces(struct finding *findings, size_t room, char details[][512])
+{
+	size_t count = trace_count < room ? trace_count : room;
+
+	for (size_t i = 0; i < count; i++) {
+		struct text detail = {.data = details[i], .size = sizeof(details[i])};
+		bool usable = trace_usable(traces[i], &detail);
+
+		findings[i] = (struct finding){
+			.kind = "trace",
+			.name = traces[i]->name,
+			.usable = usable ? "yes" : "no",
+			.detail = detail.length ? details[i] : traces[i]->summary,
+		};
+	}
+	return count;
 }
 
 static void print_table(const struct finding *findings, size_t count, bool able)
@@ -129,6 +150,7 @@ int cmd_doctor(int argc, char **argv)
 	struct feature features[FEATURES_MAX];
 	struct finding findings[FINDINGS_MAX];
 	struct tcp_probe *probe = NULL;
+	static char details[TRACES_MAX][512];
 	char reason[512] = "";
 	struct text error = TEXT(reason);
 	char name[] = "tocsin doctor";
@@ -145,8 +167,10 @@ int cmd_doctor(int argc, char **argv)
 		findings[count++] = (struct finding){"probe", "tcp", "no", reason, true};
 		able = false;
 	} else {
-		count += find_programs(probe, findings + count, FINDINGS_MAX - count, &able);
+		count += find_programs(probe, findings + count, FINDINGS_MAX - TRACES_MAX - count,
+				       &able);
 	}
+	count += find_traces(findings + count, TRACES_MAX, details);
 	if (json)
 		r = print_json(findings, count, able);
 	else

@@ -15,10 +15,10 @@ static json_t *describe_json(const struct trace *trace, const struct program_sta
 
 	for (size_t i = 0; i < trace->program_count; i++)
 		json_array_append_new(hooks, json_pack("{s:s, s:b, s:b, s:s}", "hook",
-						       trace->programs[i].hook, "attached",
-						       statuses[i].attached, "required",
-						       trace->programs[i].required, "reason",
-						       statuses[i].reason));
+						       trace->programs[i].hook, "usable",
+						       !*reason && !statuses[i].reason[0],
+						       "required", trace->programs[i].required,
+						       "reason", statuses[i].reason));
 	return json_pack("{s:s, s:s, s:b, s:s, s:o}", "probe", trace->name, "shows", trace->summary,
 			 "usable", !*reason, "reason", reason, "hooks", hooks);
 }
@@ -30,26 +30,48 @@ static void describe(const struct trace *trace, const struct program_status *sta
 	       *reason ? reason : trace->summary);
 	for (size_t i = 0; i < trace->program_count; i++)
 		printf("%-13s  %s%s%s\n", "", trace->programs[i].hook,
-		       statuses[i].attached ? "" : ": not available: ",
-		       statuses[i].attached ? "" : statuses[i].reason);
+		       statuses[i].reason[0] ? ": not available: " : "", statuses[i].reason);
+}
+
+/* Loads and attaches a trace in its usual mode. Returns whether that worked; 'error' says why not.
+ */
+static bool try_trace(const struct trace *trace,
+		      struct program_status statuses[static PROGRAMS_MAX], struct text *error)
+{
+	struct trace_options plain = {.trace = trace, .mode = trace->mode};
+	struct object *object = NULL;
+	int r;
+
+	if (plain.mode == TRACE_MODE_HISTOGRAM)
+		plain.grouping = &trace->groupings[0];
+	r = trace_prepare(&object, &plain, statuses, error);
+	object_close(object);
+	return !r;
+}
+
+bool trace_usable(const struct trace *trace, struct text *detail)
+{
+	struct program_status statuses[PROGRAMS_MAX];
+
+	if (!try_trace(trace, statuses, detail))
+		return false;
+	for (size_t i = 0; i < trace->program_count; i++)
+		if (statuses[i].reason[0])
+			text_printf(detail, "%swithout %s: %s", detail->length ? "; " : "",
+				    trace->programs[i].purpose, statuses[i].reason);
+	return true;
 }
 
 int trace_list(const struct trace_options *options)
 {
-	bool json = options->format == TRACE_FORMAT_JSON;
-
 	for (size_t i = 0; i < trace_count; i++) {
-		struct trace_options plain = {.trace = traces[i], .mode = traces[i]->mode};
 		struct program_status statuses[PROGRAMS_MAX];
-		struct object *object = NULL;
 		char reason[512] = "";
 		struct text error = TEXT(reason);
 
-		if (plain.mode == TRACE_MODE_HISTOGRAM)
-			plain.grouping = &traces[i]->groupings[0];
 		/* The reason says all; the list goes on with the others. */
-		(void)trace_prepare(&object, &plain, statuses, &error);
-		if (json) {
+		(void)try_trace(traces[i], statuses, &error);
+		if (options->format == TRACE_FORMAT_JSON) {
 			json_t *line = describe_json(traces[i], statuses, reason);
 
 			json_dumpf(line, stdout, JSON_COMPACT);
@@ -58,8 +80,8 @@ int trace_list(const struct trace_options *options)
 		} else {
 			describe(traces[i], statuses, reason);
 		}
-		object_close(object);
 	}
+	errno = 0;
 	if (fflush(stdout) && errno != EPIPE) {
 		fprintf(stderr, "tocsin trace: cannot write the list to standard output\n");
 		return EXIT_FAILED;

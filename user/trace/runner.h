@@ -8,6 +8,12 @@
  * code. */
 int trace_run(const struct trace_options *options);
 
+/*
+ * Whether a probe is usable now: loads and attaches it, and takes it off again. 'detail' says why
+ * not, or what is lost without programs that this kernel does not take ("" when nothing is).
+ */
+bool trace_usable(const struct trace *trace, struct text *detail);
+
 /* Says of each probe whether it is usable now, by loading and attaching it. Returns an exit code.
  */
 int trace_list(const struct trace_options *options);
