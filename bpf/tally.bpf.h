@@ -31,9 +31,11 @@ static __always_inline bool key_equal(const struct peer_key *a, const struct pee
 static __always_inline __u32 tally_index(const struct peer_key *key)
 {
 	const union address_words *address = (const void *)key;
-	/* Multiplicative hashing, by the golden ratio; v4 addresses differ in the second half. */
-	__u64 mixed = (address->halves[0] * 31 + address->halves[1]) * 0x9E3779B97F4A7C15ULL;
+	__u64 mixed = address->halves[0] * 31 + address->halves[1];
 
+	/* Multiplicative hashing, by the golden ratio. Bits of the product depend on lower bits of
+	 * the address alone: so what tells v4 addresses apart, its highest bits, is folded down. */
+	mixed = (mixed ^ mixed >> 32) * 0x9E3779B97F4A7C15ULL;
 	return bpf_get_smp_processor_id() * tallies_per_cpu +
 	       ((__u32)(mixed >> 32) & (tallies_per_cpu - 1));
 }
@@ -102,8 +104,6 @@ static __noinline int tally_take(struct peer_tally *tally, const struct peer_key
 	tally->key = *key;
 	tally->heard_jiffies = tally->progress_jiffies = (__u32)bpf_jiffies64() - 1;
 	tally->published_jiffies = tally->heard_jiffies;
-	if (!address_wanted(key))
-		return 0;
 	peer = peer_get(key, &slot);
 	if (!peer) {
 		/* Not counted, and tried again with the next segment. */
@@ -128,13 +128,14 @@ static __always_inline struct peer_tally *tally_find(const struct peer_key *key)
 	return tally && key_equal(&tally->key, key) ? tally : NULL;
 }
 
-/* Finds one for the address among the two that it may have: the one unused for longer. */
+/* Finds one for the address among the two that it may have: the one unused for longer. NULL when
+ * the filters leave the address out. */
 static __noinline struct peer_tally *tally_make(const struct peer_key *key)
 {
 	struct peer_tally *first, *second;
 	__u32 index;
 
-	if (!key)
+	if (!key || !address_wanted(key))
 		return NULL;
 	index = tally_index(key);
 	first = bpf_map_lookup_elem(&peer_tallies, &index);

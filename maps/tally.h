@@ -22,7 +22,7 @@
 
 struct peer_tally {
 	struct peer_key key; /* all zero: never used */
-	__u32 slot;	     /* of the peer, plus one; 0: the filters leave this address out */
+	__u32 slot;	     /* of the peer, plus one; 0: unused */
 	__u32 generation;
 	__u32 heard_jiffies; /* low halves of when the peer's record was last told */
 	__u32 progress_jiffies;
