@@ -44,6 +44,15 @@ static bool stalled(void *context)
 	return tcp_bench_look(bench) && bench->record.stalled_sockets >= bench->wanted;
 }
 
+/* With all that the kernel's side holds back for a moment. */
+static bool heard_since_stalled(void *context)
+{
+	struct tcp_bench *bench = context;
+
+	return tcp_bench_look(bench) && bench->record.heard_ns > bench->record.stalled_since_ns &&
+	       bench->record.retransmits[PEER_RETRANSMIT_RTO] >= 3;
+}
+
 struct kernel_counts {
 	uint64_t timeouts, probes, fast, slow_start, syn, all;
 };
@@ -241,6 +250,38 @@ static void test_stalled_sockets(void **state)
 	tcp_bench_stop(bench);
 }
 
+/* A one-way cut: what b sends still comes in, but acknowledges nothing new, and that is no end of a
+ * stall. */
+static void test_stalled_though_heard(void **state)
+{
+	struct tcp_bench *bench = *state;
+	struct peer_record before;
+	uint16_t port;
+	int pair[2];
+
+	tcp_bench_start(bench, AF_INET);
+	rig_connect(&bench->rig, AF_INET, pair, &port);
+	tcp_bench_exchange(pair, 3);
+	rig_drop(&bench->rig, SIDE_B, "meta l4proto tcp", 1000);
+	assert_int_equal(send(pair[SIDE_A], "x", 1, 0), 1);
+	bench->wanted = 1;
+	rig_wait(stalled, bench, "a stalled socket");
+	before = bench->record;
+	for (int i = 0; i < 5; i++)
+		rig_transfer(pair[SIDE_B], pair[SIDE_A], 100);
+	rig_wait(heard_since_stalled, bench, "host b to be heard");
+	assert_true(bench->record.segments > before.segments);
+	assert_int_equal(bench->record.stalled_sockets, 1);
+	assert_int_equal(bench->record.stalled_since_ns, before.stalled_since_ns);
+	assert_int_equal(bench->record.progress_ns, before.progress_ns);
+	assert_int_equal(bench->record.acked_bytes, before.acked_bytes);
+	rig_pass(&bench->rig, SIDE_B);
+	rig_wait(unstalled, bench, "progress after the healing");
+	assert_true(bench->record.progress_ns > before.progress_ns);
+	tcp_bench_close_pair(pair);
+	tcp_bench_stop(bench);
+}
+
 static void note_slot(void *context, uint32_t slot)
 {
 	uint32_t *woken = context;
@@ -286,6 +327,7 @@ int main(void)
 		tcp_bench_test(test_fast),
 		tcp_bench_test(test_failed),
 		tcp_bench_test(test_stalled_sockets),
+		tcp_bench_test(test_stalled_though_heard),
 		tcp_bench_test(test_wakeup),
 	};
 
