@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "live/tcp_bench.h"
 
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -255,12 +256,15 @@ static void test_stalled_sockets(void **state)
 static void test_stalled_though_heard(void **state)
 {
 	struct tcp_bench *bench = *state;
+	const int on = 1;
 	struct peer_record before;
 	uint16_t port;
 	int pair[2];
 
 	tcp_bench_start(bench, AF_INET);
 	rig_connect(&bench->rig, AF_INET, pair, &port);
+	/* Host b hears no acknowledgement, for which Nagle's algorithm would wait. */
+	assert_int_equal(setsockopt(pair[SIDE_B], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
 	tcp_bench_exchange(pair, 3);
 	rig_drop(&bench->rig, SIDE_B, "meta l4proto tcp", 1000);
 	assert_int_equal(send(pair[SIDE_A], "x", 1, 0), 1);
