@@ -266,6 +266,9 @@ static void test_stalled_though_heard(void **state)
 	/* Host b hears no acknowledgement, for which Nagle's algorithm would wait. */
 	assert_int_equal(setsockopt(pair[SIDE_B], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
 	tcp_bench_exchange(pair, 3);
+	/* The last word is a's and acknowledges all of b's: what b waits for would narrow its
+	 * window. */
+	rig_transfer(pair[SIDE_A], pair[SIDE_B], 10);
 	rig_drop(&bench->rig, SIDE_B, "meta l4proto tcp", 1000);
 	assert_int_equal(send(pair[SIDE_A], "x", 1, 0), 1);
 	bench->wanted = 1;
