@@ -5,6 +5,8 @@
 
 const struct trace *const traces[] = {
 	&trace_retrans,
+	&trace_crash,
+	&trace_exit,
 };
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);

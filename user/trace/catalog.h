@@ -7,5 +7,7 @@
 #include "trace/trace.h"
 
 extern const struct trace trace_retrans;
+extern const struct trace trace_crash;
+extern const struct trace trace_exit;
 
 #endif
