@@ -25,4 +25,9 @@ static __always_inline __u32 uid_of_task(struct task_struct *task)
 	return BPF_CORE_READ(task, cred, uid.val);
 }
 
+static __always_inline __u32 effective_uid_of_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, euid.val);
+}
+
 #endif

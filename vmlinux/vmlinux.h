@@ -84,6 +84,16 @@ typedef struct {
 
 struct cred {
 	kuid_t uid;
+	kuid_t euid;
+};
+
+struct mm_struct {
+	unsigned long arg_start;
+	unsigned long arg_end;
+};
+
+struct linux_binprm {
+	const char *filename;
 };
 
 struct signal_struct {
@@ -93,6 +103,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+	struct mm_struct *mm;
 	int exit_code;
 	int pid;
 	int tgid;

@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "live/cgroup_rig.h"
+#include "live/child.h"
 #include "live/trace_run.h"
 #include "probe/object.h"
 #include "trace/trace.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,10 +50,7 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 
 	for (int i = 0; i < 2; i++)
-		if (fixture->waiting[i] > 0) {
-			kill(fixture->waiting[i], SIGKILL);
-			waitpid(fixture->waiting[i], NULL, 0);
-		}
+		child_kill(&fixture->waiting[i]);
 	trace_run_discard(&fixture->run);
 	cgroup_rig_down(&fixture->cgroup);
 	free(fixture);
@@ -79,49 +76,6 @@ static void start(struct fixture *fixture, const char *probe)
 	cgroup_rig_enter(&fixture->cgroup);
 }
 
-static pid_t child(void (*run)(void))
-{
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		const struct rlimit none = {0, 0};
-
-		setrlimit(RLIMIT_CORE, &none);
-		run();
-		_exit(99);
-	}
-	return pid;
-}
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	if (!text)
-		fail_msg("no text under '%s'", key);
-	return text;
-}
-
-static int64_t number_of(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (!json_is_integer(value))
-		fail_msg("no number under '%s'", key);
-	return json_integer_value(value);
-}
-
 /* ---- crashes ---- */
 
 static const struct {
@@ -131,10 +85,9 @@ static const struct {
 
 #define DEATHS (sizeof(deaths) / sizeof(*deaths))
 
-static void die(int number)
+static void die(void *number)
 {
-	signal(number, SIG_DFL);
-	raise(number);
+	raise(*(int *)number);
 }
 
 static void test_crashes_are_all_told(void **state)
@@ -146,16 +99,8 @@ static void test_crashes_are_all_told(void **state)
 	skip_without_cgroups();
 	start(fixture, "crash");
 	for (size_t i = 0; i < CRASHES; i++) {
-		fflush(NULL);
-		pids[i] = fork();
-		assert_true(pids[i] >= 0);
-		if (!pids[i]) {
-			const struct rlimit none = {0, 0};
-
-			setrlimit(RLIMIT_CORE, &none);
-			die(deaths[i % DEATHS].number);
-		}
-		assert_true(WIFSIGNALED(wait_for(pids[i])));
+		pids[i] = child_start(die, (void *)&deaths[i % DEATHS].number);
+		assert_true(WIFSIGNALED(child_wait(pids[i])));
 	}
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
@@ -165,12 +110,12 @@ static void test_crashes_are_all_told(void **state)
 	for (size_t i = 0; i < CRASHES; i++) {
 		const json_t *line = json_array_get(lines, i);
 
-		assert_int_equal(number_of(line, "pid"), pids[i]);
-		assert_string_equal(text_of(line, "signal"), deaths[i % DEATHS].name);
-		assert_string_equal(text_of(line, "cgroup"), fixture->cgroup.path);
-		assert_int_equal(number_of(line, "parent_pid"), getpid());
+		assert_int_equal(trace_run_number(line, "pid"), pids[i]);
+		assert_string_equal(trace_run_string(line, "signal"), deaths[i % DEATHS].name);
+		assert_string_equal(trace_run_string(line, "cgroup"), fixture->cgroup.path);
+		assert_int_equal(trace_run_number(line, "parent_pid"), getpid());
 		assert_true(json_is_false(json_object_get(line, "core")));
-		assert_in_range(number_of(line, "age_ns"), 1, 10 * NS_PER_S);
+		assert_in_range(trace_run_number(line, "age_ns"), 1, 10 * NS_PER_S);
 	}
 	json_decref(lines);
 }
@@ -183,11 +128,12 @@ static void *end_thread(void *barrier)
 	return NULL;
 }
 
-static void end_threads(void)
+static void end_threads(void *unused)
 {
 	pthread_t threads[THREADS];
 	pthread_barrier_t barrier;
 
+	(void)unused;
 	pthread_barrier_init(&barrier, NULL, THREADS);
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, end_thread, &barrier);
@@ -202,14 +148,14 @@ static void *abort_later(void *unused)
 {
 	(void)unused;
 	pthread_join(main_thread, NULL);
-	signal(SIGABRT, SIG_DFL);
 	abort();
 }
 
-static void abort_after_main(void)
+static void abort_after_main(void *unused)
 {
 	pthread_t thread;
 
+	(void)unused;
 	main_thread = pthread_self();
 	pthread_create(&thread, NULL, abort_later, NULL);
 	pthread_exit(NULL);
@@ -223,13 +169,13 @@ static void test_ends_of_threads_are_none(void **state)
 
 	skip_without_cgroups();
 	start(fixture, "exit");
-	pid = child(end_threads);
-	assert_int_equal(WEXITSTATUS(wait_for(pid)), 3);
+	pid = child_start(end_threads, NULL);
+	assert_int_equal(WEXITSTATUS(child_wait(pid)), 3);
 	trace_run_stop(&fixture->run, SIGTERM);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), 1);
-	assert_int_equal(number_of(json_array_get(lines, 0), "pid"), pid);
-	assert_int_equal(number_of(json_array_get(lines, 0), "exit_code"), 3);
+	assert_int_equal(trace_run_number(json_array_get(lines, 0), "pid"), pid);
+	assert_int_equal(trace_run_number(json_array_get(lines, 0), "exit_code"), 3);
 	assert_true(json_is_null(json_object_get(json_array_get(lines, 0), "signal")));
 	json_decref(lines);
 }
@@ -245,8 +191,8 @@ static void test_abort_after_main_ended_is_one_crash(void **state)
 	for (int i = 0; i < ABORTS; i++) {
 		int status;
 
-		pids[i] = child(abort_after_main);
-		status = wait_for(pids[i]);
+		pids[i] = child_start(abort_after_main, NULL);
+		status = child_wait(pids[i]);
 		assert_true(WIFSIGNALED(status));
 		assert_int_equal(WTERMSIG(status), SIGABRT);
 	}
@@ -256,8 +202,8 @@ static void test_abort_after_main_ended_is_one_crash(void **state)
 	for (int i = 0; i < ABORTS; i++) {
 		const json_t *line = json_array_get(lines, (size_t)i);
 
-		assert_int_equal(number_of(line, "pid"), pids[i]);
-		assert_string_equal(text_of(line, "signal"), "SIGABRT");
+		assert_int_equal(trace_run_number(line, "pid"), pids[i]);
+		assert_string_equal(trace_run_string(line, "signal"), "SIGABRT");
 	}
 	json_decref(lines);
 }
@@ -270,11 +216,12 @@ static void *race(void *barrier)
 	return NULL;
 }
 
-static void end_racing(void)
+static void end_racing(void *unused)
 {
 	static pthread_barrier_t barrier;
 	pthread_t thread;
 
+	(void)unused;
 	pthread_barrier_init(&barrier, NULL, THREADS);
 	for (int i = 1; i < THREADS; i++)
 		pthread_create(&thread, NULL, race, &barrier);
@@ -292,12 +239,12 @@ static void test_racing_threads_are_one_exit(void **state)
 	skip_without_cgroups();
 	start(fixture, "exit");
 	for (int i = 0; i < RACES; i++)
-		codes[i] = WEXITSTATUS(wait_for(child(end_racing)));
+		codes[i] = WEXITSTATUS(child_wait(child_start(end_racing, NULL)));
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), RACES);
 	for (size_t i = 0; i < RACES; i++)
-		assert_int_equal(number_of(json_array_get(lines, i), "exit_code"), codes[i]);
+		assert_int_equal(trace_run_number(json_array_get(lines, i), "exit_code"), codes[i]);
 	json_decref(lines);
 }
 
@@ -339,7 +286,7 @@ static void test_racing_threads_are_one_exit_on_older_kernels(void **state)
 	if (object_open(&object, trace->source, &settings, &status, 1, &error))
 		fail_msg("%s", reason);
 	for (int i = 0; i < RACES; i++)
-		tally.codes[i] = WEXITSTATUS(wait_for(child(end_racing)));
+		tally.codes[i] = WEXITSTATUS(child_wait(child_start(end_racing, NULL)));
 	object_detach(object);
 	assert_true(object_events_consume(object, count_event, &tally) >= 0);
 	assert_int_equal(object_counters(object).events_lost, 0);
@@ -351,8 +298,9 @@ static void test_racing_threads_are_one_exit_on_older_kernels(void **state)
 
 /* ---- loss ---- */
 
-static void end_at_once(void)
+static void end_at_once(void *unused)
 {
+	(void)unused;
 	_exit(0);
 }
 
@@ -365,7 +313,7 @@ static void test_flood_is_shown_or_counted_as_lost(void **state)
 	start(fixture, "exit");
 	assert_int_equal(kill(fixture->run.pid, SIGSTOP), 0);
 	for (int i = 0; i < FLOOD; i++)
-		(void)wait_for(child(end_at_once));
+		(void)child_wait(child_start(end_at_once, NULL));
 	assert_int_equal(kill(fixture->run.pid, SIGCONT), 0);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
@@ -377,17 +325,11 @@ static void test_flood_is_shown_or_counted_as_lost(void **state)
 
 /* ---- filters ---- */
 
-static void wait_for_death(void)
+static void wait_for_death(void *unused)
 {
+	(void)unused;
 	for (;;)
 		pause();
-}
-
-static void kill_waiting(struct fixture *fixture, int index)
-{
-	assert_int_equal(kill(fixture->waiting[index], SIGKILL), 0);
-	(void)wait_for(fixture->waiting[index]);
-	fixture->waiting[index] = 0;
 }
 
 /* Two processes die under a trace with these words; only the first is to be seen. */
@@ -397,12 +339,12 @@ static void assert_only_first(struct fixture *fixture, const char *const words[]
 	json_t *lines;
 
 	trace_run_start(&fixture->run, words);
-	kill_waiting(fixture, 1);
-	kill_waiting(fixture, 0);
+	child_kill(&fixture->waiting[1]);
+	child_kill(&fixture->waiting[0]);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), 1);
-	assert_int_equal(number_of(json_array_get(lines, 0), "pid"), expected);
+	assert_int_equal(trace_run_number(json_array_get(lines, 0), "pid"), expected);
 	json_decref(lines);
 }
 
@@ -413,7 +355,7 @@ static void test_pid_filter(void **state)
 
 	skip_without_cgroups();
 	for (int i = 0; i < 2; i++)
-		fixture->waiting[i] = child(wait_for_death);
+		fixture->waiting[i] = child_start(wait_for_death, NULL);
 	snprintf(pid, sizeof(pid), "%d", (int)fixture->waiting[0]);
 	assert_only_first(fixture, (const char *const[]){"crash", "-p", pid, "-o", "json", NULL});
 }
@@ -424,9 +366,9 @@ static void test_cgroup_filter(void **state)
 
 	skip_without_cgroups();
 	cgroup_rig_up(&fixture->cgroup, "exit");
-	fixture->waiting[1] = child(wait_for_death);
+	fixture->waiting[1] = child_start(wait_for_death, NULL);
 	cgroup_rig_enter(&fixture->cgroup);
-	fixture->waiting[0] = child(wait_for_death);
+	fixture->waiting[0] = child_start(wait_for_death, NULL);
 	cgroup_rig_leave(&fixture->cgroup);
 	assert_only_first(fixture, (const char *const[]){"crash", "-g", fixture->cgroup.path, "-o",
 							 "json", NULL});
@@ -442,19 +384,19 @@ static void test_min_is_the_age(void **state)
 	skip_without_cgroups();
 	cgroup_rig_up(&fixture->cgroup, "exit");
 	cgroup_rig_enter(&fixture->cgroup);
-	old = fixture->waiting[0] = child(wait_for_death);
+	old = fixture->waiting[0] = child_start(wait_for_death, NULL);
 	trace_run_start(&fixture->run, (const char *const[]){"crash", "-g", fixture->cgroup.path,
 							     "-m", "200ms", "-o", "json", NULL});
 	while (clock_monotonic_ns() - start_ns <= AGE_MIN_NS + 10 * NS_PER_MS)
 		usleep(2000);
-	fixture->waiting[1] = child(wait_for_death);
-	kill_waiting(fixture, 1);
-	kill_waiting(fixture, 0);
+	fixture->waiting[1] = child_start(wait_for_death, NULL);
+	child_kill(&fixture->waiting[1]);
+	child_kill(&fixture->waiting[0]);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), 1);
-	assert_int_equal(number_of(json_array_get(lines, 0), "pid"), old);
-	assert_true(number_of(json_array_get(lines, 0), "age_ns") >= (int64_t)AGE_MIN_NS);
+	assert_int_equal(trace_run_number(json_array_get(lines, 0), "pid"), old);
+	assert_true(trace_run_number(json_array_get(lines, 0), "age_ns") >= (int64_t)AGE_MIN_NS);
 	json_decref(lines);
 }
 

@@ -203,3 +203,21 @@ void trace_run_discard(struct trace_run *run)
 		close(run->log);
 	*run = (struct trace_run){0};
 }
+
+int64_t trace_run_number(const json_t *line, const char *key)
+{
+	const json_t *value = json_object_get(line, key);
+
+	if (!json_is_integer(value))
+		fail_msg("no number under '%s'", key);
+	return json_integer_value(value);
+}
+
+const char *trace_run_string(const json_t *line, const char *key)
+{
+	const char *text = json_string_value(json_object_get(line, key));
+
+	if (!text)
+		fail_msg("no text under '%s'", key);
+	return text;
+}

@@ -33,6 +33,10 @@ void trace_run_expect_lines(struct trace_run *run, size_t count);
 /* What it has written so far as JSON, a line an element. A new reference. */
 json_t *trace_run_lines(struct trace_run *run);
 
+/* A value of a line, which must be there and of that kind. */
+int64_t trace_run_number(const json_t *line, const char *key);
+const char *trace_run_string(const json_t *line, const char *key);
+
 /* The same as text, to be freed. */
 char *trace_run_text(struct trace_run *run);
 char *trace_run_log(struct trace_run *run);

@@ -7,6 +7,7 @@ const struct trace *const traces[] = {
 	&trace_retrans,
 	&trace_crash,
 	&trace_exit,
+	&trace_exec,
 };
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);

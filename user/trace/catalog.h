@@ -9,5 +9,6 @@
 extern const struct trace trace_retrans;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;
+extern const struct trace trace_exec;
 
 #endif
