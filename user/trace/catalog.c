@@ -8,6 +8,7 @@ const struct trace *const traces[] = {
 	&trace_crash,
 	&trace_exit,
 	&trace_exec,
+	&trace_oom,
 };
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);

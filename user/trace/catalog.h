@@ -10,5 +10,6 @@ extern const struct trace trace_retrans;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;
+extern const struct trace trace_oom;
 
 #endif
