@@ -23,6 +23,7 @@ enum {
 enum {
 	EAGAIN = 11,
 	EBUSY = 16,
+	EEXIST = 17,
 	ENETUNREACH = 101,
 	ECONNRESET = 104,
 	ETIMEDOUT = 110,

@@ -19,7 +19,8 @@
 
 #include "maps/histogram.h"
 
-#define TRACE_COMM_BYTES 16
+#define TRACE_COMM_BYTES  16
+#define TRACE_WORDS_BYTES 512
 
 /* What the programs are to produce; a constant set before they are loaded. */
 enum trace_mode {
@@ -41,6 +42,14 @@ struct owner {
 	char comm[TRACE_COMM_BYTES];
 };
 
+/* Words that end in a NUL each, such as a program's arguments. */
+struct trace_words {
+	__u32 bytes; /* of all of them; only the first TRACE_WORDS_BYTES are kept */
+	__u8 unreadable;
+	__u8 reserved[3];
+	char text[TRACE_WORDS_BYTES];
+};
+
 /* A distribution of times. */
 struct trace_histogram {
 	__u64 sum_ns;
@@ -55,6 +64,7 @@ struct trace_counters {
 
 _Static_assert(sizeof(struct event) == 8, "event is shared with the kernel side");
 _Static_assert(sizeof(struct owner) == 32, "owner is shared with the kernel side");
+_Static_assert(sizeof(struct trace_words) == 520, "trace_words is shared with the kernel side");
 _Static_assert(sizeof(struct trace_histogram) == 392,
 	       "trace_histogram is shared with the kernel side");
 

@@ -5,6 +5,10 @@
 
 const struct trace *const traces[] = {
 	&trace_retrans,
+	&trace_crash,
+	&trace_exit,
+	&trace_exec,
+	&trace_oom,
 };
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);

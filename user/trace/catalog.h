@@ -7,5 +7,9 @@
 #include "trace/trace.h"
 
 extern const struct trace trace_retrans;
+extern const struct trace trace_crash;
+extern const struct trace trace_exit;
+extern const struct trace trace_exec;
+extern const struct trace trace_oom;
 
 #endif

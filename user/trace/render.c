@@ -71,6 +71,26 @@ static int64_t read_signed(const struct column *column, const void *bytes)
 	return column->size == 4 ? (int32_t)value : (int64_t)value;
 }
 
+/* How much is there of words, without the NUL of the last one. */
+static size_t words_kept(const struct trace_words *words)
+{
+	size_t bytes = words->bytes;
+
+	if (bytes > sizeof(words->text))
+		return sizeof(words->text);
+	return bytes && !words->text[bytes - 1] ? bytes - 1 : bytes;
+}
+
+static void join_words(const struct trace_words *words, char buffer[static CELL_BYTES])
+{
+	size_t bytes = words_kept(words);
+
+	for (size_t i = 0; i < bytes; i++)
+		buffer[i] = words->text[i] ? words->text[i] : ' ';
+	snprintf(buffer + bytes, CELL_BYTES - bytes, "%s",
+		 words->bytes > sizeof(words->text) ? "..." : "");
+}
+
 /* What is text in every format; NULL for what is a number or a truth. */
 static const char *read_text(const struct renderer *renderer, const struct column *column,
 			     const void *bytes, char buffer[static CELL_BYTES])
@@ -97,6 +117,9 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 		if (column->name && column->name(number))
 			return column->name(number);
 		snprintf(buffer, CELL_BYTES, "%" PRIu64, number);
+		return buffer;
+	case COLUMN_WORDS:
+		join_words((const struct trace_words *)(const void *)place, buffer);
 		return buffer;
 	default:
 		return NULL;
@@ -193,6 +216,8 @@ static void table_line(const struct renderer *renderer, uint64_t time_ns, const 
 		for (size_t j = 0; j < parts[i].layout->count; j++) {
 			const struct column *column = &parts[i].layout->columns[j];
 
+			if (!column->title)
+				continue;
 			print_cell(renderer, column,
 				   cell_text(renderer, column, parts[i].bytes, buffer),
 				   i + 1 == count && j + 1 == parts[i].layout->count);
@@ -206,9 +231,10 @@ static void table_titles(const struct renderer *renderer, const struct part *par
 		fprintf(renderer->stream, "%-15s ", "TIME");
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < parts[i].layout->count; j++)
-			print_cell(renderer, &parts[i].layout->columns[j],
-				   parts[i].layout->columns[j].title,
-				   i + 1 == count && j + 1 == parts[i].layout->count);
+			if (parts[i].layout->columns[j].title)
+				print_cell(renderer, &parts[i].layout->columns[j],
+					   parts[i].layout->columns[j].title,
+					   i + 1 == count && j + 1 == parts[i].layout->count);
 	fputc('\n', renderer->stream);
 }
 
@@ -278,6 +304,24 @@ static json_t *json_text(const char *text)
 	return json_string(buffer);
 }
 
+/* Words that were cut end with what is left of the last one. */
+static json_t *json_words(const struct trace_words *words)
+{
+	char buffer[TRACE_WORDS_BYTES + 1];
+	size_t bytes = words_kept(words);
+	json_t *array = json_array();
+
+	if (words->unreadable) {
+		json_decref(array);
+		return json_null();
+	}
+	memcpy(buffer, words->text, bytes);
+	buffer[bytes] = '\0';
+	for (size_t i = 0; words->bytes && i <= bytes; i += strlen(buffer + i) + 1)
+		json_array_append_new(array, json_text(buffer + i));
+	return array;
+}
+
 static json_t *json_value(const struct renderer *renderer, const struct column *column,
 			  const void *bytes)
 {
@@ -286,6 +330,8 @@ static json_t *json_value(const struct renderer *renderer, const struct column *
 
 	if (is_unknown(column, bytes))
 		return json_null();
+	if (column->kind == COLUMN_WORDS)
+		return json_words((const void *)((const char *)bytes + column->offset));
 	text = read_text(renderer, column, bytes, buffer);
 	if (text)
 		return json_text(text);

@@ -25,10 +25,11 @@ enum column_kind {
 	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path */
 	COLUMN_DEVICE,	 /* number of 4 bytes, as the kernel's programs see it; shown by name */
 	COLUMN_NAMED,	 /* unsigned, shown by the column's names */
+	COLUMN_WORDS,	 /* struct trace_words; in JSON an array, and null when unreadable */
 };
 
 struct column {
-	const char *title; /* in tables: with the unit, "LAT(us)" */
+	const char *title; /* in tables: with the unit, "LAT(us)"; NULL: not in tables */
 	const char *key;   /* in JSON and CSV: with the unit, "latency_ns" */
 	enum column_kind kind;
 	uint16_t offset, size; /* in the record, or in the key or value of an aggregate */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BPF_TASK_H
+#define TOCSIN_BPF_TASK_H
+
+/* What several traces ask of a task. */
+
+/* One process among all that ever had its number. */
+struct process_key {
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+	__u32 pid;
+	__u32 reserved;
+};
+
+/* The leader's fields are those of the process; all threads have the same leader. */
+static __always_inline struct process_key process_key_of(struct task_struct *task)
+{
+	return (struct process_key){
+		.start_ns = BPF_CORE_READ(task, group_leader, start_boottime),
+		.pid = BPF_CORE_READ(task, tgid),
+	};
+}
+
+static __always_inline __u32 uid_of_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, uid.val);
+}
+
+static __always_inline __u32 effective_uid_of_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, euid.val);
+}
+
+#endif
