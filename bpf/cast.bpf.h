@@ -31,6 +31,14 @@ static __always_inline __u32 segment_ack(struct sk_buff *skb)
 	return BPF_CORE_READ((struct tcp_skb_cb *)skb->cb, ack_seq);
 }
 
+/* Whether a received segment acknowledges something new. */
+static __always_inline bool segment_advances(struct sk_buff *skb, const struct tcp_sock *tp)
+{
+	__u32 ack = segment_ack(skb);
+
+	return (__s32)(ack - tp->snd_una) > 0 && (__s32)(ack - tp->snd_nxt) <= 0;
+}
+
 /* The sequence number of a segment's first byte. */
 static __always_inline __u32 segment_sequence(struct sk_buff *skb)
 {

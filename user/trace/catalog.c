@@ -5,6 +5,7 @@
 
 const struct trace *const traces[] = {
 	&trace_retrans,
+	&trace_rtt,
 	&trace_crash,
 	&trace_exit,
 	&trace_exec,

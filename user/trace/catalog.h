@@ -7,6 +7,7 @@
 #include "trace/trace.h"
 
 extern const struct trace trace_retrans;
+extern const struct trace trace_rtt;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;
