@@ -6,7 +6,10 @@
 
 #define IPPROTO_TCP 6
 
+#define IPPROTO_UDP 17
+
 enum { AF_INET = 2, AF_INET6 = 10 };
+enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd };
 
 /* States of include/net/tcp_states.h (linux/bpf.h repeats them for programs). */
 enum {

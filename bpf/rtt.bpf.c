@@ -39,9 +39,8 @@ int BPF_PROG(round_trips, struct sock *sk, struct sk_buff *skb)
 	if (!tp || !segment_advances(skb, tp))
 		return 0;
 	rtt_us = tp->rack.rtt_us;
-	if (!rtt_us || !socket_wanted(common, common->skc_num) ||
-	    !remote_of(common, &key.remote) || !address_wanted(&key.remote) ||
-	    !socket_owner_wanted(sk))
+	if (!rtt_us || !socket_wanted(common, common->skc_num) || !remote_of(common, &key.remote) ||
+	    !address_wanted(&key.remote) || !socket_owner_wanted(sk))
 		return 0;
 	key.epoch = trace_epoch;
 	if (trace_grouping == RTT_BY_PORT)

@@ -252,15 +252,22 @@ struct sk_buff {
 	char cb[48];
 	__u16 transport_header;
 	__u16 network_header;
+	unsigned int len;
+	__be16 protocol;
+	struct sock *sk;
 };
 
 struct iphdr {
 	__u8 version : 4;
+	__u8 protocol;
 	__be32 saddr;
+	__be32 daddr;
 };
 
 struct ipv6hdr {
+	__u8 nexthdr;
 	struct in6_addr saddr;
+	struct in6_addr daddr;
 };
 
 struct tcp_skb_cb {

@@ -8,6 +8,7 @@
 
 extern const struct trace trace_retrans;
 extern const struct trace trace_rtt;
+extern const struct trace trace_drop;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/names.h"
 
+#include "trace/symbols.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -24,6 +26,9 @@ struct entry {
 struct names {
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
+	bool symbols_tried;
+	struct symbols *symbols;
+	char symbol[NAME_MAX_BYTES];
 };
 
 struct names *names_open(void)
@@ -41,6 +46,7 @@ void names_close(struct names *names)
 		return;
 	if (names->tree >= 0)
 		close(names->tree);
+	symbols_free(names->symbols);
 	free(names);
 }
 
@@ -96,4 +102,13 @@ const char *names_cgroup(struct names *names, uint64_t id)
 const char *names_device(struct names *names, uint32_t device)
 {
 	return look_up(names, names->devices, device, find_device);
+}
+
+const char *names_symbol(struct names *names, uint64_t address)
+{
+	if (!names->symbols_tried) {
+		names->symbols_tried = true;
+		names->symbols = symbols_load();
+	}
+	return symbols_format(names->symbols, address, names->symbol, sizeof(names->symbol));
 }

@@ -2,7 +2,8 @@
 #ifndef TOCSIN_TRACE_NAMES_H
 #define TOCSIN_TRACE_NAMES_H
 
-/* Names of what the kernel knows by number: cgroups and block devices, looked up once each. */
+/* Names of what the kernel knows by number: cgroups, block devices and places in its code, looked
+ * up when first asked for. */
 
 #include "base/cgroup.h"
 
@@ -22,5 +23,9 @@ const char *names_cgroup(struct names *names, uint64_t id);
 /* The name of a block device (the kernel's number of it), or "major:minor" when it has none. Valid
  * until the next call. */
 const char *names_device(struct names *names, uint32_t device);
+
+/* Symbol and offset of an address in the kernel, or the address in hexadecimal where symbols cannot
+ * be read. Valid until the next call. */
+const char *names_symbol(struct names *names, uint64_t address);
 
 #endif

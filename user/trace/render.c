@@ -112,6 +112,8 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 		return names_cgroup(renderer->names, read_unsigned(column, bytes));
 	case COLUMN_DEVICE:
 		return names_device(renderer->names, (uint32_t)read_unsigned(column, bytes));
+	case COLUMN_SYMBOL:
+		return names_symbol(renderer->names, read_unsigned(column, bytes));
 	case COLUMN_NAMED:
 		number = read_unsigned(column, bytes);
 		if (column->name && column->name(number))

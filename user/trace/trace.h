@@ -24,6 +24,7 @@ enum column_kind {
 	COLUMN_ADDRESS,	 /* struct peer_key */
 	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path */
 	COLUMN_DEVICE,	 /* number of 4 bytes, as the kernel's programs see it; shown by name */
+	COLUMN_SYMBOL,	 /* address in the kernel of 8 bytes; shown by symbol */
 	COLUMN_NAMED,	 /* unsigned, shown by the column's names */
 	COLUMN_WORDS,	 /* struct trace_words; in JSON an array, and null when unreadable */
 };

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "trace/catalog.h"
+
+#include "probe/enum_names.h"
+#include "probe/program.h"
+#include "trace/options.h"
+
+#include "maps/drop.h"
+
+#include "bpf/drop.skel.h"
+
+#include <string.h>
+
+OBJECT_SOURCE(drop);
+
+static const struct program programs[] = {
+	{"packet_drops", "tp_btf/kfree_skb", "dropped packets", true},
+};
+
+/* Read once, when the trace is prepared. */
+static struct enum_names reasons;
+
+static const char *reason_name(uint64_t reason)
+{
+	return enum_names_find(&reasons, reason);
+}
+
+static const char *ethernet_name(uint64_t protocol)
+{
+	switch (protocol) {
+	case 0x0800:
+		return "ipv4";
+	case 0x86dd:
+		return "ipv6";
+	case 0x0806:
+		return "arp";
+	default:
+		return NULL;
+	}
+}
+
+static const char *protocol_name(uint64_t protocol)
+{
+	switch (protocol) {
+	case 1:
+		return "icmp";
+	case 6:
+		return "tcp";
+	case 17:
+		return "udp";
+	case 58:
+		return "icmpv6";
+	default:
+		return NULL;
+	}
+}
+
+#define PLACE_COLUMNS(record)                                                                    \
+	COLUMN("REASON", "reason", COLUMN_NAMED, record, reason, 24, .name = reason_name),       \
+		COLUMN("ETHER", "ethernet_protocol", COLUMN_NAMED, record, ethernet_protocol, 5, \
+		       .name = ethernet_name),                                                   \
+		COLUMN("PROTO", "protocol", COLUMN_NAMED, record, protocol, 6,                   \
+		       .zero_is_unknown = true, .name = protocol_name)
+
+static const struct column event_columns[] = {
+	PLACE_COLUMNS(struct drop_event),
+	COLUMN("SADDR", "source_address", COLUMN_ADDRESS, struct drop_event, source, 39, ),
+	COLUMN("SPORT", "source_port", COLUMN_UNSIGNED, struct drop_event, source_port, 5,
+	       .zero_is_unknown = true),
+	COLUMN("DADDR", "destination_address", COLUMN_ADDRESS, struct drop_event, destination,
+	       39, ),
+	COLUMN("DPORT", "destination_port", COLUMN_UNSIGNED, struct drop_event, destination_port, 5,
+	       .zero_is_unknown = true),
+	COLUMN("BYTES", "length_bytes", COLUMN_UNSIGNED, struct drop_event, length_bytes, 6, ),
+	COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, struct drop_event, netns_inode, 10,
+	       .zero_is_unknown = true),
+	COLUMN("LOCATION", "location", COLUMN_SYMBOL, struct drop_event, location, 1, ),
+};
+
+static const struct column key_columns[] = {
+	PLACE_COLUMNS(struct drop_key),
+	COLUMN("LOCATION", "location", COLUMN_SYMBOL, struct drop_key, location, 40, ),
+};
+
+static const struct column count_columns[] = {
+	COLUMN("PACKETS", "packets", COLUMN_UNSIGNED, struct drop_count, packets, 10, ),
+	COLUMN("BYTES", "bytes", COLUMN_UNSIGNED, struct drop_count, bytes, 12, ),
+};
+
+static int configure(const struct trace_options *options, struct object_constant *constants,
+		     size_t *count, struct text *error)
+{
+	static bool has_reason;
+	static uint32_t consumed;
+
+	(void)options;
+	(void)error;
+	has_reason = program_tracepoint_arguments("kfree_skb") >= 3;
+	constants[(*count)++] =
+		(struct object_constant){"drop_has_reason", &has_reason, sizeof(has_reason)};
+	/* Without names the numbers are shown. */
+	if (enum_names_load(&reasons, "skb_drop_reason", "SKB_DROP_REASON_"))
+		return 0;
+	for (size_t i = 0; i < reasons.count; i++) {
+		if (strcmp(reasons.entries[i].name, "skb_consumed"))
+			continue;
+		consumed = reasons.entries[i].value;
+		constants[(*count)++] = (struct object_constant){"drop_reason_consumed", &consumed,
+								 sizeof(consumed)};
+	}
+	return 0;
+}
+
+const struct trace trace_drop = {
+	.name = "drop",
+	.summary = "dropped packets by the kernel's reason and place",
+	.options = "nrP46",
+	.source = &drop_source,
+	.programs = programs,
+	.program_count = sizeof(programs) / sizeof(*programs),
+	.event = LAYOUT(event_columns),
+	.event_bytes = sizeof(struct drop_event),
+	.count_key = LAYOUT(key_columns),
+	.count_value = LAYOUT(count_columns),
+	.count_value_bytes = sizeof(struct drop_count),
+	.mode = TRACE_MODE_COUNTS,
+	.interval_mode = TRACE_MODE_COUNTS,
+	.configure = configure,
+};
