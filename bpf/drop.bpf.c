@@ -10,6 +10,7 @@
 #include "maps/drop.h"
 
 #include "filter.bpf.h"
+#include "packet.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -26,75 +27,17 @@ struct {
 	__type(value, struct drop_count);
 } aggregates SEC(".maps");
 
-static __always_inline void mapped(union address_words *words, __be32 address)
-{
-	words->words[2] = bpf_htonl(0xffff);
-	words->words[3] = address;
-}
-
-/* The IP header, where the packet has got far enough to have one. */
-static __always_inline void read_addresses(struct sk_buff *skb, struct drop_event *event)
-{
-	unsigned char *head = BPF_CORE_READ(skb, head);
-	void *network = head + BPF_CORE_READ(skb, network_header);
-	union address_words source = {}, destination = {};
-
-	if (event->ethernet_protocol == ETH_P_IP) {
-		mapped(&source, BPF_CORE_READ((struct iphdr *)network, saddr));
-		mapped(&destination, BPF_CORE_READ((struct iphdr *)network, daddr));
-		event->protocol = BPF_CORE_READ((struct iphdr *)network, protocol);
-	} else if (event->ethernet_protocol == ETH_P_IPV6) {
-		BPF_CORE_READ_INTO(&source.key.address, (struct ipv6hdr *)network,
-				   saddr.in6_u.u6_addr8);
-		BPF_CORE_READ_INTO(&destination.key.address, (struct ipv6hdr *)network,
-				   daddr.in6_u.u6_addr8);
-		event->protocol = BPF_CORE_READ((struct ipv6hdr *)network, nexthdr);
-	} else {
-		return;
-	}
-	event->source = source.key;
-	event->destination = destination.key;
-}
-
-/* Both TCP and UDP begin with the two ports. Before the transport header is set its offset is ~0
- * or lies on the network header. */
-static __always_inline void read_ports(struct sk_buff *skb, struct drop_event *event)
-{
-	__u16 network = BPF_CORE_READ(skb, network_header);
-	__u16 transport = BPF_CORE_READ(skb, transport_header);
-	struct tcphdr *ports;
-
-	if (event->protocol != IPPROTO_TCP && event->protocol != IPPROTO_UDP)
-		return;
-	/* Received packets that are dropped before their protocol has them: no options assumed. */
-	if (transport == 0xffff || transport <= network)
-		transport = network + (event->ethernet_protocol == ETH_P_IP ? 20 : 40);
-	ports = (struct tcphdr *)(BPF_CORE_READ(skb, head) + transport);
-	event->source_port = bpf_ntohs(BPF_CORE_READ(ports, source));
-	event->destination_port = bpf_ntohs(BPF_CORE_READ(ports, dest));
-}
-
-static __always_inline __u32 netns_of_packet(struct sk_buff *skb)
-{
-	struct net_device *device = BPF_CORE_READ(skb, dev);
-	struct sock *sk = BPF_CORE_READ(skb, sk);
-
-	if (sk)
-		return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	return device ? BPF_CORE_READ(device, nd_net.net, ns.inum) : 0;
-}
-
 /* Filters by address and port hold for either end: who is remote is not known of a dropped packet.
  */
 static __always_inline bool packet_wanted(const struct drop_event *event)
 {
 	if (filter_netns_inode && event->netns_inode != filter_netns_inode)
 		return false;
-	if ((filter_family || filter_remote) && !event->protocol)
+	if ((filter_family || filter_remote) && !event->packet.protocol)
 		return false;
-	if (!address_wanted(&event->source) && !address_wanted(&event->destination))
+	if (!address_wanted(&event->packet.source) && !address_wanted(&event->packet.destination))
 		return false;
-	return port_wanted(event->source_port, event->destination_port);
+	return port_wanted(event->packet.source_port, event->packet.destination_port);
 }
 
 static __always_inline void count_drop(const struct drop_event *event)
@@ -104,8 +47,8 @@ static __always_inline void count_drop(const struct drop_event *event)
 		.epoch = trace_epoch,
 		.reason = event->reason,
 		.location = event->location,
-		.ethernet_protocol = event->ethernet_protocol,
-		.protocol = event->protocol,
+		.ethernet_protocol = event->packet.ethernet_protocol,
+		.protocol = event->packet.protocol,
 	};
 	struct drop_count *counts = bpf_map_lookup_elem(&aggregates, &key);
 
@@ -133,10 +76,8 @@ int packet_drops(__u64 *context)
 	event.reason = reason;
 	event.location = context[1];
 	event.length_bytes = BPF_CORE_READ(skb, len);
-	event.ethernet_protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
-	event.netns_inode = netns_of_packet(skb);
-	read_addresses(skb, &event);
-	read_ports(skb, &event);
+	event.netns_inode = packet_netns(skb);
+	packet_read(skb, &event.packet);
 	if (!packet_wanted(&event))
 		return 0;
 	if (trace_mode == TRACE_MODE_COUNTS) {

@@ -4,7 +4,7 @@
 
 /* What the trace "drop" sees: packets that the kernel gave up. */
 
-#include "maps/peer.h"
+#include "maps/packet.h"
 #include "maps/trace.h"
 
 struct drop_event {
@@ -13,12 +13,8 @@ struct drop_event {
 	__u32 reason;	/* enum skb_drop_reason of this kernel; 0 where it has none */
 	__u32 netns_inode;
 	__u32 length_bytes;
-	__u16 ethernet_protocol; /* host order */
-	__u8 protocol;		 /* of IP; 0: no IP packet */
-	__u8 reserved;
-	struct peer_key source, destination; /* all zero where there is no IP header */
-	__u16 source_port, destination_port; /* 0 where there is none */
-	__u32 padding;
+	__u32 reserved;
+	struct packet packet;
 };
 
 struct drop_key {

@@ -187,6 +187,13 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	union {
+		long unsigned int skc_flags;
+	};
+};
+
+enum sock_flags {
+	SOCK_DONE = 1,
 };
 
 struct sock {
@@ -238,6 +245,11 @@ struct tcp_sock {
 	__u32 snd_wnd;
 	__u32 snd_nxt;
 	__u32 snd_una;
+	__u32 srtt_us;
+	__u32 total_retrans;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u64 bytes_received;
 	struct tcp_rack rack;
 };
 

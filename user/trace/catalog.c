@@ -3,9 +3,19 @@
 
 #include <string.h>
 
+/* clang-format off */
 const struct trace *const traces[] = {
-	&trace_retrans, &trace_rtt, &trace_drop, &trace_crash, &trace_exit, &trace_exec, &trace_oom,
+	&trace_retrans,
+	&trace_rtt,
+	&trace_reset,
+	&trace_drop,
+	&trace_tcplife,
+	&trace_crash,
+	&trace_exit,
+	&trace_exec,
+	&trace_oom,
 };
+/* clang-format on */
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);
 

@@ -8,6 +8,8 @@
 
 extern const struct trace trace_retrans;
 extern const struct trace trace_rtt;
+extern const struct trace trace_tcplife;
+extern const struct trace trace_reset;
 extern const struct trace trace_drop;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;

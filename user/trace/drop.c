@@ -55,22 +55,25 @@ static const char *protocol_name(uint64_t protocol)
 	}
 }
 
-#define PLACE_COLUMNS(record)                                                                    \
-	COLUMN("REASON", "reason", COLUMN_NAMED, record, reason, 24, .name = reason_name),       \
-		COLUMN("ETHER", "ethernet_protocol", COLUMN_NAMED, record, ethernet_protocol, 5, \
-		       .name = ethernet_name),                                                   \
-		COLUMN("PROTO", "protocol", COLUMN_NAMED, record, protocol, 6,                   \
-		       .zero_is_unknown = true, .name = protocol_name)
+#define REASON_COLUMN(record) \
+	COLUMN("REASON", "reason", COLUMN_NAMED, record, reason, 24, .name = reason_name)
+#define ETHERNET_COLUMN(record, member) \
+	COLUMN("ETHER", "ethernet_protocol", COLUMN_NAMED, record, member, 5, .name = ethernet_name)
+#define PROTOCOL_COLUMN(record, member)                                                       \
+	COLUMN("PROTO", "protocol", COLUMN_NAMED, record, member, 6, .zero_is_unknown = true, \
+	       .name = protocol_name)
 
 static const struct column event_columns[] = {
-	PLACE_COLUMNS(struct drop_event),
-	COLUMN("SADDR", "source_address", COLUMN_ADDRESS, struct drop_event, source, 39, ),
-	COLUMN("SPORT", "source_port", COLUMN_UNSIGNED, struct drop_event, source_port, 5,
+	REASON_COLUMN(struct drop_event),
+	ETHERNET_COLUMN(struct drop_event, packet.ethernet_protocol),
+	PROTOCOL_COLUMN(struct drop_event, packet.protocol),
+	COLUMN("SADDR", "source_address", COLUMN_ADDRESS, struct drop_event, packet.source, 39, ),
+	COLUMN("SPORT", "source_port", COLUMN_UNSIGNED, struct drop_event, packet.source_port, 5,
 	       .zero_is_unknown = true),
-	COLUMN("DADDR", "destination_address", COLUMN_ADDRESS, struct drop_event, destination,
-	       39, ),
-	COLUMN("DPORT", "destination_port", COLUMN_UNSIGNED, struct drop_event, destination_port, 5,
-	       .zero_is_unknown = true),
+	COLUMN("DADDR", "destination_address", COLUMN_ADDRESS, struct drop_event,
+	       packet.destination, 39, ),
+	COLUMN("DPORT", "destination_port", COLUMN_UNSIGNED, struct drop_event,
+	       packet.destination_port, 5, .zero_is_unknown = true),
 	COLUMN("BYTES", "length_bytes", COLUMN_UNSIGNED, struct drop_event, length_bytes, 6, ),
 	COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, struct drop_event, netns_inode, 10,
 	       .zero_is_unknown = true),
@@ -78,7 +81,9 @@ static const struct column event_columns[] = {
 };
 
 static const struct column key_columns[] = {
-	PLACE_COLUMNS(struct drop_key),
+	REASON_COLUMN(struct drop_key),
+	ETHERNET_COLUMN(struct drop_key, ethernet_protocol),
+	PROTOCOL_COLUMN(struct drop_key, protocol),
 	COLUMN("LOCATION", "location", COLUMN_SYMBOL, struct drop_key, location, 40, ),
 };
 
