@@ -15,6 +15,7 @@
 #include "maps/peer.h"
 
 #include "cast.bpf.h"
+#include "error_reason.bpf.h"
 #include "filter.bpf.h"
 #include "numbers.bpf.h"
 #include "peer.bpf.h"
@@ -380,26 +381,6 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 	if (peer)
 		count(peer->retransmits[PEER_RETRANSMIT_SYNACK]);
 	return 0;
-}
-
-static __always_inline enum peer_error error_reason(int error)
-{
-	switch (error) {
-	case 0:
-		return PEER_ERROR_ABANDONED;
-	case ECONNREFUSED:
-		return PEER_ERROR_REFUSED;
-	case ECONNRESET:
-		return PEER_ERROR_RESET;
-	case ETIMEDOUT:
-		return PEER_ERROR_TIMED_OUT;
-	case EHOSTUNREACH:
-		return PEER_ERROR_HOST_UNREACHABLE;
-	case ENETUNREACH:
-		return PEER_ERROR_NET_UNREACHABLE;
-	default:
-		return PEER_ERROR_OTHER;
-	}
 }
 
 static __always_inline void connect_ended(struct peer_record *peer, __u32 slot, struct sock *sk,

@@ -7,6 +7,7 @@
 const struct trace *const traces[] = {
 	&trace_retrans,
 	&trace_rtt,
+	&trace_connect,
 	&trace_reset,
 	&trace_drop,
 	&trace_tcplife,

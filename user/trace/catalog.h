@@ -9,6 +9,7 @@
 extern const struct trace trace_retrans;
 extern const struct trace trace_rtt;
 extern const struct trace trace_tcplife;
+extern const struct trace trace_connect;
 extern const struct trace trace_reset;
 extern const struct trace trace_drop;
 extern const struct trace trace_crash;
