@@ -11,5 +11,6 @@ extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;
 extern const struct trace trace_oom;
+extern const struct trace trace_runq;
 
 #endif
