@@ -159,6 +159,7 @@ struct sched_entity {
 };
 
 struct task_struct {
+	unsigned int __state;
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct mm_struct *mm;
@@ -167,11 +168,18 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
 	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+};
+
+/* Before Linux 5.14. */
+struct task_struct___v513 {
+	long state;
 };
 
 struct sock_cgroup_data {

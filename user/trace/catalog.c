@@ -4,7 +4,8 @@
 #include <string.h>
 
 const struct trace *const traces[] = {
-	&trace_retrans, &trace_crash, &trace_exit, &trace_exec, &trace_oom, &trace_runq,
+	&trace_retrans, &trace_crash, &trace_exit, &trace_exec,
+	&trace_oom,	&trace_runq,  &trace_hang,
 };
 
 const size_t trace_count = sizeof(traces) / sizeof(*traces);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/names.h"
 
+#include "trace/symbols.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -22,6 +24,7 @@ struct entry {
 };
 
 struct names {
+	struct symbols *symbols;
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
 };
@@ -30,8 +33,14 @@ struct names *names_open(void)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
-	if (names)
-		names->tree = cgroup_open_tree();
+	if (!names)
+		return NULL;
+	names->symbols = symbols_open();
+	if (!names->symbols) {
+		free(names);
+		return NULL;
+	}
+	names->tree = cgroup_open_tree();
 	return names;
 }
 
@@ -41,6 +50,7 @@ void names_close(struct names *names)
 		return;
 	if (names->tree >= 0)
 		close(names->tree);
+	symbols_close(names->symbols);
 	free(names);
 }
 
@@ -96,4 +106,9 @@ const char *names_cgroup(struct names *names, uint64_t id)
 const char *names_device(struct names *names, uint32_t device)
 {
 	return look_up(names, names->devices, device, find_device);
+}
+
+void names_place(struct names *names, uint64_t address, char *name, size_t size)
+{
+	symbols_name(names->symbols, address, name, size);
 }

@@ -23,4 +23,7 @@ const char *names_cgroup(struct names *names, uint64_t id);
  * until the next call. */
 const char *names_device(struct names *names, uint32_t device);
 
+/* A place in the kernel's code: "vfs_read+0x1c", or its address. */
+void names_place(struct names *names, uint64_t address, char *name, size_t size);
+
 #endif
