@@ -125,8 +125,8 @@ static __always_inline int arrive(struct task_struct *before, struct task_struct
 	queued_ns = task->sched_info.last_queued;
 	if (!queued_ns)
 		return 0;
-	/* This CPU's, whatever the task's class is; its clock is the one that sched_info is kept in.
-	 * By its symbol it is found only with CONFIG_KALLSYMS_ALL. */
+	/* This CPU's, whatever the task's class is; its clock is the one that sched_info is kept
+	 * in. By its symbol it is found only with CONFIG_KALLSYMS_ALL. */
 	queue = task->se.cfs_rq->rq;
 	delay_ns = queue->clock - queued_ns;
 	sum_ns = task->sched_info.run_delay + delay_ns;
