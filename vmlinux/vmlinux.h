@@ -30,6 +30,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_QUEUE = 22,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 enum {
@@ -43,6 +44,7 @@ enum {
 };
 
 enum {
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
 };
 
@@ -139,18 +141,45 @@ struct signal_struct {
 	short oom_score_adj;
 };
 
+struct sched_info {
+	unsigned long long run_delay;
+	unsigned long long last_queued;
+};
+
+struct rq {
+	__u64 clock;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
 struct task_struct {
+	unsigned int __state;
+	struct sched_entity se;
+	struct sched_info sched_info;
 	struct mm_struct *mm;
 	int exit_code;
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
 	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+};
+
+/* Before Linux 5.14. */
+struct task_struct___v513 {
+	long state;
 };
 
 struct sock_cgroup_data {
@@ -209,6 +238,12 @@ struct file {
 
 struct socket {
 	struct sock *sk;
+};
+
+struct bpf_iter__task {
+	union {
+		struct task_struct *task;
+	};
 };
 
 struct bpf_iter__task_file {

@@ -144,9 +144,10 @@ static const struct program_status *first_missing(const struct object *object)
 }
 
 /* The runner starts an iterator by reading it to its end; its programs see each item. */
-static void run_iterators(struct object *object)
+int object_iterate(struct object *object)
 {
 	char buffer[256];
+	int r = 0;
 
 	for (size_t i = 0; i < object->count; i++) {
 		int fd;
@@ -155,12 +156,15 @@ static void run_iterators(struct object *object)
 		    !object->statuses[i].attached)
 			continue;
 		fd = bpf_iter_create(bpf_link__fd(object->statuses[i].link));
-		if (fd < 0)
+		if (fd < 0) {
+			r = -errno;
 			continue;
+		}
 		while (read(fd, buffer, sizeof(buffer)) > 0)
 			continue;
 		close(fd);
 	}
+	return r;
 }
 
 int object_open(struct object **ret_object, const struct object_source *source,
@@ -216,7 +220,8 @@ int object_open(struct object **ret_object, const struct object_source *source,
 		text_printf(error, "%s: %s", missing->program->hook, missing->reason);
 		goto failed;
 	}
-	run_iterators(object);
+	/* What is older than the programs is missing where this fails, and nothing else. */
+	(void)object_iterate(object);
 	*ret_object = object;
 	return 0;
 

@@ -68,6 +68,10 @@ int object_open(struct object **ret_object, const struct object_source *source,
 		const struct object_settings *settings, struct program_status *statuses,
 		size_t count, struct text *error);
 
+/* Has the iterators among the programs go through all items once more; the first time is when the
+ * object is opened. Returns 0 or a negative errno. */
+int object_iterate(struct object *object);
+
 /* Detaches the programs: nothing is added to the maps from here on. */
 void object_detach(struct object *object);
 

@@ -86,7 +86,8 @@ static void explain_error(struct program_status *status, const char *doing, int 
 			last_warning[0] ? ": " : "", last_warning);
 }
 
-static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
+/* The type of the functions that are attached to a tracepoint, or NULL when it does not exist. */
+static const struct btf_type *tracepoint_type(const struct btf *btf, const char *tracepoint)
 {
 	const struct btf_type *type;
 	char name[128];
@@ -95,16 +96,21 @@ static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
 	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
 	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
 	if (id < 0)
-		return -ENOENT;
+		return NULL;
 	type = btf__type_by_id(btf, (__u32)id);
 	type = type ? btf__type_by_id(btf, type->type) : NULL;
 	if (!type || !btf_is_ptr(type))
-		return -ENOENT;
+		return NULL;
 	type = btf__type_by_id(btf, type->type);
-	if (!type || !btf_is_func_proto(type))
-		return -ENOENT;
+	return type && btf_is_func_proto(type) ? type : NULL;
+}
+
+static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
+{
+	const struct btf_type *type = tracepoint_type(btf, tracepoint);
+
 	/* The first is the tracepoint's private data. */
-	return btf_vlen(type) - 1;
+	return type ? btf_vlen(type) - 1 : -ENOENT;
 }
 
 int program_tracepoint_arguments(const char *tracepoint)
@@ -117,6 +123,25 @@ int program_tracepoint_arguments(const char *tracepoint)
 	if (!btf)
 		return -ENOTSUP;
 	r = tracepoint_arguments(btf, tracepoint);
+	btf__free(btf);
+	return r;
+}
+
+int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument)
+{
+	const struct btf_type *type;
+	struct btf *btf;
+	int r = -ENOENT;
+
+	listen_to_libbpf();
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -ENOTSUP;
+	type = tracepoint_type(btf, tracepoint);
+	if (type && argument + 1 < btf_vlen(type)) {
+		type = btf__type_by_id(btf, btf_params(type)[argument + 1].type);
+		r = type && btf_is_ptr(type);
+	}
 	btf__free(btf);
 	return r;
 }

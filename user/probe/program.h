@@ -40,4 +40,8 @@ void program_detach(struct program_status *statuses, size_t count);
  * without BTF. */
 int program_tracepoint_arguments(const char *tracepoint);
 
+/* Whether one of them (counted from 0) is a pointer: 1, 0 or a negative errno as above, -ENOENT
+ * when there are not so many. */
+int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument);
+
 #endif

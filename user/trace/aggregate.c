@@ -85,6 +85,38 @@ static int compare(const void *a, const void *b)
 	return memcmp(left->key, right->key, KEY_BYTES);
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+	const struct row *left = a, *right = b;
+
+	return memcmp(left->key, right->key, KEY_BYTES);
+}
+
+/* Keys may go on behind what the columns describe (the CPU, so that CPUs do not write to the same
+ * place): histograms that differ in nothing that is shown are one. */
+static void merge_histograms(struct collection *collection)
+{
+	size_t kept = 0;
+
+	qsort(collection->rows, collection->count, sizeof(*collection->rows), compare_keys);
+	for (size_t i = 1; i < collection->count; i++) {
+		struct row *into = &collection->rows[kept], *row = &collection->rows[i];
+		struct trace_histogram *sum = (struct trace_histogram *)into->value;
+		const struct trace_histogram *more = (const struct trace_histogram *)row->value;
+
+		if (compare_keys(into, row)) {
+			collection->rows[++kept] = *row;
+			continue;
+		}
+		sum->sum_ns += more->sum_ns;
+		for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+			sum->counts[bucket] += more->counts[bucket];
+		into->order += row->order;
+		free(row->value);
+	}
+	collection->count = kept + 1;
+}
+
 void aggregate_titles(const struct trace_options *options, const struct renderer *renderer)
 {
 	const struct trace *trace = options->trace;
@@ -153,6 +185,8 @@ int aggregate_show(struct object *object, const struct trace_options *options,
 		for (size_t i = 0; i < collection.count; i++)
 			memset(collection.rows[i].key + collection.key_bytes, 0,
 			       KEY_BYTES - collection.key_bytes);
+		if (collection.count && histogram)
+			merge_histograms(&collection);
 		if (collection.count)
 			qsort(collection.rows, collection.count, sizeof(*collection.rows), compare);
 		show_rows(&collection, renderer, now_ns);

@@ -15,6 +15,8 @@ const struct trace *const traces[] = {
 	&trace_exit,
 	&trace_exec,
 	&trace_oom,
+	&trace_runq,
+	&trace_hang,
 };
 /* clang-format on */
 

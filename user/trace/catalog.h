@@ -16,5 +16,7 @@ extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;
 extern const struct trace trace_oom;
+extern const struct trace trace_runq;
+extern const struct trace trace_hang;
 
 #endif

@@ -24,19 +24,23 @@ struct entry {
 };
 
 struct names {
+	struct symbols *symbols;
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
-	bool symbols_tried;
-	struct symbols *symbols;
-	char symbol[NAME_MAX_BYTES];
 };
 
 struct names *names_open(void)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
-	if (names)
-		names->tree = cgroup_open_tree();
+	if (!names)
+		return NULL;
+	names->symbols = symbols_open();
+	if (!names->symbols) {
+		free(names);
+		return NULL;
+	}
+	names->tree = cgroup_open_tree();
 	return names;
 }
 
@@ -46,7 +50,7 @@ void names_close(struct names *names)
 		return;
 	if (names->tree >= 0)
 		close(names->tree);
-	symbols_free(names->symbols);
+	symbols_close(names->symbols);
 	free(names);
 }
 
@@ -104,11 +108,7 @@ const char *names_device(struct names *names, uint32_t device)
 	return look_up(names, names->devices, device, find_device);
 }
 
-const char *names_symbol(struct names *names, uint64_t address)
+void names_place(struct names *names, uint64_t address, char *name, size_t size)
 {
-	if (!names->symbols_tried) {
-		names->symbols_tried = true;
-		names->symbols = symbols_load();
-	}
-	return symbols_format(names->symbols, address, names->symbol, sizeof(names->symbol));
+	symbols_name(names->symbols, address, name, size);
 }

@@ -2,8 +2,7 @@
 #ifndef TOCSIN_TRACE_NAMES_H
 #define TOCSIN_TRACE_NAMES_H
 
-/* Names of what the kernel knows by number: cgroups, block devices and places in its code, looked
- * up when first asked for. */
+/* Names of what the kernel knows by number: cgroups and block devices, looked up once each. */
 
 #include "base/cgroup.h"
 
@@ -24,8 +23,7 @@ const char *names_cgroup(struct names *names, uint64_t id);
  * until the next call. */
 const char *names_device(struct names *names, uint32_t device);
 
-/* Symbol and offset of an address in the kernel, or the address in hexadecimal where symbols cannot
- * be read. Valid until the next call. */
-const char *names_symbol(struct names *names, uint64_t address);
+/* A place in the kernel's code: "vfs_read+0x1c", or its address. */
+void names_place(struct names *names, uint64_t address, char *name, size_t size);
 
 #endif

@@ -341,13 +341,13 @@ static int parse_interval(struct trace_options *options, bool mode_chosen, int a
 					argv[0]);
 		if (!mode_chosen)
 			options->mode = options->trace->interval_mode;
-		if (options->mode == TRACE_MODE_EVENTS)
+		if (options->mode == TRACE_MODE_EVENTS && !options->trace->polls)
 			return complain(options,
 					"events are shown as they happen, without INTERVAL");
 	}
 	if (argc > 1 && (parse_number(argv[1], UINT32_MAX, &options->count) || !options->count))
 		return complain(options, "'%s' is no COUNT", argv[1]);
-	if (!argc && options->mode != TRACE_MODE_EVENTS)
+	if (!argc && (options->mode != TRACE_MODE_EVENTS || options->trace->polls))
 		options->interval_ns = options->trace->default_interval_s * NS_PER_S;
 	return 0;
 }

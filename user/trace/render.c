@@ -15,6 +15,7 @@
 
 #define CELL_BYTES  CGROUP_PATH_MAX
 #define STARS	    40
+#define FRAME_BYTES 96
 #define OCTAVE	    4 /* buckets */
 #define TIME_FORMAT "%H:%M:%S"
 
@@ -91,6 +92,46 @@ static void join_words(const struct trace_words *words, char buffer[static CELL_
 		 words->bytes > sizeof(words->text) ? "..." : "");
 }
 
+/* How many addresses there are. */
+static size_t stack_depth(const struct column *column, const char *place)
+{
+	size_t depth = 0;
+	uint64_t address;
+
+	for (; depth < column->size / sizeof(address); depth++) {
+		memcpy(&address, place + depth * sizeof(address), sizeof(address));
+		if (!address)
+			break;
+	}
+	return depth;
+}
+
+static void frame_name(const struct renderer *renderer, const char *place, size_t frame,
+		       char name[static FRAME_BYTES])
+{
+	uint64_t address;
+
+	memcpy(&address, place + frame * sizeof(address), sizeof(address));
+	names_place(renderer->names, address, name, FRAME_BYTES);
+}
+
+/* What does not fit is left out: the outer frames. */
+static void join_stack(const struct renderer *renderer, const struct column *column,
+		       const char *place, char buffer[static CELL_BYTES])
+{
+	size_t depth = stack_depth(column, place), bytes = 0;
+	char name[FRAME_BYTES];
+
+	buffer[0] = '\0';
+	for (size_t i = 0; i < depth; i++) {
+		frame_name(renderer, place, i, name);
+		if (bytes + strlen(name) + 2 > CELL_BYTES)
+			return;
+		bytes += (size_t)snprintf(buffer + bytes, CELL_BYTES - bytes, "%s%s", i ? " " : "",
+					  name);
+	}
+}
+
 /* What is text in every format; NULL for what is a number or a truth. */
 static const char *read_text(const struct renderer *renderer, const struct column *column,
 			     const void *bytes, char buffer[static CELL_BYTES])
@@ -113,12 +154,16 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 	case COLUMN_DEVICE:
 		return names_device(renderer->names, (uint32_t)read_unsigned(column, bytes));
 	case COLUMN_SYMBOL:
-		return names_symbol(renderer->names, read_unsigned(column, bytes));
+		names_place(renderer->names, read_unsigned(column, bytes), buffer, CELL_BYTES);
+		return buffer;
 	case COLUMN_NAMED:
 		number = read_unsigned(column, bytes);
 		if (column->name && column->name(number))
 			return column->name(number);
 		snprintf(buffer, CELL_BYTES, "%" PRIu64, number);
+		return buffer;
+	case COLUMN_STACK:
+		join_stack(renderer, column, place, buffer);
 		return buffer;
 	case COLUMN_WORDS:
 		join_words((const struct trace_words *)(const void *)place, buffer);
@@ -324,6 +369,20 @@ static json_t *json_words(const struct trace_words *words)
 	return array;
 }
 
+static json_t *json_stack(const struct renderer *renderer, const struct column *column,
+			  const char *place)
+{
+	size_t depth = stack_depth(column, place);
+	json_t *array = json_array();
+	char name[FRAME_BYTES];
+
+	for (size_t i = 0; i < depth; i++) {
+		frame_name(renderer, place, i, name);
+		json_array_append_new(array, json_string(name));
+	}
+	return array;
+}
+
 static json_t *json_value(const struct renderer *renderer, const struct column *column,
 			  const void *bytes)
 {
@@ -332,6 +391,8 @@ static json_t *json_value(const struct renderer *renderer, const struct column *
 
 	if (is_unknown(column, bytes))
 		return json_null();
+	if (column->kind == COLUMN_STACK)
+		return json_stack(renderer, column, (const char *)bytes + column->offset);
 	if (column->kind == COLUMN_WORDS)
 		return json_words((const void *)((const char *)bytes + column->offset));
 	text = read_text(renderer, column, bytes, buffer);

@@ -145,9 +145,12 @@ static int show_interval(struct run *run)
 	uint64_t now_ns = clock_monotonic_ns();
 	int r;
 
-	if (run->options->mode == TRACE_MODE_EVENTS)
+	if (run->options->mode != TRACE_MODE_EVENTS)
+		r = aggregate_show(run->object, run->options, &run->renderer, now_ns, &run->shown);
+	else if (run->trace->polls)
+		r = object_iterate(run->object);
+	else
 		return 0;
-	r = aggregate_show(run->object, run->options, &run->renderer, now_ns, &run->shown);
 	run->intervals++;
 	if (run->options->count && run->intervals >= run->options->count)
 		run->ended = true;

@@ -2,55 +2,50 @@
 #include "trace/symbols.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES 128
-/* Functions larger than this do not exist: beyond it an address is in no symbol. */
-#define SYMBOL_BYTES_MAX (UINT64_C(1) << 20)
+#define SYMBOL_BYTES 64 /* longer names are cut */
 
 struct symbol {
 	uint64_t address;
-	size_t name; /* where it begins in the names */
+	char name[SYMBOL_BYTES];
 };
 
 struct symbols {
-	struct symbol *symbols;
+	bool read;
+	struct symbol *table; /* by address */
 	size_t count, room;
-	char *names;
-	size_t names_bytes, names_room;
 };
 
-static int grow(void **array, size_t *room, size_t needed, size_t size)
+struct symbols *symbols_open(void)
 {
-	size_t larger = *room ? *room : 4096;
-	void *moved;
-
-	while (larger < needed)
-		larger *= 2;
-	if (larger == *room)
-		return 0;
-	moved = reallocarray(*array, larger, size);
-	if (!moved)
-		return -1;
-	*array = moved;
-	*room = larger;
-	return 0;
+	return calloc(1, sizeof(struct symbols));
 }
 
-static int add(struct symbols *symbols, uint64_t address, const char *name)
+void symbols_close(struct symbols *symbols)
 {
-	size_t bytes = strlen(name) + 1;
+	if (!symbols)
+		return;
+	free(symbols->table);
+	free(symbols);
+}
 
-	if (grow((void **)&symbols->symbols, &symbols->room, symbols->count + 1,
-		 sizeof(*symbols->symbols)) ||
-	    grow((void **)&symbols->names, &symbols->names_room, symbols->names_bytes + bytes, 1))
-		return -1;
-	symbols->symbols[symbols->count++] = (struct symbol){address, symbols->names_bytes};
-	memcpy(symbols->names + symbols->names_bytes, name, bytes);
-	symbols->names_bytes += bytes;
-	return 0;
+static bool make_room(struct symbols *symbols)
+{
+	size_t room = symbols->room ? 2 * symbols->room : 16384;
+	struct symbol *table;
+
+	if (symbols->count < symbols->room)
+		return true;
+	table = reallocarray(symbols->table, room, sizeof(*table));
+	if (!table)
+		return false;
+	symbols->table = table;
+	symbols->room = room;
+	return true;
 }
 
 static int compare(const void *a, const void *b)
@@ -60,58 +55,49 @@ static int compare(const void *a, const void *b)
 	return (left->address > right->address) - (left->address < right->address);
 }
 
-struct symbols *symbols_load(void)
+/* What cannot be read is shown by address. */
+static void read_symbols(struct symbols *symbols)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
-	struct symbols *symbols = calloc(1, sizeof(*symbols));
-	char line[512], name[NAME_BYTES], type;
-	uint64_t address;
-	int r = file && symbols ? 0 : -1;
+	char line[512], type;
+	struct symbol symbol;
 
-	while (!r && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%" SCNx64 " %c %127s", &address, &type, name) != 3)
-			continue;
-		if (address && strchr("tTwW", type))
-			r = add(symbols, address, name);
-	}
-	if (file)
-		fclose(file);
-	if (r || !symbols->count) {
-		symbols_free(symbols);
-		return NULL;
-	}
-	qsort(symbols->symbols, symbols->count, sizeof(*symbols->symbols), compare);
-	return symbols;
-}
-
-void symbols_free(struct symbols *symbols)
-{
-	if (!symbols)
+	symbols->read = true;
+	if (!file)
 		return;
-	free(symbols->symbols);
-	free(symbols->names);
-	free(symbols);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%" SCNx64 " %c %63s", &symbol.address, &type, symbol.name) != 3)
+			continue;
+		if (!symbol.address || !strchr("tTwW", type))
+			continue;
+		if (!make_room(symbols))
+			break;
+		symbols->table[symbols->count++] = symbol;
+	}
+	fclose(file);
+	if (symbols->count)
+		qsort(symbols->table, symbols->count, sizeof(*symbols->table), compare);
 }
 
-const char *symbols_format(const struct symbols *symbols, uint64_t address, char *buffer,
-			   size_t size)
+void symbols_name(struct symbols *symbols, uint64_t address, char *name, size_t size)
 {
-	size_t low = 0, high = symbols ? symbols->count : 0;
+	size_t low = 0, high;
 
-	/* The last symbol that does not lie behind the address. */
+	if (!symbols->read)
+		read_symbols(symbols);
+	high = symbols->count;
+	/* The last that begins at or below it. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (symbols->symbols[middle].address <= address)
+		if (symbols->table[middle].address <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low && address - symbols->symbols[low - 1].address < SYMBOL_BYTES_MAX)
-		snprintf(buffer, size, "%s+0x%" PRIx64,
-			 symbols->names + symbols->symbols[low - 1].name,
-			 address - symbols->symbols[low - 1].address);
+	if (low)
+		snprintf(name, size, "%s+0x%" PRIx64, symbols->table[low - 1].name,
+			 address - symbols->table[low - 1].address);
 	else
-		snprintf(buffer, size, "0x%" PRIx64, address);
-	return buffer;
+		snprintf(name, size, "0x%" PRIx64, address);
 }

@@ -26,7 +26,8 @@ enum column_kind {
 	COLUMN_DEVICE,	 /* number of 4 bytes, as the kernel's programs see it; shown by name */
 	COLUMN_SYMBOL,	 /* address in the kernel of 8 bytes; shown by symbol */
 	COLUMN_NAMED,	 /* unsigned, shown by the column's names */
-	COLUMN_WORDS,	 /* struct trace_words; in JSON an array, and null when unreadable */
+	COLUMN_STACK, /* addresses of 8 bytes, up to a 0, in the kernel's code; in JSON an array */
+	COLUMN_WORDS, /* struct trace_words; in JSON an array, and null when unreadable */
 };
 
 struct column {
@@ -104,6 +105,7 @@ struct trace {
 	enum trace_mode mode;	       /* without an option that asks for another */
 	enum trace_mode interval_mode; /* when an interval is given */
 	uint32_t default_interval_s;   /* for what is shown in intervals; 0: once, at the end */
+	bool polls; /* its events come of iterators, which are read once an interval */
 
 	/* More constants of the programs than the common ones; may be NULL. Returns 0, or a
 	 * negative errno with a line in 'error'. */
