@@ -26,6 +26,7 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_QUEUE = 22,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
@@ -327,6 +328,30 @@ struct tcphdr {
 	__be16 dest;
 	__u16 rst : 1;
 	__be16 window;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+	char disk_name[32];
+};
+
+struct request_queue {
+	unsigned long queue_flags;
+	struct gendisk *disk;
+};
+
+struct request {
+	struct request_queue *q;
+	__u32 cmd_flags;
+	unsigned int __data_len;
+	__u64 start_time_ns;
+	__u64 io_start_time_ns;
+};
+
+/* Before Linux 5.17. */
+struct request___v516 {
+	struct gendisk *rq_disk;
 };
 
 #pragma clang attribute pop

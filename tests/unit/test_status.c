@@ -115,8 +115,11 @@ static const char expected_json[] =
 	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'reason': ''},"
 	"{'name': 'tcp_reset', 'hook': 'tp_btf/tcp_send_reset', 'attached': false,"
 	" 'reason': 'this kernel has no BTF'}],"
+	"'disks': [], 'disks_error': null,"
 	"'counters': {'peer_table_slots': 4096, 'peer_table_used': 17, 'peers_created': 1,"
 	" 'peers_evicted': 2, 'peer_failures': 3, 'flow_failures': 4, 'wakeups_lost': 5,"
+	" 'block_records_lost': 0, 'block_in_flight_lost': 0, 'block_start_unknown': 0,"
+	" 'block_issue_unknown': 0, 'block_issue_clocked': 0, 'block_runs_missed': 0,"
 	" 'late_ticks': 3, 'late_ms': 1500,"
 	" 'heartbeats_rejected': {'malformed': 1, 'version': 2, 'unauthenticated': 3,"
 	"  'unknown_sender': 4, 'replayed': 5}}}";

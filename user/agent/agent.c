@@ -60,12 +60,8 @@ static struct tcp_probe_settings probe_settings(const struct config *config)
 	return settings;
 }
 
-static void tell_programs(const struct tcp_probe *probe)
+static void tell_programs(const struct program_status *programs, size_t count)
 {
-	const struct program_status *programs;
-	size_t count;
-
-	programs = tcp_probe_programs(probe, &count);
 	for (size_t i = 0; i < count; i++)
 		if (!programs[i].attached)
 			log_warning("probe not attached",
@@ -79,18 +75,38 @@ static int open_probe(struct agent *agent)
 {
 	const struct tcp_probe_settings settings = probe_settings(&agent->config);
 	struct text error = TEXT(agent->probe_error);
+	const struct program_status *programs;
+	size_t count;
 	int r;
 
 	r = tcp_probe_open(&agent->probe, &settings, &error);
 	/* Reading the kernel's type information took some 20 MB that are not needed again. */
 	malloc_trim(0);
 	if (!r) {
-		tell_programs(agent->probe);
+		programs = tcp_probe_programs(agent->probe, &count);
+		tell_programs(programs, count);
 		return 0;
 	}
 	log_error("the TCP probe cannot run", log_string("reason", agent->probe_error),
 		  log_string("advice", "`tocsin doctor` says what this machine allows"));
 	return agent->config.node_count > 1 ? 0 : r;
+}
+
+/* Peers are judged without it. */
+static void open_block_probe(struct agent *agent)
+{
+	struct text error = TEXT(agent->block_error);
+	const struct program_status *programs;
+	size_t count;
+
+	if (block_probe_open(&agent->block, &error)) {
+		log_warning("the block probe cannot run", log_string("lost", "metrics of disks"),
+			    log_string("reason", agent->block_error));
+	} else {
+		programs = block_probe_programs(agent->block, &count);
+		tell_programs(programs, count);
+	}
+	malloc_trim(0);
 }
 
 static void ignore_socket(int fd, void *context)
@@ -296,6 +312,7 @@ static int start(struct agent *agent)
 	(void)setpriority(PRIO_PROCESS, 0, -10);
 	if (open_probe(agent))
 		return EXIT_FAILED;
+	open_block_probe(agent);
 	if (peers_open(&agent->peers, &agent->config,
 		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
 		       clock_monotonic_ns()) ||
@@ -350,6 +367,7 @@ int agent_run(const char *config_file)
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent.loop);
 	tcp_probe_close(agent.probe);
+	block_probe_close(agent.block);
 	peers_free(&agent.peers);
 	free(agent.snapshot_peers);
 	config_free(&agent.config);

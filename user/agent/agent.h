@@ -12,6 +12,7 @@
 #include "cluster/confirm.h"
 #include "cluster/heartbeat.h"
 #include "config/config.h"
+#include "probe/block.h"
 #include "probe/tcp.h"
 #include "report/http.h"
 #include "report/snapshot.h"
@@ -25,6 +26,8 @@ struct agent {
 	int lock_fd;
 	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */
 	char probe_error[512];
+	struct block_probe *block; /* NULL: no disks, and block_error says why */
+	char block_error[512];
 	struct heartbeat_socket *heartbeat;
 	struct confirm *confirm;
 	struct http *http;
@@ -46,6 +49,7 @@ struct agent {
 	/* What the last snapshot points to. */
 	struct snapshot_peer *snapshot_peers;
 	size_t snapshot_capacity;
+	struct snapshot_disk snapshot_disks[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	struct snapshot_probe snapshot_probes[16];
 };
 

@@ -177,26 +177,79 @@ static const char *blind_reason(const struct agent *agent)
 	return "";
 }
 
-static void describe_probes(struct agent *agent, struct snapshot *ret)
+static void add_probes(struct agent *agent, const struct program_status *programs, size_t count,
+		       struct snapshot *ret)
 {
-	const struct program_status *programs;
-	size_t count = 0;
+	const size_t room = sizeof(agent->snapshot_probes) / sizeof(*agent->snapshot_probes);
 
-	if (!agent->probe)
-		return;
-	programs = tcp_probe_programs(agent->probe, &count);
-	for (size_t i = 0;
-	     i < count && i < sizeof(agent->snapshot_probes) / sizeof(*agent->snapshot_probes);
-	     i++) {
-		agent->snapshot_probes[i] = (struct snapshot_probe){
+	for (size_t i = 0; i < count && ret->probe_count < room; i++)
+		agent->snapshot_probes[ret->probe_count++] = (struct snapshot_probe){
 			.name = programs[i].program->name,
 			.hook = programs[i].program->hook,
 			.attached = programs[i].attached,
 			.reason = programs[i].reason,
 		};
-		ret->probe_count++;
-	}
 	ret->probes = agent->snapshot_probes;
+}
+
+static void describe_probes(struct agent *agent, struct snapshot *ret)
+{
+	const struct program_status *programs;
+	size_t count = 0;
+
+	if (agent->probe) {
+		programs = tcp_probe_programs(agent->probe, &count);
+		add_probes(agent, programs, count, ret);
+	}
+	if (agent->block) {
+		programs = block_probe_programs(agent->block, &count);
+		add_probes(agent, programs, count, ret);
+	}
+}
+
+static struct snapshot_disk describe_disk(const struct block_disk *disk,
+					  enum block_operation operation, uint64_t now_ns)
+{
+	const struct block_sum *sum = &disk->operations[operation];
+	uint64_t completed_ns = sum->record.completed_ns, oldest_ns = sum->oldest_start_ns;
+
+	return (struct snapshot_disk){
+		.name = disk->name,
+		.operation = operation,
+		.used = completed_ns || oldest_ns,
+		.record = &sum->record,
+		.in_flight_known = disk->in_flight_known && operation <= BLOCK_WRITE,
+		.in_flight = operation <= BLOCK_WRITE ? disk->in_flight[operation] : 0,
+		.oldest_in_flight_ns = oldest_ns && oldest_ns < now_ns ? now_ns - oldest_ns : 0,
+		.completed = completed_ns != 0,
+		.since_completion_ns = completed_ns < now_ns ? now_ns - completed_ns : 0,
+	};
+}
+
+static void describe_disks(struct agent *agent, struct snapshot *ret)
+{
+	const struct block_disk *disks;
+	uint64_t now_ns;
+	size_t count;
+	int r;
+
+	if (!agent->block) {
+		ret->disks_error = agent->block_error;
+		return;
+	}
+	r = block_probe_read(agent->block, &disks, &count);
+	if (r) {
+		ret->disks_error = strerror(-r);
+		return;
+	}
+	now_ns = clock_monotonic_ns();
+	for (size_t i = 0; i < count; i++)
+		for (unsigned int j = 0; j < BLOCK_OPERATIONS; j++)
+			agent->snapshot_disks[ret->disk_count++] =
+				describe_disk(&disks[i], j, now_ns);
+	ret->disks = agent->snapshot_disks;
+	ret->block_counters = block_probe_counters(agent->block);
+	ret->block_runs_missed = block_probe_runs_missed(agent->block);
 }
 
 void agent_snapshot(void *context, struct snapshot *ret)
@@ -218,6 +271,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->peer_count = describe_peers(agent, now_ns, ret);
 	ret->peers = agent->snapshot_peers;
 	describe_probes(agent, ret);
+	describe_disks(agent, ret);
 	if (agent->probe) {
 		add_tcp_of_all(agent, ret);
 		ret->tcp_counters = tcp_probe_counters(agent->probe);

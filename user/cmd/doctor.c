@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cmd/command.h"
 
+#include "probe/block.h"
 #include "probe/feature.h"
 #include "probe/tcp.h"
 #include "trace/runner.h"
@@ -67,13 +68,9 @@ static size_t find_features(struct feature features[static FEATURES_MAX],
 }
 
 /* The only proof is to load and attach them; they are taken off again at once. */
-static size_t find_programs(const struct tcp_probe *probe, struct finding *findings, size_t room,
-			    bool *able)
+static size_t find_programs(const struct program_status *programs, size_t count,
+			    struct finding *findings, size_t room, bool main_job, bool *able)
 {
-	const struct program_status *programs;
-	size_t count;
-
-	programs = tcp_probe_programs(probe, &count);
 	for (size_t i = 0; i < count && i < room; i++) {
 		findings[i] = (struct finding){
 			.kind = "probe",
@@ -81,9 +78,9 @@ static size_t find_programs(const struct tcp_probe *probe, struct finding *findi
 			.usable = programs[i].attached ? "yes" : "no",
 			.detail = programs[i].attached ? programs[i].program->purpose
 						       : programs[i].reason,
-			.required = programs[i].program->required,
+			.required = main_job && programs[i].program->required,
 		};
-		if (programs[i].program->required && !programs[i].attached)
+		if (findings[i].required && !programs[i].attached)
 			*able = false;
 	}
 	return count < room ? count : room;
@@ -153,6 +150,11 @@ int cmd_doctor(int argc, char **argv)
 	static char details[TRACES_MAX][512];
 	char reason[512] = "";
 	struct text error = TEXT(reason);
+	struct block_probe *block = NULL;
+	char block_reason[512] = "";
+	struct text block_error = TEXT(block_reason);
+	const struct program_status *programs;
+	size_t program_count;
 	char name[] = "tocsin doctor";
 	bool json = false, able = true;
 	size_t count;
@@ -167,8 +169,17 @@ int cmd_doctor(int argc, char **argv)
 		findings[count++] = (struct finding){"probe", "tcp", "no", reason, true};
 		able = false;
 	} else {
-		count += find_programs(probe, findings + count, FINDINGS_MAX - TRACES_MAX - count,
-				       &able);
+		programs = tcp_probe_programs(probe, &program_count);
+		count += find_programs(programs, program_count, findings + count,
+				       FINDINGS_MAX - TRACES_MAX - count, true, &able);
+	}
+	/* Disks are not the main job: peers are judged without them. */
+	if (block_probe_open(&block, &block_error)) {
+		findings[count++] = (struct finding){"probe", "block", "no", block_reason, false};
+	} else {
+		programs = block_probe_programs(block, &program_count);
+		count += find_programs(programs, program_count, findings + count,
+				       FINDINGS_MAX - TRACES_MAX - count, false, &able);
 	}
 	count += find_traces(findings + count, TRACES_MAX, details);
 	if (json)
@@ -180,5 +191,6 @@ int cmd_doctor(int argc, char **argv)
 		able = false;
 	}
 	tcp_probe_close(probe);
+	block_probe_close(block);
 	return able ? EXIT_DONE : EXIT_FAILED;
 }

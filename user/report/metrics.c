@@ -3,6 +3,7 @@
 
 #include "base/histogram.h"
 #include "report/metrics_table.h"
+#include "report/names.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,8 +13,8 @@
 #include <strings.h>
 
 /* Buckets end at 2^-17 s (8 us), 2^-16 s, ... 2^4 s; longer times are in +Inf alone. */
-#define RTT_FIRST_EXPONENT (-17)
-#define RTT_LAST_EXPONENT  4
+#define FIRST_EXPONENT (-17)
+#define LAST_EXPONENT  4
 
 struct label {
 	const char *name, *value;
@@ -110,7 +111,7 @@ static const char *type_name(const struct exposition *exposition)
 	switch (exposition->metric->type) {
 	case METRIC_COUNTER:
 		return "counter";
-	case METRIC_RTT_HISTOGRAM:
+	case METRIC_HISTOGRAM:
 		return "histogram";
 	case METRIC_INFO:
 		/* The older format has no such type. */
@@ -213,21 +214,19 @@ static void add_label(struct labels *labels, const char *name, const char *value
  * below it add up to the cumulative count.
  */
 static void write_histogram(const struct exposition *exposition, const struct labels *labels,
-			    const struct peer_record *tcp)
+			    const struct metric_histogram *histogram)
 {
 	struct labels infinite = *labels;
 	struct metric_value count = {.kind = METRIC_VALUE_UNSIGNED};
-	const struct metric_value sum = {.kind = METRIC_VALUE_MICROSECONDS,
-					 .number = tcp->rtt_sum_us};
 	uint32_t bucket = 0;
 
-	for (int exponent = RTT_FIRST_EXPONENT; exponent <= RTT_LAST_EXPONENT; exponent++) {
+	for (int exponent = FIRST_EXPONENT; exponent <= LAST_EXPONENT; exponent++) {
 		uint64_t edge_units = (uint64_t)ldexp(HISTOGRAM_UNITS_PER_S, exponent);
 		struct labels with_edge = *labels;
 		char edge[32];
 
 		while (bucket < HISTOGRAM_BUCKETS && histogram_upper_units(bucket) <= edge_units)
-			count.number += tcp->rtt[bucket++];
+			count.number += histogram->counts[bucket++];
 		/* At most 12 digits: exact. OpenMetrics wants a point in whole numbers. */
 		snprintf(edge, sizeof(edge), "%.17g%s", ldexp(1, exponent),
 			 exposition->format == METRICS_OPENMETRICS && exponent >= 0 ? ".0" : "");
@@ -235,10 +234,10 @@ static void write_histogram(const struct exposition *exposition, const struct la
 		write_sample(exposition, "_bucket", &with_edge, count);
 	}
 	while (bucket < HISTOGRAM_BUCKETS)
-		count.number += tcp->rtt[bucket++];
+		count.number += histogram->counts[bucket++];
 	add_label(&infinite, "le", "+Inf");
 	write_sample(exposition, "_bucket", &infinite, count);
-	write_sample(exposition, "_sum", labels, sum);
+	write_sample(exposition, "_sum", labels, histogram->sum);
 	write_sample(exposition, "_count", labels, count);
 }
 
@@ -253,8 +252,15 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "probe", subject->probe->name);
 		add_label(&labels, "hook", subject->probe->hook);
 	}
-	if (metric->type == METRIC_RTT_HISTOGRAM && subject->peer) {
-		write_histogram(exposition, &labels, &subject->peer->tcp);
+	if (subject->disk) {
+		add_label(&labels, "device", subject->disk->name);
+		add_label(&labels, "operation", report_block_operation(subject->disk->operation));
+	}
+	if (metric->type == METRIC_HISTOGRAM) {
+		struct metric_histogram histogram = {0};
+
+		if (metric->histogram(subject, &histogram))
+			write_histogram(exposition, &labels, &histogram);
 	} else if (!metric->label) {
 		write_sample(exposition, sample_suffix(metric), &labels, metric->value(subject, 0));
 	} else {
@@ -303,6 +309,12 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 	case METRIC_OF_PROBE:
 		for (size_t i = 0; i < snapshot->probe_count; i++) {
 			subject.probe = &snapshot->probes[i];
+			write_subject(exposition, &subject);
+		}
+		break;
+	case METRIC_OF_DISK:
+		for (size_t i = 0; i < snapshot->disk_count; i++) {
+			subject.disk = &snapshot->disks[i];
 			write_subject(exposition, &subject);
 		}
 		break;

@@ -4,6 +4,7 @@
 #include "report/names.h"
 
 #include <math.h>
+#include <string.h>
 
 static struct metric_value absent(void)
 {
@@ -166,6 +167,77 @@ static struct metric_value resets(const struct metric_subject *subject, unsigned
 	return number(index ? tcp->resets_sent : tcp->resets_received);
 }
 
+static bool rtt(const struct metric_subject *subject, struct metric_histogram *ret)
+{
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		ret->counts[i] = subject->peer->tcp.rtt[i];
+	ret->sum = microseconds(subject->peer->tcp.rtt_sum_us);
+	return true;
+}
+
+VALUE(block_records_lost, number, snapshot->block_counters.records_lost)
+VALUE(block_in_flight_lost, number, snapshot->block_counters.in_flight_lost)
+VALUE(block_start_unknown, number, snapshot->block_counters.start_unknown)
+VALUE(block_issue_unknown, number, snapshot->block_counters.issue_unknown)
+VALUE(block_runs_missed, number, snapshot->block_runs_missed)
+
+static bool block_device(const struct metric_subject *subject, struct metric_histogram *ret)
+{
+	if (!subject->disk->used)
+		return false;
+	memcpy(ret->counts, subject->disk->record->device, sizeof(ret->counts));
+	ret->sum = nanoseconds(subject->disk->record->device_sum_ns);
+	return true;
+}
+
+static bool block_queue(const struct metric_subject *subject, struct metric_histogram *ret)
+{
+	if (!subject->disk->used)
+		return false;
+	memcpy(ret->counts, subject->disk->record->queue, sizeof(ret->counts));
+	ret->sum = nanoseconds(subject->disk->record->queue_sum_ns);
+	return true;
+}
+
+static struct metric_value block_bytes(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->disk->used ? number(subject->disk->record->bytes) : absent();
+}
+
+static struct metric_value block_errors(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->disk->used ? number(subject->disk->record->errors) : absent();
+}
+
+static struct metric_value block_unsupported(const struct metric_subject *subject,
+					     unsigned int index)
+{
+	(void)index;
+	return subject->disk->used ? number(subject->disk->record->unsupported) : absent();
+}
+
+static struct metric_value block_in_flight(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->disk->in_flight_known ? number(subject->disk->in_flight) : absent();
+}
+
+static struct metric_value block_oldest(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->disk->used ? nanoseconds(subject->disk->oldest_in_flight_ns) : absent();
+}
+
+static struct metric_value block_completion(const struct metric_subject *subject,
+					    unsigned int index)
+{
+	(void)index;
+	return subject->disk->completed ? nanoseconds(subject->disk->since_completion_ns)
+					: absent();
+}
+
 #define STATES	   .label = "state", .label_value = state_name, .label_count = EDGE_STATES
 #define KINDS	   .label = "kind", .label_value = retransmit_name, .label_count = PEER_RETRANSMIT_KINDS
 #define REASONS	   .label = "reason", .label_value = error_name, .label_count = PEER_ERROR_KINDS
@@ -264,9 +336,48 @@ const struct metric metrics_table[] = {
 	{"tocsin_peer_oldest_stall_seconds", METRIC_GAUGE,
 	 "How long the longest stalled connection has been so; 0 when none is.",
 	 "seconds", METRIC_OF_PEER, .value = oldest_stall},
-	{"tocsin_peer_rtt_seconds", METRIC_RTT_HISTOGRAM,
+	{"tocsin_peer_rtt_seconds", METRIC_HISTOGRAM,
 	 "TCP round-trip time, one sample an acknowledgement of something new.",
-	 "seconds", .scope = METRIC_OF_ANY_PEER},
+	 "seconds", .scope = METRIC_OF_ANY_PEER, .histogram = rtt},
+
+	/* Disks. */
+	{"tocsin_block_device_seconds", METRIC_HISTOGRAM,
+	 "Block I/O, from when its driver got it to its completion.",
+	 "seconds", .scope = METRIC_OF_DISK, .histogram = block_device},
+	{"tocsin_block_queue_seconds", METRIC_HISTOGRAM,
+	 "Block I/O, from its request's allocation to when its driver got it.",
+	 "seconds", .scope = METRIC_OF_DISK, .histogram = block_queue},
+	{"tocsin_block_bytes", METRIC_COUNTER, "Bytes of block I/O that succeeded.",
+	 "bytes", METRIC_OF_DISK, .value = block_bytes},
+	{"tocsin_block_errors", METRIC_COUNTER, "Block I/O that failed.",
+	 "", METRIC_OF_DISK, .value = block_errors},
+	{"tocsin_block_unsupported", METRIC_COUNTER,
+	 "Block I/O that failed because the device does not have the operation.",
+	 "", METRIC_OF_DISK, .value = block_unsupported},
+	{"tocsin_block_in_flight", METRIC_GAUGE,
+	 "Requests not completed yet: reads, and all others as writes.",
+	 "", METRIC_OF_DISK, .value = block_in_flight},
+	{"tocsin_block_oldest_in_flight_seconds", METRIC_GAUGE,
+	 "Age of the oldest request that the disk's driver has; 0 when it has none.",
+	 "seconds", METRIC_OF_DISK, .value = block_oldest},
+	{"tocsin_block_since_completion_seconds", METRIC_GAUGE,
+	 "How long ago the last one was completed; no sample when none was.",
+	 "seconds", METRIC_OF_DISK, .value = block_completion},
+	{"tocsin_block_records_lost", METRIC_COUNTER,
+	 "Block I/O not counted: too many devices, or no memory.",
+	 "", METRIC_OF_AGENT, .value = block_records_lost},
+	{"tocsin_block_in_flight_lost", METRIC_COUNTER,
+	 "Block I/O whose age in flight was not followed: no room.",
+	 "", METRIC_OF_AGENT, .value = block_in_flight_lost},
+	{"tocsin_block_start_unknown", METRIC_COUNTER,
+	 "Block I/O that is in no histogram: nobody kept its start.",
+	 "", METRIC_OF_AGENT, .value = block_start_unknown},
+	{"tocsin_block_issue_unknown", METRIC_COUNTER,
+	 "Block I/O whose time in the queue is part of its device time.",
+	 "", METRIC_OF_AGENT, .value = block_issue_unknown},
+	{"tocsin_block_runs_missed", METRIC_COUNTER,
+	 "Runs of the block programs that the kernel left out: that I/O is not counted.",
+	 "", METRIC_OF_AGENT, .value = block_runs_missed},
 
 	/* The programs in the kernel. */
 	{"tocsin_probe_attached", METRIC_GAUGE, "1 when the program is attached to its hook.",

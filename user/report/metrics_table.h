@@ -14,8 +14,8 @@
 enum metric_type {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
-	METRIC_INFO,	      /* one sample of 1 whose labels say it all */
-	METRIC_RTT_HISTOGRAM, /* of a peer's TCP round-trip times */
+	METRIC_INFO,	  /* one sample of 1 whose labels say it all */
+	METRIC_HISTOGRAM, /* of times, with .histogram instead of .value */
 };
 
 /* What there is one sample (or one a label value) of, and the label that names it. */
@@ -26,6 +26,7 @@ enum metric_scope {
 	METRIC_OF_PEER,	    /* all peers with series of their own: label peer */
 	METRIC_OF_ANY_PEER, /* these and the sum of the rest, peer="other" */
 	METRIC_OF_PROBE,    /* labels probe and hook */
+	METRIC_OF_DISK,	    /* labels device and operation */
 };
 
 /* Where a value function looks: 'snapshot' always, the others as the scope says. */
@@ -34,6 +35,7 @@ struct metric_subject {
 	const struct process_usage *process;
 	const struct snapshot_peer *peer;
 	const struct snapshot_probe *probe;
+	const struct snapshot_disk *disk;
 };
 
 /* Times keep their integer resolution: they are printed as decimal seconds without rounding. */
@@ -51,6 +53,12 @@ struct metric_value {
 	};
 };
 
+/* The kernel's buckets, and the sum of all times. */
+struct metric_histogram {
+	uint64_t counts[HISTOGRAM_BUCKETS];
+	struct metric_value sum;
+};
+
 struct metric {
 	const char *name; /* of the family: a counter's without _total, an info's without _info */
 	enum metric_type type;
@@ -58,6 +66,8 @@ struct metric {
 	const char *unit; /* the end of the name and OpenMetrics' UNIT; "" for a mere number */
 	enum metric_scope scope;
 	struct metric_value (*value)(const struct metric_subject *subject, unsigned int index);
+	/* False: no samples. */
+	bool (*histogram)(const struct metric_subject *subject, struct metric_histogram *ret);
 	/* One more label, with a value for each index from 0 to label_count - 1; NULL: index is 0.
 	 */
 	const char *label;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/names.h"
 
+#include <linux/types.h>
+
+#include "maps/block.h"
+
 static const char *const retransmit_names[] = {
 	[PEER_RETRANSMIT_RTO] = "rto",	     [PEER_RETRANSMIT_TLP] = "tlp",
 	[PEER_RETRANSMIT_FAST] = "fast",     [PEER_RETRANSMIT_SYN] = "syn",
@@ -30,4 +34,16 @@ const char *report_retransmit_name(enum peer_retransmit kind)
 const char *report_error_name(enum peer_error error)
 {
 	return error_names[error];
+}
+
+const char *report_block_operation(unsigned int operation)
+{
+	static const char *const names[BLOCK_OPERATIONS] = {
+		[BLOCK_READ] = "read",
+		[BLOCK_WRITE] = "write",
+		[BLOCK_FLUSH] = "flush",
+		[BLOCK_DISCARD] = "discard",
+	};
+
+	return operation < BLOCK_OPERATIONS ? names[operation] : "other";
 }

@@ -6,6 +6,7 @@
 
 #include <linux/types.h>
 
+#include "maps/block.h"
 #include "maps/peer.h"
 
 /* "rto", "tlp", "fast", "syn", "synack", "failed". */
@@ -13,5 +14,8 @@ const char *report_retransmit_name(enum peer_retransmit kind);
 
 /* "refused", "reset", "timed_out", ..., "other". */
 const char *report_error_name(enum peer_error error);
+
+/* enum block_operation: "read" ... */
+const char *report_block_operation(unsigned int operation);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <linux/types.h>
 
+#include "maps/block.h"
 #include "maps/peer.h"
 
 #define SNAPSHOT_SENTENCE_MAX 512
@@ -36,6 +37,19 @@ struct snapshot_peer {
 	 * flags. */
 	struct peer_record tcp;
 	char evidence[SNAPSHOT_SENTENCE_MAX]; /* one sentence */
+};
+
+/* One operation of one disk. */
+struct snapshot_disk {
+	const char *name; /* "sda" */
+	enum block_operation operation;
+	bool used; /* false: no I/O of this kind, and nothing below is known */
+	const struct block_record *record;
+	bool in_flight_known;
+	uint64_t in_flight;	      /* reads, or on the row of writes all others */
+	uint64_t oldest_in_flight_ns; /* age; 0 when its driver has none */
+	bool completed;		      /* false: never, and the next means nothing */
+	uint64_t since_completion_ns;
 };
 
 struct snapshot_probe {
@@ -65,6 +79,13 @@ struct snapshot {
 
 	const struct snapshot_probe *probes;
 	size_t probe_count;
+
+	/* A row for each operation of each disk, in order. */
+	const struct snapshot_disk *disks;
+	size_t disk_count;
+	const char *disks_error; /* why there are none; NULL when there may be */
+	struct block_counters block_counters;
+	uint64_t block_runs_missed;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */

@@ -119,9 +119,10 @@ static json_t *rejected_json(const struct snapshot *snapshot)
 static json_t *counters_json(const struct snapshot *snapshot)
 {
 	const struct tcp_counters *tcp = &snapshot->tcp_counters;
+	const struct block_counters *block = &snapshot->block_counters;
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "peer_table_slots", unsigned_value(snapshot->peer_table_size),
 			 "peer_table_used", unsigned_value(snapshot->peer_table_used),
 			 "peers_created", unsigned_value(tcp->peers_created),
@@ -129,6 +130,12 @@ static json_t *counters_json(const struct snapshot *snapshot)
 			 "peer_failures", unsigned_value(tcp->peer_failures),
 			 "flow_failures", unsigned_value(tcp->flow_failures),
 			 "wakeups_lost", unsigned_value(tcp->wakeups_lost),
+			 "block_records_lost", unsigned_value(block->records_lost),
+			 "block_in_flight_lost", unsigned_value(block->in_flight_lost),
+			 "block_start_unknown", unsigned_value(block->start_unknown),
+			 "block_issue_unknown", unsigned_value(block->issue_unknown),
+			 "block_issue_clocked", unsigned_value(block->issue_clocked),
+			 "block_runs_missed", unsigned_value(snapshot->block_runs_missed),
 			 "late_ticks", unsigned_value(snapshot->late_ticks),
 			 "late_ms", unsigned_value(snapshot->late_ticks_ns / NS_PER_MS),
 			 "heartbeats_rejected", rejected_json(snapshot));
@@ -155,12 +162,72 @@ static json_t *probes_json(const struct snapshot *snapshot)
 	return unless(failed, array);
 }
 
+static void quantiles(const __u64 counts[static HISTOGRAM_BUCKETS], uint64_t *ret_total,
+		      uint32_t *ret_p50_us, uint32_t *ret_p99_us)
+{
+	uint32_t narrow[HISTOGRAM_BUCKETS];
+	uint64_t most = 0;
+	unsigned int shift = 0;
+
+	*ret_total = 0;
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		*ret_total += counts[i];
+		most = counts[i] > most ? counts[i] : most;
+	}
+	/* Shares stay what they are. */
+	while (most >> shift > UINT32_MAX)
+		shift++;
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		narrow[i] = (uint32_t)(counts[i] >> shift);
+	*ret_p50_us = histogram_quantile_us(narrow, 0.5);
+	*ret_p99_us = histogram_quantile_us(narrow, 0.99);
+}
+
+static json_t *disk_json(const struct snapshot_disk *disk)
+{
+	uint32_t device_p50_us, device_p99_us, queue_p50_us, queue_p99_us;
+	uint64_t completed, queued;
+	json_t *in_flight = disk->in_flight_known ? unsigned_value(disk->in_flight) : json_null();
+	json_t *since = disk->completed ? unsigned_value(disk->since_completion_ns / NS_PER_MS)
+					: json_null();
+
+	quantiles(disk->record->device, &completed, &device_p50_us, &device_p99_us);
+	quantiles(disk->record->queue, &queued, &queue_p50_us, &queue_p99_us);
+	/* clang-format off */
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "device", string_value(disk->name),
+			 "operation", report_block_operation(disk->operation),
+			 "completed", unsigned_value(completed),
+			 "bytes", unsigned_value(disk->record->bytes),
+			 "errors", unsigned_value(disk->record->errors),
+			 "unsupported", unsigned_value(disk->record->unsupported),
+			 "device_p50_us", unsigned_value(device_p50_us),
+			 "device_p99_us", unsigned_value(device_p99_us),
+			 "queue_p50_us", unsigned_value(queue_p50_us),
+			 "queue_p99_us", unsigned_value(queue_p99_us),
+			 "in_flight", in_flight,
+			 "oldest_in_flight_ms", unsigned_value(disk->oldest_in_flight_ns / NS_PER_MS),
+			 "since_completion_ms", since);
+	/* clang-format on */
+}
+
+static json_t *disks_json(const struct snapshot *snapshot)
+{
+	json_t *array = json_array();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->disk_count; i++)
+		if (snapshot->disks[i].used || snapshot->disks[i].in_flight)
+			failed |= json_array_append_new(array, disk_json(&snapshot->disks[i]));
+	return unless(failed, array);
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -168,6 +235,8 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "blind", blind,
 			 "peers", peers_json(snapshot),
 			 "probes", probes_json(snapshot),
+			 "disks", disks_json(snapshot),
+			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
 			 "counters", counters_json(snapshot));
 	/* clang-format on */
 }
