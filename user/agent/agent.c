@@ -272,20 +272,35 @@ static void tell_mode(const struct config *config)
 				       "nothing"));
 }
 
-static void tell_start(const struct agent *agent)
+static size_t count_attached(const struct program_status *programs, size_t count)
 {
-	const struct program_status *programs = NULL;
-	char address[ADDRESS_TEXT_MAX];
-	size_t count = 0, attached = 0;
+	size_t attached = 0;
 
-	if (agent->probe)
-		programs = tcp_probe_programs(agent->probe, &count);
 	for (size_t i = 0; i < count; i++)
 		attached += programs[i].attached;
+	return attached;
+}
+
+static void tell_start(const struct agent *agent)
+{
+	const struct program_status *programs;
+	char address[ADDRESS_TEXT_MAX];
+	size_t count, all = 0, attached = 0;
+
+	if (agent->probe) {
+		programs = tcp_probe_programs(agent->probe, &count);
+		attached += count_attached(programs, count);
+		all += count;
+	}
+	if (agent->block) {
+		programs = block_probe_programs(agent->block, &count);
+		attached += count_attached(programs, count);
+		all += count;
+	}
 	log_info("agent started", log_string("version", TOCSIN_VERSION),
 		 log_string("node", agent->config.node),
 		 log_unsigned("nodes", agent->config.node_count),
-		 log_unsigned("programs_attached", attached), log_unsigned("programs", count),
+		 log_unsigned("programs_attached", attached), log_unsigned("programs", all),
 		 log_string("http", address_format(&agent->config.http.listen.address, address)),
 		 log_unsigned("http_port", http_port(agent->http)));
 }
