@@ -443,6 +443,39 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
+/*
+ * A program that is interrupted by itself is left out: an acknowledgement that comes in while this
+ * CPU works on another segment may go unseen, and a quiet socket has no second one. So the agent
+ * has all open files looked through while sockets are stalled. Not so long after an RTO that its
+ * answer may just be on the way in.
+ */
+SEC("iter/task_file")
+int tcp_sweep(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	const struct tcp_sock *tp;
+	struct tcp_flow *flow;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket || !socket->sk)
+		return 0;
+	sk = socket->sk;
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	flow = flow_find(sk);
+	if (!flow || !(flow->flags & FLOW_FLAG_STALLED) ||
+	    bpf_ktime_get_ns() - flow->rto_ns < FLOW_SWEEP_NS)
+		return 0;
+	tp = tcp_sock_of(sk);
+	if (tp && tp->snd_una != flow->stalled_una)
+		flow_unstall(flow);
+	return 0;
+}
+
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(tcp_receive_reset, struct sock *sk)
 {

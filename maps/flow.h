@@ -14,6 +14,9 @@
 /* An RTO has fired, and nothing was acknowledged since: counted in the peer's stalled_sockets. */
 #define FLOW_FLAG_STALLED (1U << 2)
 
+/* A sweep looks at a stalled socket so long after its last RTO. */
+#define FLOW_SWEEP_NS 100000000ULL
+
 struct tcp_flow {
 	__u32 flags;
 	__u32 slot; /* of the peer whose gauges hold this flow's share, plus one; 0 = none yet */

@@ -31,11 +31,23 @@ static void wait_for_retransmits(struct tcp_bench *bench, enum peer_retransmit k
 	rig_wait(retransmits_reached, bench, "retransmits");
 }
 
+/* An acknowledgement that comes in just while its CPU works on another segment goes unseen, by
+ * design; after a while the probe is asked to look for that, as the agent asks it. */
+static uint64_t sweep_after_ns;
+
 static bool unstalled(void *context)
 {
 	struct tcp_bench *bench = context;
 
+	if (clock_monotonic_ns() > sweep_after_ns)
+		assert_int_equal(tcp_probe_sweep(bench->probe), 0);
 	return tcp_bench_look(bench) && !bench->record.stalled_sockets;
+}
+
+static void wait_until_unstalled(struct tcp_bench *bench)
+{
+	sweep_after_ns = clock_monotonic_ns() + 5 * NS_PER_S;
+	rig_wait(unstalled, bench, "progress to end all stalls");
 }
 
 static bool stalled(void *context)
@@ -103,7 +115,7 @@ static void drop_and_count(struct tcp_bench *bench, int family, unsigned int dro
 	assert_int_equal(bench->record.retransmits[PEER_RETRANSMIT_TLP], 1);
 	assert_int_equal(bench->record.retransmits[PEER_RETRANSMIT_RTO], drops - 1);
 	assert_kernel_agrees(bench);
-	rig_wait(unstalled, bench, "the socket to be unstalled by progress");
+	wait_until_unstalled(bench);
 	tcp_bench_close_pair(pair);
 	tcp_bench_stop(bench);
 }
@@ -242,7 +254,7 @@ static void test_stalled_sockets(void **state)
 	assert_true(tcp_bench_look(bench));
 	assert_int_equal(bench->record.stalled_sockets, 2);
 	rig_pass(&bench->rig, SIDE_B);
-	rig_wait(unstalled, bench, "progress after the healing");
+	wait_until_unstalled(bench);
 	assert_int_equal(bench->record.stalled_since_ns, 0);
 	assert_int_equal(bench->record.retransmits[PEER_RETRANSMIT_TLP], 3);
 	close(pairs[0][SIDE_B]);
@@ -283,7 +295,7 @@ static void test_stalled_though_heard(void **state)
 	assert_int_equal(bench->record.progress_ns, before.progress_ns);
 	assert_int_equal(bench->record.acked_bytes, before.acked_bytes);
 	rig_pass(&bench->rig, SIDE_B);
-	rig_wait(unstalled, bench, "progress after the healing");
+	wait_until_unstalled(bench);
 	assert_true(bench->record.progress_ns > before.progress_ns);
 	tcp_bench_close_pair(pair);
 	tcp_bench_stop(bench);

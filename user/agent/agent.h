@@ -25,6 +25,7 @@ struct agent {
 	struct config config;
 	int lock_fd;
 	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */
+	uint64_t swept_ns;	 /* when stalled sockets were last looked through */
 	char probe_error[512];
 	struct block_probe *block; /* NULL: no disks, and block_error says why */
 	char block_error[512];

@@ -29,7 +29,9 @@
 #define CALIBRATION_CONNECTS 8
 
 /* Nothing from anyone for this long, and this node suspects itself. */
-#define ALONE_NS	   (300 * NS_PER_MS)
+#define ALONE_NS (300 * NS_PER_MS)
+/* How often, and how long after an RTO, stalls are looked through for their end. */
+#define SWEEP_NS	   NS_PER_S
 #define OWN_REFRESH_NS	   (10 * NS_PER_S)
 #define CARRIER_REFRESH_NS (500 * NS_PER_MS)
 
@@ -78,6 +80,24 @@ void agent_forget_targets(struct agent *agent, const struct config *config)
 			forget_target(agent, peer);
 }
 
+/* While sockets are stalled: some may have made progress unseen (bpf/tcp.bpf.c). */
+static void sweep(struct agent *agent, uint64_t now_ns)
+{
+	bool stalled = false;
+	struct peer *peer;
+
+	if (now_ns < agent->swept_ns + SWEEP_NS)
+		return;
+	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
+		stalled |= peer->evidence.tcp.stalled_sockets &&
+			   peer->evidence.tcp.stalled_since_ns + SWEEP_NS < now_ns;
+	if (!stalled)
+		return;
+	agent->swept_ns = now_ns;
+	/* Without it a stall may last longer than it did; nothing else depends on it. */
+	(void)tcp_probe_sweep(agent->probe);
+}
+
 static void gather(struct agent *agent, uint64_t now_ns)
 {
 	struct peer *peer;
@@ -85,6 +105,7 @@ static void gather(struct agent *agent, uint64_t now_ns)
 	if (agent->probe) {
 		peers_sync(&agent->peers, agent->probe, now_ns, forget_target, agent);
 		peers_gather_tcp(&agent->peers, agent->probe);
+		sweep(agent, now_ns);
 	}
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));) {
 		if (peer->configured && agent->heartbeat)

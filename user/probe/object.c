@@ -146,24 +146,12 @@ static const struct program_status *first_missing(const struct object *object)
 /* The runner starts an iterator by reading it to its end; its programs see each item. */
 int object_iterate(struct object *object)
 {
-	char buffer[256];
 	int r = 0;
 
-	for (size_t i = 0; i < object->count; i++) {
-		int fd;
-
-		if (strncmp(object->statuses[i].program->hook, "iter/", 5) ||
-		    !object->statuses[i].attached)
-			continue;
-		fd = bpf_iter_create(bpf_link__fd(object->statuses[i].link));
-		if (fd < 0) {
-			r = -errno;
-			continue;
-		}
-		while (read(fd, buffer, sizeof(buffer)) > 0)
-			continue;
-		close(fd);
-	}
+	for (size_t i = 0; i < object->count && !r; i++)
+		if (!strncmp(object->statuses[i].program->hook, "iter/", 5) &&
+		    object->statuses[i].attached)
+			r = program_iterate(&object->statuses[i]);
 	return r;
 }
 

@@ -4,11 +4,13 @@
 #include "base/text.h"
 #include "probe/feature.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * libbpf explains itself only through this callback. The last warning is kept, because it says more
@@ -275,4 +277,22 @@ void program_detach(struct program_status *statuses, size_t count)
 		statuses[i].link = NULL;
 		statuses[i].attached = false;
 	}
+}
+
+int program_iterate(const struct program_status *status)
+{
+	char buffer[256];
+	ssize_t length;
+	int fd;
+
+	if (!status->attached)
+		return -ENOENT;
+	fd = bpf_iter_create(bpf_link__fd(status->link));
+	if (fd < 0)
+		return -errno;
+	/* An iterator runs while it is read. */
+	while ((length = read(fd, buffer, sizeof(buffer))) > 0)
+		continue;
+	close(fd);
+	return length < 0 ? -errno : 0;
 }

@@ -44,4 +44,8 @@ int program_tracepoint_arguments(const char *tracepoint);
  * when there are not so many. */
 int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument);
 
+/* Has an attached program of kind "iter/" see all of its items, now. Returns 0 or a negative errno
+ * (-ENOENT when it is not attached). */
+int program_iterate(const struct program_status *status);
+
 #endif

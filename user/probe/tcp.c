@@ -23,6 +23,7 @@ static const struct program programs[] = {
 	{"tcp_retransmit_synack", "tp_btf/tcp_retransmit_synack", "SYN-ACK retransmits", false},
 	{"tcp_receive_reset", "tp_btf/tcp_receive_reset", "resets received", false},
 	{"tcp_send_reset", "tp_btf/tcp_send_reset", "resets sent", false},
+	{"tcp_sweep", "iter/task_file", "ends of stalls that went unseen", false},
 };
 
 #define TALLIES_PER_CPU_MAX 2048U
@@ -292,4 +293,12 @@ int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd)
 	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.tcp_flows), &fd, &flow, BPF_ANY))
 		return -errno;
 	return 0;
+}
+
+int tcp_probe_sweep(struct tcp_probe *probe)
+{
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		if (!strcmp(programs[i].name, "tcp_sweep"))
+			return program_iterate(&probe->statuses[i]);
+	return -ENOENT;
 }

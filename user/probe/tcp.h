@@ -71,6 +71,13 @@ int tcp_probe_wakeup_fd(const struct tcp_probe *probe);
 int tcp_probe_drain(struct tcp_probe *probe, void (*woken)(void *context, uint32_t slot),
 		    void *context);
 
+/*
+ * Looks through all open files of the machine for stalled sockets that have made progress unseen.
+ * Some ms on a busy machine: for when sockets have been stalled for a while. Returns 0 or a
+ * negative errno.
+ */
+int tcp_probe_sweep(struct tcp_probe *probe);
+
 /* Leaves this socket of our own out of the records. Returns 0 or a negative errno. */
 int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd);
 
