@@ -78,9 +78,11 @@ static __always_inline void tell(struct task_struct *task, const struct sleeper 
 static __always_inline void end(struct task_struct *task, const struct task_key *key,
 				const struct sleeper *sleeper)
 {
-	if (sleeper->told)
-		tell(task, sleeper, bpf_ktime_get_ns(), HANG_ENDS);
-	bpf_map_delete_elem(&sleepers, key);
+	struct sleeper last = *sleeper;
+
+	/* A look and the task's own exit may both come here: who takes it out tells. */
+	if (!bpf_map_delete_elem(&sleepers, key) && last.told)
+		tell(task, &last, bpf_ktime_get_ns(), HANG_ENDS);
 }
 
 SEC("iter/task")
