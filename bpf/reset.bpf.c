@@ -9,6 +9,7 @@
 
 #include "maps/reset.h"
 
+#include "cast.bpf.h"
 #include "filter.bpf.h"
 #include "packet.bpf.h"
 #include "socket_owner.bpf.h"
@@ -39,12 +40,16 @@ static __always_inline int tell(struct sock *sk, const struct reset_event *event
 static __always_inline int tell_socket(struct sock *sk, struct reset_event *event)
 {
 	const struct sock_common *common = &sk->__sk_common;
+	const struct tcp_sock *tp = tcp_sock_of(sk);
 
-	if (!socket_wanted(common, common->skc_num) || !remote_of(common, &event->remote) ||
+	if (!tp)
+		return 0;
+	/* A closed socket has given its port back (skc_num), but still knows it. */
+	event->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	if (!socket_wanted(common, event->local_port) || !remote_of(common, &event->remote) ||
 	    !address_wanted(&event->remote) || !local_of(common, &event->local) ||
 	    !socket_owner_wanted(sk))
 		return 0;
-	event->local_port = common->skc_num;
 	event->remote_port = bpf_ntohs(common->skc_dport);
 	event->state = common->skc_state;
 	return tell(sk, event);

@@ -190,6 +190,8 @@ static void test_resets(void **state)
 	assert_int_equal(json_array_size(lines), CONNECTIONS + CONNECTIONS / 2 + sent);
 	json_array_foreach(lines, index, line)
 	{
+		assert_true(trace_run_number(line, "local_port") > 0);
+		assert_true(trace_run_number(line, "remote_port") > 0);
 		if (strcmp(trace_run_string(line, "direction"), "sent") ||
 		    !json_is_string(json_object_get(line, "reason")))
 			continue;
