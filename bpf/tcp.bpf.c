@@ -213,7 +213,8 @@ static __always_inline void tally_advance(struct peer_tally *tally, __u32 acked_
 }
 
 /* The segment acknowledges what the socket's last one did. So it goes on where data comes in and
- * none goes out; the socket's own lines, which another CPU may just have written, are not needed. */
+ * none goes out; the socket's own lines, which another CPU may just have written, are not needed.
+ */
 static __always_inline bool tally_heard_ack(const struct peer_tally *tally, const struct sock *sk,
 					    __u32 ack)
 {
