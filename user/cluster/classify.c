@@ -177,6 +177,8 @@ static uint32_t find_sides(struct classifier *classifier, const struct view *vie
 		side->deaf += pair->link == VIEW_LINK_ONE_WAY_FROM;
 		note_since(&side->since_ns, pair->since_ns);
 	}
+	judgement->side = classifier->side;
+	judgement->majority_side = largest;
 	judgement->majority = sides[largest].size;
 	judgement->majority_proven = sides[largest].size >= membership_quorum(membership) &&
 				     sides[largest].rows >= membership_quorum(membership);

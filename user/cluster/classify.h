@@ -68,6 +68,8 @@ struct judgement {
 	bool majority_proven; /* they are N/2+1 and more, with their rows */
 	uint32_t lost;	      /* members on sides that the majority has lost */
 	bool pending;	      /* suspicions, or rebuttals waited for: more is about to be known */
+	const uint32_t *side; /* by member: the lowest member of its side */
+	uint32_t majority_side;
 };
 
 struct classifier_side;
