@@ -220,6 +220,7 @@ static void test_hold_down(void **state)
 static void test_no_row_no_release(void **state)
 {
 	static const char *const silent[] = {"-hhha", "h-hha", "hh-ha", "hhh-a", "."};
+	static const char *const heard[] = {"-hhhh", "h-hhh", "hh-hh", "hhh-h", "."};
 	struct bench bench;
 
 	(void)state;
@@ -227,6 +228,8 @@ static void test_no_row_no_release(void **state)
 	say(&bench, silent);
 	commit(&bench, 5, RECORD_ISOLATED);
 	run(&bench, 100000, silent);
+	say(&bench, heard);
+	run(&bench, 200000, heard);
 	expect(&bench, "");
 	end(&bench);
 }
