@@ -21,7 +21,10 @@
 
 int rig_make_directory(void **state)
 {
-	char *path = strdup("/tmp/tocsin-journal-XXXXXX");
+	/* In memory where that goes: thousands of syncs of a real disk would take minutes. */
+	const char *template = access("/dev/shm", W_OK) ? "/tmp/tocsin-journal-XXXXXX"
+							: "/dev/shm/tocsin-journal-XXXXXX";
+	char *path = strdup(template);
 
 	if (!path || !mkdtemp(path))
 		return -1;

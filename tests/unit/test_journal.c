@@ -31,11 +31,11 @@ static struct {
 	bool hung;	 /* sync does not return */
 	bool waiting;	 /* in such a sync */
 	int write_error; /* 0: none */
-	int64_t room;	 /* bytes until ENOSPC; negative: no limit */
+	off_t size;	 /* of a file, at most; 0: no limit */
 	int sync_error;
 	int truncate_error;
 	unsigned int syncs;
-} disk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, .room = -1};
+} disk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
 static ssize_t disk_write(int fd, const void *data, size_t bytes, off_t offset)
 {
@@ -44,11 +44,10 @@ static ssize_t disk_write(int fd, const void *data, size_t bytes, off_t offset)
 	pthread_mutex_lock(&disk.mutex);
 	if (disk.write_error) {
 		error = disk.write_error;
-	} else if (disk.room == 0) {
+	} else if (disk.size && offset >= disk.size) {
 		error = ENOSPC;
-	} else if (disk.room > 0) {
-		bytes = bytes < (size_t)disk.room ? bytes : (size_t)disk.room;
-		disk.room -= (int64_t)bytes;
+	} else if (disk.size && offset + (off_t)bytes > disk.size) {
+		bytes = (size_t)(disk.size - offset);
 	}
 	pthread_mutex_unlock(&disk.mutex);
 	errno = error;
@@ -463,31 +462,51 @@ static void test_close_while_hung(void **state)
 	rig_expect(*state, 0, 10);
 }
 
-/* Room for some bytes more, at each number of them: no record is ever there in part. */
+static off_t file_size(const char *directory)
+{
+	size_t size;
+
+	free(rig_load(directory, FIRST_FILE, &size));
+	return (off_t)size;
+}
+
+/* Room for some bytes more, at each number of them: no record is ever there in part, what fits is
+ * written, and all is once there is room. */
 static void test_disk_full(void **state)
 {
 	const struct journal_io io = disk_io();
 	const struct journal_options options = {
 		.directory = *state, .node = "n1", .io = &io, .retry_ms = 1};
+	off_t two, record, step;
 
-	for (int room = 0; room < 700; room += 7) {
+	for (off_t room = 0;; room += step) {
 		struct journal *journal = rig_open(&options);
 		const struct rig_read *read;
 		struct journal_state now;
+		uint64_t fitting;
 
 		rig_append(journal, 0, 2);
 		rig_wait(journal);
-		disk_set(room, room);
+		two = file_size(*state);
+		record = (two - JOURNAL_HEADER_BYTES) / 2;
+		step = record / 40;
+		fitting = (uint64_t)(room / record);
+		if (fitting == 3) {
+			assert_int_equal(journal_close(journal, 10000, NULL), 0);
+			break;
+		}
+		disk_set(size, two + room);
 		rig_append(journal, 2, 3);
-		wait_failures(journal, 2);
+		/* The second failure of a single record is the last that changes anything. */
+		wait_failures(journal, 3);
 		now = journal_state(journal);
 		assert_int_equal(now.error, -ENOSPC);
-		assert_int_equal(now.queued_records + now.acknowledged, 5);
-		/* What the disk held before is there, whole records of the rest, and no half. */
+		assert_int_equal(now.acknowledged, 2 + fitting);
+		assert_int_equal(now.queued_records, 3 - fitting);
 		read = rig_read(*state);
-		assert_in_range(read->count, now.acknowledged, 5);
+		assert_int_equal(read->count, 2 + fitting);
 		assert_int_equal(read->warnings, 0);
-		disk_set(room, -1);
+		disk_set(size, 0);
 		rig_wait(journal);
 		assert_int_equal(journal_state(journal).error, 0);
 		assert_int_equal(journal_state(journal).lost, 0);
