@@ -159,6 +159,20 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
 
+struct file {
+	void *private_data;
+	unsigned int f_flags;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
 	unsigned int __state;
 	struct sched_entity se;
@@ -174,6 +188,7 @@ struct task_struct {
 	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
+	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 };
@@ -230,11 +245,10 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	atomic_t sk_drops;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
-};
-
-struct file {
-	unsigned int f_flags;
 };
 
 struct socket {
@@ -247,7 +261,14 @@ struct bpf_iter__task {
 	};
 };
 
+struct bpf_iter_meta {
+	__u64 session_id;
+};
+
 struct bpf_iter__task_file {
+	union {
+		struct bpf_iter_meta *meta;
+	};
 	union {
 		struct task_struct *task;
 	};
@@ -287,6 +308,27 @@ struct tcp_sock {
 	__u64 bytes_retrans;
 	__u64 bytes_received;
 	struct tcp_rack rack;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
+struct io_kiocb {
+	union {
+		struct file *file;
+	};
+	__u8 opcode;
+};
+
+struct pt_regs___x86 {
+	unsigned long orig_ax;
+	unsigned long di;
+};
+
+struct pt_regs___arm64 {
+	__u64 orig_x0;
+	__s32 syscallno;
 };
 
 struct net_device {
