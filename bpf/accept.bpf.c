@@ -142,7 +142,8 @@ static __always_inline struct sock *socket_of_descriptor(__u64 descriptor)
 	return socket_of_file(file);
 }
 
-static __always_inline struct peer_key address_of(__u16 family, __be32 v4, const struct in6_addr *v6)
+static __always_inline struct peer_key address_of(__u16 family, __be32 v4,
+						  const struct in6_addr *v6)
 {
 	union address_words address = {};
 
@@ -194,6 +195,13 @@ static __always_inline bool is_tcp(struct sock *sk)
 	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
+static __always_inline bool defers(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (const struct inet_connection_sock *)sk;
+
+	return BPF_CORE_READ(icsk, icsk_accept_queue.rskq_defer_accept);
+}
+
 /* 'sk' was accepted; unless that is certain, only if it has waited. */
 static __always_inline int accepted(struct sock *sk, struct sock *listener_sk, bool certain)
 {
@@ -225,6 +233,7 @@ static __always_inline int accepted(struct sock *sk, struct sock *listener_sk, b
 		listener = read_local(listener_sk);
 		event.queue = BPF_CORE_READ(listener_sk, sk_ack_backlog);
 		event.backlog = BPF_CORE_READ(listener_sk, sk_max_ack_backlog);
+		event.defers = defers(listener_sk);
 	}
 	if (trace_mode == TRACE_MODE_EVENTS) {
 		tell(&event, now_ns);
@@ -236,6 +245,7 @@ static __always_inline int accepted(struct sock *sk, struct sock *listener_sk, b
 			return 0;
 		__sync_fetch_and_add(&count->accepted, 1);
 		__sync_fetch_and_add(&count->delay_sum_ns, event.delay_ns);
+		count->defers |= event.defers;
 		count->owner = event.owner;
 	}
 	return 0;
@@ -332,8 +342,7 @@ static __always_inline void look_at(struct sock *sk, struct task_struct *task, _
 	if (!tp || !local_of(common, &event.local))
 		return;
 	event.local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-	if (!socket_wanted(common, event.local_port) || !address_wanted(&event.local) ||
-	    !task_wanted(task))
+	if (!socket_wanted(common, event.local_port) || !address_wanted(&event.local))
 		return;
 	listener = bpf_sk_storage_get(&listeners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!listener) {
@@ -341,17 +350,21 @@ static __always_inline void look_at(struct sock *sk, struct task_struct *task, _
 		return;
 	}
 	drops = sk->sk_drops.counter;
-	event.drops = listener->known ? drops - listener->drops : 0;
-	/* Several processes may have it open. */
-	again = listener->known && listener->look == look;
-	listener->drops = drops;
-	listener->look = look;
 	if (!listener->known) {
+		listener->drops = drops;
 		listener->known = true;
 		return;
 	}
+	if (!task_wanted(task))
+		return;
+	event.drops = drops - listener->drops;
+	/* Several processes may have it open. */
+	again = listener->look == look;
+	listener->drops = drops;
+	listener->look = look;
 	event.queue = sk->sk_ack_backlog;
 	event.backlog = sk->sk_max_ack_backlog;
+	event.defers = defers(sk);
 	if (!event.drops && (again || !event.queue))
 		return;
 	owner_of_task(task, &event.owner);
@@ -365,6 +378,7 @@ static __always_inline void look_at(struct sock *sk, struct task_struct *task, _
 	if (!count)
 		return;
 	__sync_fetch_and_add(&count->drops, event.drops);
+	count->defers |= event.defers;
 	if (!count->owner.pid)
 		count->owner = event.owner;
 	if (!look || again)

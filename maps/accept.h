@@ -16,11 +16,13 @@ struct accept_event {
 	struct owner owner; /* who accepted, or has the listener open */
 	struct peer_key local, remote;
 	__u16 local_port, remote_port; /* host order */
-	__u32 queue;   /* connections that wait now; not known where backlog is 0 */
-	__u32 backlog; /* how many may wait */
+	__u32 queue;		       /* connections that wait now; not known where backlog is 0 */
+	__u32 backlog;		       /* how many may wait */
 	__u8 kind;
-	__u8 state; /* of the connection: the other side may have given up */
-	__u16 reserved;
+	__u8 state;  /* of the connection: the other side may have given up */
+	__u8 defers; /* the listener has TCP_DEFER_ACCEPT: its drops are also ACKs that it ignores
+		      */
+	__u8 reserved;
 	__u64 delay_ns; /* since it could be accepted; 0: it is older than the trace */
 	__u64 drops;	/* since the last look at the listener */
 };
@@ -39,6 +41,8 @@ struct accept_count {
 	__u64 delay_sum_ns;
 	__u64 look; /* that queue and backlog are of */
 	__u32 queue, backlog;
+	__u8 defers;
+	__u8 reserved[7];
 	struct owner owner;
 };
 
@@ -50,6 +54,6 @@ union accept_aggregate {
 
 _Static_assert(sizeof(struct accept_event) == 104, "accept_event is shared with the kernel side");
 _Static_assert(sizeof(struct accept_key) == 40, "accept_key is shared with the kernel side");
-_Static_assert(sizeof(struct accept_count) == 72, "accept_count is shared with the kernel side");
+_Static_assert(sizeof(struct accept_count) == 80, "accept_count is shared with the kernel side");
 
 #endif

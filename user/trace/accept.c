@@ -44,15 +44,16 @@ static const struct column event_columns[] = {
 	COLUMN("QUEUE", "queue", COLUMN_UNSIGNED, struct accept_event, queue, 6, ),
 	COLUMN("BACKLOG", "backlog", COLUMN_UNSIGNED, struct accept_event, backlog, 7,
 	       .zero_is_unknown = true),
+	COLUMN("DEFERS", "defers", COLUMN_BOOLEAN, struct accept_event, defers, 6, ),
 	OWNER_COLUMNS(struct accept_event),
 };
 
-#define LISTENER_COLUMNS                                                                       \
-	COLUMN("LADDR", "local_address", COLUMN_ADDRESS, struct accept_key, local, 39, ),      \
-		COLUMN("LPORT", "local_port", COLUMN_UNSIGNED, struct accept_key, local_port,  \
-		       5, ),                                                                   \
-		COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, struct accept_key,             \
-		       netns_inode, 10, )
+#define LISTENER_COLUMNS                                                                        \
+	COLUMN("LADDR", "local_address", COLUMN_ADDRESS, struct accept_key, local, 39, ),       \
+		COLUMN("LPORT", "local_port", COLUMN_UNSIGNED, struct accept_key, local_port,   \
+		       5, ),                                                                    \
+		COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, struct accept_key, netns_inode, \
+		       10, )
 
 static const struct column listener_columns[] = {LISTENER_COLUMNS};
 
@@ -67,11 +68,12 @@ static const struct column cgroup_columns[] = {
 static const struct column count_columns[] = {
 	COLUMN("DROPS", "drops", COLUMN_UNSIGNED, struct accept_count, drops, 7, ),
 	COLUMN("ACCEPTED", "accepted", COLUMN_UNSIGNED, struct accept_count, accepted, 8, ),
-	COLUMN("WAITED(us)", "delay_sum_ns", COLUMN_DURATION, struct accept_count, delay_sum_ns, 14,
-	       ),
+	COLUMN("WAITED(us)", "delay_sum_ns", COLUMN_DURATION, struct accept_count, delay_sum_ns,
+	       14, ),
 	COLUMN("QUEUE", "queue", COLUMN_UNSIGNED, struct accept_count, queue, 6, ),
 	COLUMN("BACKLOG", "backlog", COLUMN_UNSIGNED, struct accept_count, backlog, 7,
 	       .zero_is_unknown = true),
+	COLUMN("DEFERS", "defers", COLUMN_BOOLEAN, struct accept_count, defers, 6, ),
 	PROCESS_COLUMNS(struct accept_count),
 	PROCESS_CGROUP_COLUMN(struct accept_count),
 };
@@ -95,9 +97,10 @@ static int configure(const struct trace_options *options, struct object_constant
 	(void)options;
 	(void)error;
 	result_argument = program_tracepoint_arguments("io_uring_complete") > 4 ? 3 : 2;
-	result_in_entry = result_argument == 2 &&
-			  program_tracepoint_is_pointer("io_uring_complete", 2) == 1;
-	constants[(*count)++] = (struct object_constant){"accept_numbers", numbers, sizeof(numbers)};
+	result_in_entry =
+		result_argument == 2 && program_tracepoint_is_pointer("io_uring_complete", 2) == 1;
+	constants[(*count)++] =
+		(struct object_constant){"accept_numbers", numbers, sizeof(numbers)};
 	constants[(*count)++] = (struct object_constant){"uring_result_argument", &result_argument,
 							 sizeof(result_argument)};
 	constants[(*count)++] = (struct object_constant){"uring_result_in_entry", &result_in_entry,
