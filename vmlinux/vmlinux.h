@@ -241,10 +241,31 @@ enum sock_flags {
 	SOCK_DONE = 1,
 };
 
+struct sk_buff_head {
+	union {
+		struct {
+			struct sk_buff *next;
+		};
+	};
+	__u32 qlen;
+};
+
+struct sock_extended_err {
+	__u32 ee_errno;
+	__u8 ee_origin;
+};
+
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_error_queue;
 	__u16 sk_protocol;
 	int sk_err;
+	int sk_err_soft;
+	__u8 sk_shutdown;
 	atomic_t sk_drops;
 	__u32 sk_ack_backlog;
 	__u32 sk_max_ack_backlog;
@@ -306,6 +327,7 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 snd_wnd;
 	__u32 snd_nxt;
+	__u32 write_seq;
 	__u32 snd_una;
 	__u32 srtt_us;
 	__u32 total_retrans;
