@@ -56,8 +56,8 @@ static __always_inline void note_state(struct sock *sk, int old_state, int new_s
 static __always_inline __u64 acknowledged_bytes(const struct tcp_sock *tp, int old_state)
 {
 	__u32 unacknowledged = tp->snd_nxt - tp->snd_una;
-	bool finishing = old_state == TCP_FIN_WAIT1 || old_state == TCP_CLOSING ||
-			 old_state == TCP_LAST_ACK;
+	bool finishing =
+		old_state == TCP_FIN_WAIT1 || old_state == TCP_CLOSING || old_state == TCP_LAST_ACK;
 	__u64 sent = tp->bytes_sent - tp->bytes_retrans;
 
 	if (unacknowledged && finishing && tp->snd_nxt == tp->write_seq)
