@@ -410,7 +410,7 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 static __always_inline void connect_ended(struct peer_record *peer, __u32 slot, struct sock *sk,
 					  bool connected)
 {
-	enum peer_error reason = error_reason(sk->sk_err);
+	enum peer_error reason = connect_error_reason(sk);
 	__u64 time_ns = bpf_ktime_get_ns();
 
 	if (connected)
