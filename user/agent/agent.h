@@ -29,6 +29,8 @@ struct agent {
 	char probe_error[512];
 	struct block_probe *block; /* NULL: no disks, and block_error says why */
 	char block_error[512];
+	struct journal *journal; /* NULL: none, and the log said why */
+	uint64_t journal_told_ns;
 	struct heartbeat_socket *heartbeat;
 	struct confirm *confirm;
 	struct http *http;
