@@ -8,6 +8,7 @@ static const struct command commands[] = {
 	{"agent", cmd_agent, "run the node agent in the foreground"},
 	{"trace", cmd_trace, "show what the kernel does, as it happens"},
 	{"status", cmd_status, "what this node sees, from its running agent"},
+	{"cluster", cmd_cluster, "every node: what it sees, verdicts, isolations"},
 	{"doctor", cmd_doctor, "what this kernel and these privileges allow, and why not"},
 	{"config", cmd_config, "check a configuration file"},
 };

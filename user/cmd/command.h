@@ -12,6 +12,7 @@ struct command {
 };
 
 int cmd_agent(int argc, char **argv);
+int cmd_cluster(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_trace(int argc, char **argv);

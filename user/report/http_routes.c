@@ -2,6 +2,7 @@
 #include "report/http_routes.h"
 
 #include "base/text.h"
+#include "report/cluster.h"
 #include "report/status.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@ static int answer_health(const struct snapshot *snapshot, enum metrics_format fo
 			 struct http_answer *ret_answer);
 static int answer_status(const struct snapshot *snapshot, enum metrics_format format,
 			 struct http_answer *ret_answer);
+static int answer_cluster(const struct snapshot *snapshot, enum metrics_format format,
+			  struct http_answer *ret_answer);
 static int answer_list(const struct snapshot *snapshot, enum metrics_format format,
 		       struct http_answer *ret_answer);
 
@@ -27,6 +30,8 @@ static const struct http_route routes[HTTP_ROUTES] = {
 	 answer_health, .large = false},
 	{HTTP_ROUTE_STATUS, "/api/v1/status", "what this node sees, as JSON",
 	 answer_status, .large = true},
+	{HTTP_ROUTE_CLUSTER, "/api/v1/cluster", "what all nodes see, verdicts and isolations, as JSON",
+	 answer_cluster, .large = true},
 	{HTTP_ROUTE_LIST, "/", "this list",
 	 answer_list, .large = false},
 };
@@ -77,20 +82,35 @@ static int answer_health(const struct snapshot *snapshot, enum metrics_format fo
 	return http_answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, buffer, ret_answer);
 }
 
-static int answer_status(const struct snapshot *snapshot, enum metrics_format format,
-			 struct http_answer *ret_answer)
+/* Takes the reference of 'object', which may be NULL for want of memory. */
+static int answer_json(json_t *object, struct http_answer *ret_answer)
 {
-	json_t *status = status_json(snapshot);
 	char *data = NULL;
 
-	(void)format;
-	if (status)
-		data = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(6));
-	json_decref(status);
+	if (object)
+		data = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	json_decref(object);
 	if (!data)
 		return -ENOMEM;
 	*ret_answer = (struct http_answer){MHD_HTTP_OK, "application/json", data, strlen(data)};
 	return 0;
+}
+
+static int answer_status(const struct snapshot *snapshot, enum metrics_format format,
+			 struct http_answer *ret_answer)
+{
+	(void)format;
+	return answer_json(status_json(snapshot), ret_answer);
+}
+
+static int answer_cluster(const struct snapshot *snapshot, enum metrics_format format,
+			  struct http_answer *ret_answer)
+{
+	(void)format;
+	if (!snapshot->cluster)
+		return http_answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, "not joined yet\n",
+					ret_answer);
+	return answer_json(cluster_json(snapshot->node, snapshot->cluster), ret_answer);
 }
 
 static int answer_list(const struct snapshot *snapshot, enum metrics_format format,

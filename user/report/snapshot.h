@@ -9,7 +9,11 @@
 
 #include "base/address.h"
 #include "cluster/heartbeat_codec.h"
+#include "cluster/store.h"
+#include "cluster/verdicts.h"
+#include "config/config.h"
 #include "detect/edge.h"
+#include "isolate/actor.h"
 
 #include <linux/types.h>
 
@@ -59,6 +63,24 @@ struct snapshot_probe {
 	const char *reason; /* why not; "" when attached */
 };
 
+/* The cluster as this node has it from the store. What it points to is the agent's. */
+struct snapshot_cluster {
+	const struct membership *membership;
+	const struct view *view;
+	const struct judgement *judgement; /* the last one */
+	const struct verdicts *verdicts;
+	const struct actor *actor;
+	const struct store_state *store;
+	enum config_store store_kind;
+	enum config_mode mode;
+	uint32_t self;
+	bool synced; /* the view holds all that the store has */
+	bool paused; /* by anybody */
+	bool fenced; /* this node is */
+	uint64_t hold_down_ms;
+	uint64_t now_ns; /* CLOCK_BOOTTIME, like all times of the above */
+};
+
 struct snapshot {
 	const char *node;
 	const char *version;
@@ -86,6 +108,8 @@ struct snapshot {
 	const char *disks_error; /* why there are none; NULL when there may be */
 	struct block_counters block_counters;
 	uint64_t block_runs_missed;
+
+	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */
