@@ -38,6 +38,14 @@ class Faults:
             kind = fault["kind"]
             if kind == "cut":
                 rules += [f'iifname "{fault["node"]}" drop', f'oifname "{fault["node"]}" drop']
+            elif kind == "split":
+                sides = [" , ".join(f'"{node}"' for node in side) for side in fault["sides"]]
+                rules += [
+                    f"iifname {{ {a} }} oifname {{ {b} }} drop"
+                    for a in sides
+                    for b in sides
+                    if a != b
+                ]
             elif kind == "oneway":
                 match = "" if fault["from"] == "all" else f'iifname "{fault["from"]}" '
                 match += "" if fault["to"] == "all" else f'oifname "{fault["to"]}" '
@@ -98,6 +106,15 @@ class Faults:
     def cut(self, node):
         """Nothing passes between this node and the others, either way."""
         return self._switch_fault(kind="cut", node=self._node(node))
+
+    def split(self, *sides):
+        """Nothing passes between nodes of different sides, each a list; who is in none is free."""
+        named = [node for side in sides for node in side]
+        for node in named:
+            self._node(node)
+        if len(sides) < 2 or len(set(named)) < len(named) or not all(sides):
+            raise LabError("a split takes two sides and more, and each node on one of them")
+        return self._switch_fault(kind="split", sides=[list(side) for side in sides])
 
     def oneway(self, source, target):
         """No IP passes from one node to the other; the way back stays open. "all" is allowed."""
@@ -226,7 +243,13 @@ class Faults:
                 and (
                     node is None
                     or node
-                    in (fault.get("node"), fault.get("peer"), fault.get("from"), fault.get("to"))
+                    in (
+                        fault.get("node"),
+                        fault.get("peer"),
+                        fault.get("from"),
+                        fault.get("to"),
+                        *(name for side in fault.get("sides", []) for name in side),
+                    )
                 )
             ]
             state["faults"] = [fault for fault in state["faults"] if fault not in lifted]

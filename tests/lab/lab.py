@@ -32,7 +32,7 @@ NODES_MAX = 64
 class Lab(Faults):
     """One lab. The process that enters it owns it and removes it when it leaves."""
 
-    def __init__(self, nodes=5, build="build", extra="", owner=None):
+    def __init__(self, nodes=5, build="build", extra="", owner=None, mode="observe"):
         """extra: YAML lines appended to every agent's configuration. owner: see attach()."""
         if not 2 <= nodes <= NODES_MAX:
             raise LabError(f"a lab has 2 to {NODES_MAX} nodes, not {nodes}")
@@ -40,6 +40,8 @@ class Lab(Faults):
         self.nodes = [f"n{i}" for i in range(1, nodes + 1)]
         self.build = os.path.abspath(build)
         self.extra = extra
+        self.mode = mode
+        self.store = None  # a Store, when the agents share one
         self.directory = os.path.join(REGISTRY, str(self.owner))
         self.agents = {}
         self._helpers = []
@@ -148,6 +150,8 @@ class Lab(Faults):
             for agent in self.agents.values():
                 agent.send_signal(signal.SIGCONT)
             self.stop_agents()
+            if self.store:
+                self.store.stop()
             _remove(self.owner)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -198,7 +202,7 @@ class Lab(Faults):
         with open(path, "w", encoding="utf-8") as file:
             file.write(
                 f"node: {node}\n"
-                "mode: observe\n"
+                f"mode: {self.mode}\n"
                 f"state_dir: {self.path(node)}\n"
                 "netns: own\n"
                 "log: {format: json}\n"
@@ -209,6 +213,8 @@ class Lab(Faults):
             for peer in self.nodes:
                 addresses = f'["{self.address(peer)}", "{self.address6(peer)}"]'
                 file.write(f"  - {{name: {peer}, addresses: {addresses}}}\n")
+            if self.store:
+                file.write(self.store.config())
             file.write(self.extra)
         return path
 
@@ -264,9 +270,20 @@ class Lab(Faults):
                 lines.append(f"the agent of {node} ended with {agent.returncode}: {last[:300]}")
         return lines
 
-    def status(self, node, *options):
+    def tocsin(self, node, *arguments):
+        """Runs a subcommand on a node."""
         binary = os.path.join(self.build, "tocsin")
-        return run(self.command(node, [binary, "status", *options]), check=False)
+        return run(self.command(node, [binary, *arguments]), check=False)
+
+    def status(self, node, *options):
+        return self.tocsin(node, "status", *options)
+
+    def cluster(self, node):
+        """What the node's agent has of the cluster, or None when it does not answer."""
+        try:
+            return json.loads(self.tocsin(node, "cluster", "--json").stdout)
+        except ValueError:
+            return None
 
     def all_heard(self):
         """True when every agent finds every other healthy and had a heartbeat answered by it."""
