@@ -74,6 +74,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.edge.min_silence_ms, 250);
 	assert_true(config.edge.lossy_ratio == 0.01);
 	assert_int_equal(config.metrics.max_peers, 100);
+	assert_int_equal(config.metrics.max_cgroups, 100);
 	assert_null(config.nodes);
 	assert_int_equal(config.node_count, 0);
 	config_free(&config);
@@ -101,7 +102,7 @@ static void test_every_key(void **state)
 		"tcp: {max_peers: 65536, remote: 10.0.0.0/8, port: 65535, "
 		"loopback: true}\n"
 		"edge: {certainty: 12, min_silence_ms: 60000, lossy_ratio: 5e-1}\n"
-		"metrics: {max_peers: 0}\n";
+		"metrics: {max_peers: 0, max_cgroups: 1000}\n";
 	char buffer[ADDRESS_TEXT_MAX];
 	struct config config = {0};
 	const struct config_node *node;
@@ -129,6 +130,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config.edge.min_silence_ms, 60000);
 	assert_true(config.edge.lossy_ratio == 0.5);
 	assert_int_equal(config.metrics.max_peers, 0);
+	assert_int_equal(config.metrics.max_cgroups, 1000);
 	assert_int_equal(config.node_count, 2);
 
 	node = config_find_node(&config, "n1");

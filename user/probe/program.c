@@ -262,10 +262,21 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 			explain_error(status, "attaching", -errno);
 			continue;
 		}
+		status->fd = bpf_program__fd(program);
 		status->attached = true;
 		attached++;
 	}
 	return attached;
+}
+
+uint64_t program_runs_missed(const struct program_status *status)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+
+	if (!status->attached || bpf_obj_get_info_by_fd(status->fd, &info, &length))
+		return 0;
+	return info.recursion_misses;
 }
 
 void program_detach(struct program_status *statuses, size_t count)

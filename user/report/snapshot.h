@@ -15,6 +15,7 @@
 
 #include "maps/block.h"
 #include "maps/peer.h"
+#include "maps/task.h"
 
 #define SNAPSHOT_SENTENCE_MAX 512
 
@@ -52,11 +53,19 @@ struct snapshot_disk {
 	uint64_t since_completion_ns;
 };
 
+/* A control group in which processes crashed or were killed for want of memory. */
+struct snapshot_group {
+	const char *cgroup;		    /* its path, or "other": all that have no row */
+	const char *container, *pod, *unit; /* "" where the path tells none */
+	const struct task_record *record;
+};
+
 struct snapshot_probe {
 	const char *name; /* "tcp_probe", the program's name */
 	const char *hook; /* "tp_btf/tcp_probe" */
 	bool attached;
-	const char *reason; /* why not; "" when attached */
+	const char *reason;   /* why not; "" when attached */
+	uint64_t runs_missed; /* see program_runs_missed() */
 };
 
 struct snapshot {
@@ -85,7 +94,10 @@ struct snapshot {
 	size_t disk_count;
 	const char *disks_error; /* why there are none; NULL when there may be */
 	struct block_counters block_counters;
-	uint64_t block_runs_missed;
+
+	const struct snapshot_group *groups;
+	size_t group_count;
+	struct task_counters task_counters;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */

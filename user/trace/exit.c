@@ -2,6 +2,7 @@
 /* Two traces of one family: all ends of processes, and those by a signal. */
 #include "trace/catalog.h"
 
+#include "base/signal_name.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/task.h"

@@ -22,7 +22,4 @@
 	COLUMN("PPID", "parent_pid", COLUMN_UNSIGNED, record, parent_pid, 7, ), \
 		COLUMN("PCOMM", "parent_comm", COLUMN_STRING, record, parent_comm, 15, )
 
-/* "SIGSEGV"; NULL for what is no signal. */
-const char *signal_name(uint64_t number);
-
 #endif
