@@ -20,6 +20,8 @@ static const struct snapshot_group groups[] = {
 	{"other", "", "", "", &others},
 };
 
+static const struct snapshot_drop drops[] = {{"netfilter_drop", 12}, {"other", 13}};
+
 struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 {
 	return (struct snapshot){
@@ -39,6 +41,8 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.groups = groups,
 		.group_count = sizeof(groups) / sizeof(*groups),
 		.task_counters = {.events_lost = 1, .records_lost = 2, .repeats_unsure = 3},
+		.drops = drops,
+		.drop_count = sizeof(drops) / sizeof(*drops),
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
 		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},

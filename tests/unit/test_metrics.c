@@ -177,6 +177,8 @@ static void test_samples(void **state)
 		"tocsin_task_events_lost_total 1",
 		"tocsin_task_records_lost_total 2",
 		"tocsin_task_repeats_unsure_total 3",
+		"tocsin_drop_packets_total{reason=\"netfilter_drop\"} 12",
+		"tocsin_drop_packets_total{reason=\"other\"} 13",
 		"tocsin_peer_table_slots 4096",
 		"tocsin_peer_table_used 17",
 		"tocsin_peer_table_insertions_total 1",

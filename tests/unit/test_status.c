@@ -124,6 +124,7 @@ static const char expected_json[] =
 	" 'unit': null, 'crashes': {'SIGSEGV': 3, 'SIGRT': 4}, 'oom_kills': 2},"
 	"{'cgroup': 'other', 'container': null, 'pod': null, 'unit': null,"
 	" 'crashes': {'SIGABRT': 7}, 'oom_kills': 0}],"
+	"'dropped_packets': {'netfilter_drop': 12, 'other': 13},"
 	"'counters': {'peer_table_slots': 4096, 'peer_table_used': 17, 'peers_created': 1,"
 	" 'peers_evicted': 2, 'peer_failures': 3, 'flow_failures': 4, 'wakeups_lost': 5,"
 	" 'block_records_lost': 0, 'block_in_flight_lost': 0, 'block_start_unknown': 0,"

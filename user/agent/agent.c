@@ -44,20 +44,29 @@ static uint32_t own_netns_inode(void)
 	return (uint32_t)status.st_ino;
 }
 
+/* 0: of all network namespaces. */
+static uint32_t wanted_netns(const struct config *config)
+{
+	switch (config->netns.kind) {
+	case CONFIG_NETNS_OWN:
+		return own_netns_inode();
+	case CONFIG_NETNS_INODE:
+		return config->netns.inode;
+	case CONFIG_NETNS_ALL:
+		break;
+	}
+	return 0;
+}
+
 static struct tcp_probe_settings probe_settings(const struct config *config)
 {
-	struct tcp_probe_settings settings = {
+	return (struct tcp_probe_settings){
 		.max_peers = config->tcp.max_peers,
 		.remote = config->tcp.remote,
 		.port = config->tcp.port,
 		.loopback = config->tcp.loopback,
+		.netns_inode = wanted_netns(config),
 	};
-
-	if (config->netns.kind == CONFIG_NETNS_OWN)
-		settings.netns_inode = own_netns_inode();
-	else if (config->netns.kind == CONFIG_NETNS_INODE)
-		settings.netns_inode = config->netns.inode;
-	return settings;
 }
 
 static void tell_programs(const struct program_status *programs, size_t count)
@@ -97,6 +106,7 @@ static void open_probes(struct agent *agent)
 {
 	const struct probe_settings settings = {
 		.max_groups = (uint32_t)groups_records(agent->config.metrics.max_cgroups),
+		.netns_inode = wanted_netns(&agent->config),
 	};
 	const struct program_status *programs;
 	size_t count;

@@ -14,6 +14,7 @@
 #include "cluster/heartbeat.h"
 #include "config/config.h"
 #include "probe/block.h"
+#include "probe/drop.h"
 #include "probe/family.h"
 #include "probe/tcp.h"
 #include "report/http.h"
@@ -55,6 +56,7 @@ struct agent {
 	size_t snapshot_capacity;
 	struct snapshot_disk snapshot_disks[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	struct snapshot_group *snapshot_groups;
+	struct snapshot_drop snapshot_drops[DROP_SLOTS];
 	struct snapshot_probe snapshot_probes[24];
 };
 

@@ -285,6 +285,35 @@ static void describe_groups(struct agent *agent, struct snapshot *ret)
 	ret->task_counters = task_probe_counters(probe);
 }
 
+struct drop_rows {
+	struct snapshot_drop *rows;
+	size_t count;
+};
+
+static void add_drop(void *context, const char *reason, uint64_t packets)
+{
+	struct drop_rows *rows = context;
+
+	rows->rows[rows->count++] = (struct snapshot_drop){reason, packets};
+}
+
+static void describe_drops(struct agent *agent, struct snapshot *ret)
+{
+	struct drop_probe *probe = agent->probes.open[PROBE_DROP];
+	struct drop_rows rows = {.rows = agent->snapshot_drops};
+	int r;
+
+	if (!probe)
+		return;
+	r = drop_probe_read(probe, add_drop, &rows);
+	if (r) {
+		log_error("dropped packets cannot be read", log_errno("error", r));
+		return;
+	}
+	ret->drops = rows.rows;
+	ret->drop_count = rows.count;
+}
+
 void agent_snapshot(void *context, struct snapshot *ret)
 {
 	struct agent *agent = context;
@@ -306,6 +335,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	describe_probes(agent, ret);
 	describe_disks(agent, ret);
 	describe_groups(agent, ret);
+	describe_drops(agent, ret);
 	if (agent->probe) {
 		add_tcp_of_all(agent, ret);
 		ret->tcp_counters = tcp_probe_counters(agent->probe);

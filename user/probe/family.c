@@ -2,6 +2,7 @@
 #include "probe/family.h"
 
 #include "probe/block.h"
+#include "probe/drop.h"
 #include "probe/task.h"
 
 /* The typed functions of a probe behind those of the table. */
@@ -33,11 +34,13 @@
 	}
 
 FAMILY(block)
+FAMILY_WITH(drop, drop_probe_open(&probe, settings->netns_inode, error))
 FAMILY_WITH(task, task_probe_open(&probe, settings->max_groups, error))
 
 const struct probe_family probe_families[PROBE_KINDS] = {
 	[PROBE_BLOCK] = ROW(block, "metrics of disks"),
 	[PROBE_TASK] = ROW(task, "crashes of processes and OOM kills"),
+	[PROBE_DROP] = ROW(drop, "dropped packets by reason"),
 };
 
 void probes_open(struct probes *probes, const struct probe_settings *settings)

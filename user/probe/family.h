@@ -16,11 +16,13 @@
 enum probe_kind {
 	PROBE_BLOCK,
 	PROBE_TASK,
+	PROBE_DROP,
 	PROBE_KINDS,
 };
 
 struct probe_settings {
-	uint32_t max_groups; /* of the task probe */
+	uint32_t max_groups;  /* of the task probe */
+	uint32_t netns_inode; /* of the drop probe: only this namespace's packets; 0: all */
 };
 
 struct probe_family {

@@ -267,6 +267,8 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "device", subject->disk->name);
 		add_label(&labels, "operation", report_block_operation(subject->disk->operation));
 	}
+	if (subject->drop)
+		add_label(&labels, "reason", subject->drop->reason);
 	if (subject->group)
 		add_group_labels(&labels, subject->group);
 	if (metric->type == METRIC_HISTOGRAM) {
@@ -328,6 +330,12 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 	case METRIC_OF_DISK:
 		for (size_t i = 0; i < snapshot->disk_count; i++) {
 			subject.disk = &snapshot->disks[i];
+			write_subject(exposition, &subject);
+		}
+		break;
+	case METRIC_OF_DROP:
+		for (size_t i = 0; i < snapshot->drop_count; i++) {
+			subject.drop = &snapshot->drops[i];
 			write_subject(exposition, &subject);
 		}
 		break;

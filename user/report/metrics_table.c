@@ -105,6 +105,8 @@ VALUE(relays_forwarded, number, snapshot->heartbeat_relays_forwarded)
 VALUES(heartbeats_rejected, number, snapshot->heartbeats_rejected, HEARTBEAT_ACCEPTED + 1)
 
 VALUE(probe_attached, number, probe->attached)
+VALUE(drop_packets, number, drop->packets)
+
 VALUE(probe_runs_missed, number, probe->runs_missed)
 
 VALUE(cpu_time, microseconds, process->cpu_us)
@@ -418,6 +420,11 @@ const struct metric metrics_table[] = {
 	{"tocsin_task_repeats_unsure", METRIC_COUNTER,
 	 "Crashes and OOM kills that may have been counted twice.",
 	 "", METRIC_OF_AGENT, .value = task_repeats_unsure},
+
+	/* The network stack. */
+	{"tocsin_drop_packets", METRIC_COUNTER,
+	 "Packets that this node's kernel dropped, by its own reason.",
+	 "", METRIC_OF_DROP, .value = drop_packets},
 
 	/* The programs in the kernel. */
 	{"tocsin_probe_attached", METRIC_GAUGE, "1 when the program is attached to its hook.",

@@ -60,6 +60,11 @@ struct snapshot_group {
 	const struct task_record *record;
 };
 
+struct snapshot_drop {
+	const char *reason; /* as the kernel names it, or "other" */
+	uint64_t packets;
+};
+
 struct snapshot_probe {
 	const char *name; /* "tcp_probe", the program's name */
 	const char *hook; /* "tp_btf/tcp_probe" */
@@ -98,6 +103,10 @@ struct snapshot {
 	const struct snapshot_group *groups;
 	size_t group_count;
 	struct task_counters task_counters;
+
+	/* Packets that this node's kernel dropped. */
+	const struct snapshot_drop *drops;
+	size_t drop_count;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */

@@ -261,12 +261,23 @@ static json_t *groups_json(const struct snapshot *snapshot)
 	return unless(failed, array);
 }
 
+static json_t *drops_json(const struct snapshot *snapshot)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->drop_count; i++)
+		failed |= json_object_set_new(object, snapshot->drops[i].reason,
+					      unsigned_value(snapshot->drops[i].packets));
+	return unless(failed, object);
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -277,6 +288,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "disks", disks_json(snapshot),
 			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
 			 "cgroups", groups_json(snapshot),
+			 "dropped_packets", drops_json(snapshot),
 			 "counters", counters_json(snapshot));
 	/* clang-format on */
 }
