@@ -146,6 +146,7 @@ struct signal_struct {
 };
 
 struct sched_info {
+	unsigned long pcount;
 	unsigned long long run_delay;
 	unsigned long long last_queued;
 };

@@ -43,6 +43,8 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.task_counters = {.events_lost = 1, .records_lost = 2, .repeats_unsure = 3},
 		.drops = drops,
 		.drop_count = sizeof(drops) / sizeof(*drops),
+		.sched_known = true,
+		.sched = {.sum_ns = 1000000007, .counts = {[3] = 99, [80] = 1}, .unknown = 5},
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
 		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},

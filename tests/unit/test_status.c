@@ -125,6 +125,7 @@ static const char expected_json[] =
 	"{'cgroup': 'other', 'container': null, 'pod': null, 'unit': null,"
 	" 'crashes': {'SIGABRT': 7}, 'oom_kills': 0}],"
 	"'dropped_packets': {'netfilter_drop': 12, 'other': 13},"
+	"'run_queue_delay': {'count': 100, 'p50_us': 3, 'p99_us': 4},"
 	"'counters': {'peer_table_slots': 4096, 'peer_table_used': 17, 'peers_created': 1,"
 	" 'peers_evicted': 2, 'peer_failures': 3, 'flow_failures': 4, 'wakeups_lost': 5,"
 	" 'block_records_lost': 0, 'block_in_flight_lost': 0, 'block_start_unknown': 0,"

@@ -16,6 +16,7 @@
 #include "probe/block.h"
 #include "probe/drop.h"
 #include "probe/family.h"
+#include "probe/sched.h"
 #include "probe/tcp.h"
 #include "report/http.h"
 #include "report/snapshot.h"

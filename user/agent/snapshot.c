@@ -314,6 +314,19 @@ static void describe_drops(struct agent *agent, struct snapshot *ret)
 	ret->drop_count = rows.count;
 }
 
+static void describe_sched(const struct agent *agent, struct snapshot *ret)
+{
+	const struct sched_probe *probe = agent->probes.open[PROBE_SCHED];
+	int r;
+
+	if (!probe)
+		return;
+	r = sched_probe_read(probe, &ret->sched);
+	if (r)
+		log_error("run-queue delays cannot be read", log_errno("error", r));
+	ret->sched_known = !r;
+}
+
 void agent_snapshot(void *context, struct snapshot *ret)
 {
 	struct agent *agent = context;
@@ -336,6 +349,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	describe_disks(agent, ret);
 	describe_groups(agent, ret);
 	describe_drops(agent, ret);
+	describe_sched(agent, ret);
 	if (agent->probe) {
 		add_tcp_of_all(agent, ret);
 		ret->tcp_counters = tcp_probe_counters(agent->probe);

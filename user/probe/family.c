@@ -3,6 +3,7 @@
 
 #include "probe/block.h"
 #include "probe/drop.h"
+#include "probe/sched.h"
 #include "probe/task.h"
 
 /* The typed functions of a probe behind those of the table. */
@@ -34,6 +35,7 @@
 	}
 
 FAMILY(block)
+FAMILY_WITH(sched, sched_probe_open(&probe, 0, error))
 FAMILY_WITH(drop, drop_probe_open(&probe, settings->netns_inode, error))
 FAMILY_WITH(task, task_probe_open(&probe, settings->max_groups, error))
 
@@ -41,6 +43,7 @@ const struct probe_family probe_families[PROBE_KINDS] = {
 	[PROBE_BLOCK] = ROW(block, "metrics of disks"),
 	[PROBE_TASK] = ROW(task, "crashes of processes and OOM kills"),
 	[PROBE_DROP] = ROW(drop, "dropped packets by reason"),
+	[PROBE_SCHED] = ROW(sched, "run-queue delay"),
 };
 
 void probes_open(struct probes *probes, const struct probe_settings *settings)

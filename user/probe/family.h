@@ -4,7 +4,8 @@
 
 /*
  * The probes that the agent can do without, as rows of one table: each is opened, and fails, for
- * itself. The TCP probe, which the verdicts rest on, is not among them.
+ * itself. The TCP probe, which the verdicts rest on, is not among them. The later in the
+ * table, the sooner it is to be given up where they cost too much.
  */
 
 #include "base/text.h"
@@ -17,6 +18,7 @@ enum probe_kind {
 	PROBE_BLOCK,
 	PROBE_TASK,
 	PROBE_DROP,
+	PROBE_SCHED,
 	PROBE_KINDS,
 };
 

@@ -106,6 +106,7 @@ VALUES(heartbeats_rejected, number, snapshot->heartbeats_rejected, HEARTBEAT_ACC
 
 VALUE(probe_attached, number, probe->attached)
 VALUE(drop_packets, number, drop->packets)
+VALUE(sched_unknown, number, snapshot->sched.unknown)
 
 VALUE(probe_runs_missed, number, probe->runs_missed)
 
@@ -241,6 +242,15 @@ static struct metric_value block_completion(const struct metric_subject *subject
 	(void)index;
 	return subject->disk->completed ? nanoseconds(subject->disk->since_completion_ns)
 					: absent();
+}
+
+static bool sched_delay(const struct metric_subject *subject, struct metric_histogram *ret)
+{
+	const struct sched_record *record = &subject->snapshot->sched;
+
+	memcpy(ret->counts, record->counts, sizeof(ret->counts));
+	ret->sum = nanoseconds(record->sum_ns);
+	return subject->snapshot->sched_known;
 }
 
 /* What never happened has no series: there would be too many. */
@@ -425,6 +435,14 @@ const struct metric metrics_table[] = {
 	{"tocsin_drop_packets", METRIC_COUNTER,
 	 "Packets that this node's kernel dropped, by its own reason.",
 	 "", METRIC_OF_DROP, .value = drop_packets},
+
+	/* The scheduler. */
+	{"tocsin_sched_delay_seconds", METRIC_HISTOGRAM,
+	 "How long tasks that could run had to wait for a CPU.",
+	 "seconds", .scope = METRIC_OF_AGENT, .histogram = sched_delay},
+	{"tocsin_sched_unknown", METRIC_COUNTER,
+	 "Waits that are not in the histogram: the first that is seen of a task.",
+	 "", METRIC_OF_AGENT, .value = sched_unknown},
 
 	/* The programs in the kernel. */
 	{"tocsin_probe_attached", METRIC_GAUGE, "1 when the program is attached to its hook.",

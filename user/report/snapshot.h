@@ -15,6 +15,7 @@
 
 #include "maps/block.h"
 #include "maps/peer.h"
+#include "maps/sched.h"
 #include "maps/task.h"
 
 #define SNAPSHOT_SENTENCE_MAX 512
@@ -107,6 +108,9 @@ struct snapshot {
 	/* Packets that this node's kernel dropped. */
 	const struct snapshot_drop *drops;
 	size_t drop_count;
+
+	bool sched_known; /* false: no probe, and the next means nothing */
+	struct sched_record sched;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */

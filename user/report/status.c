@@ -272,12 +272,24 @@ static json_t *drops_json(const struct snapshot *snapshot)
 	return unless(failed, object);
 }
 
+static json_t *sched_json(const struct snapshot *snapshot)
+{
+	uint32_t p50_us, p99_us;
+	uint64_t count;
+
+	if (!snapshot->sched_known)
+		return json_null();
+	quantiles(snapshot->sched.counts, &count, &p50_us, &p99_us);
+	return json_pack("{s:o, s:o, s:o}", "count", unsigned_value(count), "p50_us",
+			 unsigned_value(p50_us), "p99_us", unsigned_value(p99_us));
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -289,6 +301,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
 			 "cgroups", groups_json(snapshot),
 			 "dropped_packets", drops_json(snapshot),
+			 "run_queue_delay", sched_json(snapshot),
 			 "counters", counters_json(snapshot));
 	/* clang-format on */
 }

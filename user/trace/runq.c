@@ -53,7 +53,7 @@ static int configure(const struct trace_options *options, struct object_constant
 	(void)error;
 	state_is_second = program_tracepoint_is_pointer("sched_switch", 1) == 0;
 	own_pid = (uint32_t)getpid();
-	constants[(*count)++] = (struct object_constant){"runq_state_is_second", &state_is_second,
+	constants[(*count)++] = (struct object_constant){"switch_state_is_second", &state_is_second,
 							 sizeof(state_is_second)};
 	constants[(*count)++] = (struct object_constant){"runq_own_pid", &own_pid, sizeof(own_pid)};
 	return 0;
