@@ -67,7 +67,7 @@ static void skip_without_cgroups(void)
 /* Only what happens in the fixture's cgroup is of the test. */
 static void start(struct fixture *fixture, const char *probe)
 {
-	cgroup_rig_up(&fixture->cgroup, "exit");
+	cgroup_rig_up(&fixture->cgroup, "exit.service");
 	trace_run_start(&fixture->run, (const char *const[]){probe, "-g", fixture->cgroup.path,
 							     "-o", "json", NULL});
 	cgroup_rig_enter(&fixture->cgroup);
@@ -110,6 +110,9 @@ static void test_crashes_are_all_told(void **state)
 		assert_int_equal(trace_run_number(line, "pid"), pids[i]);
 		assert_string_equal(trace_run_string(line, "signal"), deaths[i % DEATHS].name);
 		assert_string_equal(trace_run_string(line, "cgroup"), fixture->cgroup.path);
+		assert_string_equal(trace_run_string(line, "unit"), fixture->cgroup.name);
+		assert_true(json_is_null(json_object_get(line, "container")));
+		assert_true(json_is_null(json_object_get(line, "pod")));
 		assert_int_equal(trace_run_number(line, "parent_pid"), getpid());
 		assert_true(json_is_false(json_object_get(line, "core")));
 		assert_in_range(trace_run_number(line, "age_ns"), 1, 10 * NS_PER_S);
