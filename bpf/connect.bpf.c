@@ -80,7 +80,7 @@ static __always_inline int tell(struct sock *sk, struct connect_event *event, __
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(connects, struct sock *sk, int old_state, int new_state)
 {
-	bool established = new_state == TCP_ESTABLISHED;
+	bool established = new_state == TCP_ESTABLISHED, outgoing;
 	struct connect_event event = {};
 	const struct tcp_sock *tp;
 	__u64 now_ns, *begun_ns;
@@ -97,8 +97,13 @@ int BPF_PROG(connects, struct sock *sk, int old_state, int new_state)
 		socket_owner_note(sk, bpf_get_current_task_btf());
 		return 0;
 	}
-	if (!(old_state == TCP_SYN_SENT && (established || new_state == TCP_CLOSE)) &&
-	    !(old_state == TCP_SYN_RECV && established))
+	if ((old_state != TCP_SYN_SENT && old_state != TCP_SYN_RECV) ||
+	    (!established && new_state != TCP_CLOSE))
+		return 0;
+	/* Where both ends connect at once, it goes through SYN_RECV, too. */
+	begun_ns = bpf_sk_storage_get(&begun, sk, NULL, 0);
+	outgoing = begun_ns || old_state == TCP_SYN_SENT;
+	if (!outgoing && !established)
 		return 0;
 	tp = tcp_sock_of(sk);
 	if (!tp)
@@ -106,10 +111,9 @@ int BPF_PROG(connects, struct sock *sk, int old_state, int new_state)
 	now_ns = bpf_ktime_get_ns();
 	/* A closed socket has given its port back (skc_num), but still knows it. */
 	event.local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-	if (old_state == TCP_SYN_SENT) {
+	if (outgoing) {
 		event.direction = CONNECT_OUT;
-		event.outcome = established ? 0 : error_reason(sk->sk_err) + 1;
-		begun_ns = bpf_sk_storage_get(&begun, sk, NULL, 0);
+		event.outcome = established ? 0 : connect_error_reason(sk) + 1;
 		event.latency_ns = begun_ns ? now_ns - *begun_ns : 0;
 	} else {
 		/* The kernel has just taken the time since its SYN-ACK as the first round trip, in

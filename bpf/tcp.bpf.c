@@ -190,7 +190,8 @@ static __always_inline void tally_sample_rtt(struct peer_tally *tally, __u32 rtt
 		if (base > HISTOGRAM_BUCKETS - TALLY_RTT_WINDOW)
 			base = HISTOGRAM_BUCKETS - TALLY_RTT_WINDOW;
 		tally->rtt_base = base;
-		tally->rtt[(bucket - base) & (TALLY_RTT_WINDOW - 1)]++;
+		if (bucket - base < TALLY_RTT_WINDOW)
+			tally->rtt[bucket - base]++;
 		return;
 	}
 	peer = tally_peer(tally);
@@ -209,6 +210,32 @@ static __always_inline void tally_advance(struct peer_tally *tally, __u32 acked_
 	tally->acked_bytes += acked_bytes;
 	if (rtt_us)
 		tally_sample_rtt(tally, rtt_us);
+}
+
+/* The segment acknowledges what the socket's last one did. So it goes on where data comes in and
+ * none goes out; the socket's own lines, which another CPU may just have written, are not needed.
+ */
+static __always_inline bool tally_heard_ack(const struct peer_tally *tally, const struct sock *sk,
+					    __u32 ack)
+{
+	return tally->socket_ack == ack && tally->socket == (__u64)sk;
+}
+
+/* Whether the segment acknowledges something new, which is then counted. */
+static __always_inline bool tally_note_ack(struct peer_tally *tally, const struct sock *sk,
+					   const struct tcp_sock *tp, __u32 ack)
+{
+	__u32 una = tp->snd_una;
+
+	/* Never sent: the kernel will not have it either. */
+	if ((__s32)(ack - tp->snd_nxt) > 0)
+		return false;
+	tally->socket = (__u64)sk;
+	tally->socket_ack = ack;
+	if ((__s32)(ack - una) <= 0)
+		return false;
+	tally_advance(tally, ack - una, tp->rack.rtt_us);
+	return true;
 }
 
 /* Once a jiffy: when the peer was heard, and when it acknowledged. */
@@ -283,7 +310,7 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 	const struct tcp_sock *tp = tcp_sock_of(sk);
 	struct peer_tally *tally;
 	struct peer_key key;
-	__u32 jiffies, ack, una;
+	__u32 jiffies, ack;
 	bool advances;
 
 	if (!tp || !socket_wanted(common, common->skc_num) || !remote_of(common, &key))
@@ -295,10 +322,7 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 		return 0;
 	tally->segments++;
 	ack = segment_ack(skb);
-	una = tp->snd_una;
-	advances = (__s32)(ack - una) > 0 && (__s32)(ack - tp->snd_nxt) <= 0;
-	if (advances)
-		tally_advance(tally, ack - una, tp->rack.rtt_us);
+	advances = !tally_heard_ack(tally, sk, ack) && tally_note_ack(tally, sk, tp, ack);
 	jiffies = bpf_jiffies64();
 	if (tally->heard_jiffies != jiffies || (advances && tally->progress_jiffies != jiffies))
 		tally_tell(tally, sk, advances);
@@ -386,7 +410,7 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 static __always_inline void connect_ended(struct peer_record *peer, __u32 slot, struct sock *sk,
 					  bool connected)
 {
-	enum peer_error reason = error_reason(sk->sk_err);
+	enum peer_error reason = connect_error_reason(sk);
 	__u64 time_ns = bpf_ktime_get_ns();
 
 	if (connected)

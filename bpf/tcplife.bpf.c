@@ -32,20 +32,37 @@ struct {
 static __always_inline void note_state(struct sock *sk, int old_state, int new_state)
 {
 	bool connects = old_state == TCP_CLOSE && new_state == TCP_SYN_SENT;
+	/* With TCP Fast Open it may be used, and closed, before it is established. */
+	bool lives = new_state == TCP_ESTABLISHED ||
+		     (old_state == TCP_SYN_RECV && new_state != TCP_CLOSE);
 	struct birth *birth;
 
-	if (!connects && new_state != TCP_ESTABLISHED)
+	if (!connects && !lives)
 		return;
 	birth = bpf_sk_storage_get(&births, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!birth) {
 		__sync_fetch_and_add(&trace_counters.updates_lost, 1);
 		return;
 	}
-	birth->established = new_state == TCP_ESTABLISHED;
+	birth->established = lives;
 	if (birth->time_ns && !connects)
 		return;
 	birth->time_ns = bpf_ktime_get_ns();
 	birth->direction = connects ? TCPLIFE_OUT : TCPLIFE_IN;
+}
+
+/* What was sent, once, less what was never acknowledged. A FIN that was sent is the last of the
+ * sequence numbers of these states. */
+static __always_inline __u64 acknowledged_bytes(const struct tcp_sock *tp, int old_state)
+{
+	__u32 unacknowledged = tp->snd_nxt - tp->snd_una;
+	bool finishing =
+		old_state == TCP_FIN_WAIT1 || old_state == TCP_CLOSING || old_state == TCP_LAST_ACK;
+	__u64 sent = tp->bytes_sent - tp->bytes_retrans;
+
+	if (unacknowledged && finishing && tp->snd_nxt == tp->write_seq)
+		unacknowledged--;
+	return sent > unacknowledged ? sent - unacknowledged : 0;
 }
 
 /* A FIN takes a place among the bytes received (tcp_fin() sets SOCK_DONE). */
@@ -74,7 +91,8 @@ int BPF_PROG(connection_ends, struct sock *sk, int old_state, int new_state)
 		return 0;
 	note_state(sk, old_state, new_state);
 	/* One that was never established is no connection: `tocsin trace connect` has it. */
-	if (new_state != TCP_CLOSE || old_state == TCP_SYN_SENT || old_state == TCP_LISTEN)
+	if (new_state != TCP_CLOSE || old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV ||
+	    old_state == TCP_LISTEN)
 		return 0;
 	tp = tcp_sock_of(sk);
 	if (!tp)
@@ -100,7 +118,7 @@ int BPF_PROG(connection_ends, struct sock *sk, int old_state, int new_state)
 	record->remote_port = bpf_ntohs(common->skc_dport);
 	record->retransmits = tp->total_retrans;
 	record->duration_ns = duration_ns;
-	record->sent_bytes = tp->bytes_sent - tp->bytes_retrans;
+	record->sent_bytes = acknowledged_bytes(tp, old_state);
 	record->received_bytes = received_bytes(sk, tp);
 	/* Eighths of a microsecond. */
 	record->rtt_ns = tp->srtt_us * 125ULL;

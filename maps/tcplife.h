@@ -20,7 +20,7 @@ struct tcplife_event {
 	__u16 local_port, remote_port; /* host order */
 	__u32 retransmits;	       /* segments sent again */
 	__u64 duration_ns; /* since the connect began or was accepted by the kernel; 0: unknown */
-	__u64 sent_bytes;  /* of data; what was sent again counts once */
+	__u64 sent_bytes;  /* of data that the other side has acknowledged */
 	__u64 received_bytes;
 	__u64 rtt_ns; /* smoothed, at the end; 0: never measured */
 	__s32 error;  /* 0, or what ended it: errno */

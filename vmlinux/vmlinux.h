@@ -163,6 +163,20 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
 
+struct file {
+	void *private_data;
+	unsigned int f_flags;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
 	unsigned int __state;
 	struct sched_entity se;
@@ -178,6 +192,7 @@ struct task_struct {
 	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
+	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 };
@@ -230,15 +245,35 @@ enum sock_flags {
 	SOCK_DONE = 1,
 };
 
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-	int sk_err;
-	struct sock_cgroup_data sk_cgrp_data;
+struct sk_buff_head {
+	union {
+		struct {
+			struct sk_buff *next;
+		};
+	};
+	__u32 qlen;
 };
 
-struct file {
-	unsigned int f_flags;
+struct sock_extended_err {
+	__u32 ee_errno;
+	__u8 ee_origin;
+};
+
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sk_buff_head sk_error_queue;
+	__u16 sk_protocol;
+	int sk_err;
+	int sk_err_soft;
+	__u8 sk_shutdown;
+	atomic_t sk_drops;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct socket {
@@ -251,7 +286,14 @@ struct bpf_iter__task {
 	};
 };
 
+struct bpf_iter_meta {
+	__u64 session_id;
+};
+
 struct bpf_iter__task_file {
+	union {
+		struct bpf_iter_meta *meta;
+	};
 	union {
 		struct task_struct *task;
 	};
@@ -269,8 +311,13 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	__u8 rskq_defer_accept;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits;
 	__u8 icsk_pending;
@@ -284,6 +331,7 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 snd_wnd;
 	__u32 snd_nxt;
+	__u32 write_seq;
 	__u32 snd_una;
 	__u32 srtt_us;
 	__u32 total_retrans;
@@ -291,6 +339,27 @@ struct tcp_sock {
 	__u64 bytes_retrans;
 	__u64 bytes_received;
 	struct tcp_rack rack;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
+struct io_kiocb {
+	union {
+		struct file *file;
+	};
+	__u8 opcode;
+};
+
+struct pt_regs___x86 {
+	unsigned long orig_ax;
+	unsigned long di;
+};
+
+struct pt_regs___arm64 {
+	__u64 orig_x0;
+	__s32 syscallno;
 };
 
 struct net_device {

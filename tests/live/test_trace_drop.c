@@ -150,41 +150,11 @@ static void test_events(void **state)
 	json_decref(lines);
 }
 
-static void test_filters(void **state)
-{
-	static const struct {
-		const char *option, *value;
-		int64_t packets;
-	} cases[] = {
-		{"-P", "4000", 5},	   {"-P", "4002", 0}, {"-r", "10.99.0.0/24", 5},
-		{"-r", "10.98.0.0/24", 0}, {"-4", NULL, 5},   {"-6", NULL, 0},
-	};
-	struct bench *bench = *state;
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		const char *const arguments[] = {"drop",	 "-n",	 bench->inode,
-						 "-o",		 "json", cases[i].option,
-						 cases[i].value, NULL};
-		int64_t packets, bytes;
-		json_t *lines;
-
-		trace_run_start(&bench->run, arguments);
-		send_packets(bench, AF_INET, DROPPED_PORT, 5);
-		trace_run_stop(&bench->run, SIGTERM);
-		lines = trace_run_lines(&bench->run);
-		sum_up(lines, "ipv4", &packets, &bytes);
-		assert_int_equal(packets, cases[i].packets);
-		json_decref(lines);
-		trace_run_discard(&bench->run);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_filters, set_up, tear_down),
 	};
 
 	return tcp_bench_run_tests("trace_drop", tests);

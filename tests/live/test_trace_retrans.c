@@ -105,51 +105,6 @@ static void test_retrans_ipv6(void **state)
 	drop_and_trace(*state, AF_INET6, "fd99::1", "fd99::2");
 }
 
-/* Each filter lets its own through and keeps others out. */
-static void test_filters(void **state)
-{
-	struct bench *bench = *state;
-	char own_pid[16], own_port[16], other_port[16];
-	uint16_t port;
-	int pair[2];
-
-	rig_connect(&bench->rig, AF_INET, pair, &port);
-	rig_transfer(pair[SIDE_A], pair[SIDE_B], 100);
-	snprintf(own_pid, sizeof(own_pid), "%d", getpid());
-	snprintf(own_port, sizeof(own_port), "%u", port);
-	snprintf(other_port, sizeof(other_port), "%u", port - 1U);
-	{
-		const struct {
-			const char *option, *value;
-			unsigned int shown;
-		} cases[] = {
-			{"-p", own_pid, 1},
-			{"-p", "1", 0},
-			{"-P", own_port, 1},
-			{"-P", other_port, 0},
-			{"-r", "10.99.0.0/24", 1},
-			{"-r", "10.98.0.0/24", 0},
-			{"-4", NULL, 1},
-			{"-6", NULL, 0},
-			{"-g", "/", 1},
-		};
-
-		for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-			const char *const arguments[] = {"retrans",	 "-n",	 bench->inode,
-							 "-o",		 "json", cases[i].option,
-							 cases[i].value, NULL};
-
-			trace_run_start(&bench->run, arguments);
-			rig_drop(&bench->rig, SIDE_B, "meta l4proto tcp meta length > 100", 1);
-			rig_transfer(pair[SIDE_A], pair[SIDE_B], 100);
-			trace_run_stop(&bench->run, SIGTERM);
-			assert_int_equal(bench->run.shown, cases[i].shown);
-			trace_run_discard(&bench->run);
-		}
-	}
-	tcp_bench_close_pair(pair);
-}
-
 /* In intervals: what one shows, the next does not, and nothing is between them. */
 static void test_counts(void **state)
 {
@@ -289,7 +244,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_retrans_ipv4, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_retrans_ipv6, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_filters, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rtt, set_up, tear_down),
 		cmocka_unit_test(test_closed_pipe),

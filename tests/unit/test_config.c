@@ -26,7 +26,8 @@ static void test_nothing_is_the_defaults(void **state)
 		"---\n...\n",
 		"{}",
 		"~",
-		"log:\nhttp:\nheartbeat:\nnodes:\ntcp:\nedge:\nmetrics:\n",
+		"log:\nhttp:\nheartbeat:\nnodes:\ntcp:\nedge:\nmetrics:\nstore:\netcd:\n"
+		"isolation: {hook: }\n",
 		"nodes: []\nlog: {}\n",
 		"mode:\nheartbeat: {interval_ms: , key_file: ~, authenticate: null}\nnetns:",
 		"node: ~",
@@ -75,6 +76,20 @@ static void test_defaults(void **state)
 	assert_true(config.edge.lossy_ratio == 0.01);
 	assert_int_equal(config.metrics.max_peers, 100);
 	assert_int_equal(config.metrics.max_cgroups, 100);
+	assert_int_equal(config.store.kind, CONFIG_STORE_LOCAL);
+	assert_int_equal(config.etcd.endpoint_count, 0);
+	assert_string_equal(config.etcd.prefix, "/tocsin/");
+	assert_int_equal(config.etcd.lease_seconds, 2);
+	assert_int_equal(config.isolation.action_count, 1);
+	assert_int_equal(config.isolation.actions[0], CONFIG_ACTION_FENCE);
+	assert_int_equal(config.isolation.allow_count, 0);
+	assert_int_equal(config.isolation.hook.argument_count, 0);
+	assert_int_equal(config.isolation.hook.timeout_ms, 5000);
+	assert_true(config.isolation.max_ratio == 0.1);
+	assert_int_equal(config.isolation.settle_ms, 500);
+	assert_int_equal(config.isolation.hold_down_ms, 30000);
+	assert_int_equal(config.isolation.interval_ms, 10000);
+	assert_int_equal(config.isolation.lease_grace_ms, 700);
 	assert_null(config.nodes);
 	assert_int_equal(config.node_count, 0);
 	config_free(&config);
@@ -102,7 +117,26 @@ static void test_every_key(void **state)
 		"tcp: {max_peers: 65536, remote: 10.0.0.0/8, port: 65535, "
 		"loopback: true}\n"
 		"edge: {certainty: 12, min_silence_ms: 60000, lossy_ratio: 5e-1}\n"
-		"metrics: {max_peers: 0, max_cgroups: 1000}\n";
+		"metrics: {max_peers: 0, max_cgroups: 1000}\n"
+		"store: {kind: etcd}\n"
+		"etcd:\n"
+		"  endpoints: [\"http://10.0.0.1:2379\", \"https://[fd00::1]:2379\"]\n"
+		"  prefix: /a/b/\n"
+		"  ca_file: /ca\n"
+		"  cert_file: /cert\n"
+		"  key_file: /key\n"
+		"  user: u\n"
+		"  password_file: /p\n"
+		"  lease_seconds: 60\n"
+		"isolation:\n"
+		"  actions: [hook, fence]\n"
+		"  allow: [10.9.0.0/16, \"fd00::9\"]\n"
+		"  hook: {argv: [/bin/true, \"\", a b], timeout_ms: 100}\n"
+		"  max_ratio: 0.5\n"
+		"  settle_ms: 100\n"
+		"  hold_down_ms: 1000\n"
+		"  interval_ms: 0\n"
+		"  lease_grace_ms: 200\n";
 	char buffer[ADDRESS_TEXT_MAX];
 	struct config config = {0};
 	const struct config_node *node;
@@ -131,6 +165,32 @@ static void test_every_key(void **state)
 	assert_true(config.edge.lossy_ratio == 0.5);
 	assert_int_equal(config.metrics.max_peers, 0);
 	assert_int_equal(config.metrics.max_cgroups, 1000);
+	assert_int_equal(config.store.kind, CONFIG_STORE_ETCD);
+	assert_int_equal(config.etcd.endpoint_count, 2);
+	assert_string_equal(config.etcd.endpoints[0], "http://10.0.0.1:2379");
+	assert_string_equal(config.etcd.endpoints[1], "https://[fd00::1]:2379");
+	assert_string_equal(config.etcd.prefix, "/a/b/");
+	assert_string_equal(config.etcd.ca_file, "/ca");
+	assert_string_equal(config.etcd.cert_file, "/cert");
+	assert_string_equal(config.etcd.key_file, "/key");
+	assert_string_equal(config.etcd.user, "u");
+	assert_string_equal(config.etcd.password_file, "/p");
+	assert_int_equal(config.etcd.lease_seconds, 60);
+	assert_int_equal(config.isolation.action_count, 2);
+	assert_int_equal(config.isolation.actions[0], CONFIG_ACTION_HOOK);
+	assert_int_equal(config.isolation.actions[1], CONFIG_ACTION_FENCE);
+	assert_int_equal(config.isolation.allow_count, 2);
+	assert_string_equal(cidr_format(&config.isolation.allow[1], buffer), "fd00::9");
+	assert_int_equal(config.isolation.hook.argument_count, 3);
+	assert_string_equal(config.isolation.hook.argv[0], "/bin/true");
+	assert_string_equal(config.isolation.hook.argv[1], "");
+	assert_string_equal(config.isolation.hook.argv[2], "a b");
+	assert_int_equal(config.isolation.hook.timeout_ms, 100);
+	assert_true(config.isolation.max_ratio == 0.5);
+	assert_int_equal(config.isolation.settle_ms, 100);
+	assert_int_equal(config.isolation.hold_down_ms, 1000);
+	assert_int_equal(config.isolation.interval_ms, 0);
+	assert_int_equal(config.isolation.lease_grace_ms, 200);
 	assert_int_equal(config.node_count, 2);
 
 	node = config_find_node(&config, "n1");

@@ -41,7 +41,37 @@ static const struct {
 	/* Unknown and repeated keys. */
 	{"colour: red",
 	 "F:1:1: colour: unknown key, expected one of node, mode, state_dir, netns, log, "
-	 "http, heartbeat, nodes, tcp, edge, metrics"},
+	 "http, heartbeat, nodes, tcp, edge, metrics, store, etcd, isolation"},
+	/* Lists of single values. */
+	{"etcd: {endpoints: http://a}", "F:1:19: etcd.endpoints: found \"http://a\", expected a "
+					"list of at most 8, each a URL like"},
+	{"etcd: {endpoints: [http://a, ftp://b]}",
+	 "F:1:30: etcd.endpoints[1]: found \"ftp://b\", expected a URL like"},
+	{"etcd: {endpoints: [[http://a]]}",
+	 "F:1:20: etcd.endpoints[0]: found a list, expected a URL like"},
+	{"etcd: {endpoints: [\"http://a b\"]}",
+	 "F:1:20: etcd.endpoints[0]: found \"http://a b\", expected a URL like"},
+	{"isolation: {actions: [fence, hook, fence]}",
+	 "F:1:36: isolation.actions[2]: found one more, expected at most 2"},
+	{"isolation: {actions: [reboot]}",
+	 "F:1:23: isolation.actions[0]: found \"reboot\", expected fence or hook"},
+	{"isolation: {allow: [10.0.0.1/24]}",
+	 "F:1:21: isolation.allow[0]: found \"10.0.0.1/24\", expected an address"},
+	{"isolation: {hook: {argv: [a], time: 5}}",
+	 "F:1:31: isolation.hook.time: unknown key, expected one of argv, timeout_ms"},
+	{"etcd: {prefix: /tocsin}", "F:1:16: etcd.prefix: found \"/tocsin\", expected a path"},
+	/* What one needs of another. */
+	{MEMBERS("- {name: n1, addresses: [10.0.0.1]}\nstore: {kind: etcd}"),
+	 "F:5:9: store.kind: etcd has no endpoints, expected etcd.endpoints"},
+	{"store: {kind: etcd}\netcd: {endpoints: [http://a]}",
+	 "F:1:9: store.kind: etcd has nothing to share, expected the members"},
+	{"etcd: {key_file: /k}", "F:1:8: etcd.key_file: is of no use without etcd.cert_file"},
+	{"etcd: {cert_file: /k}", "F:1:8: etcd.cert_file: is of no use without etcd.key_file"},
+	{"etcd: {user: u}", "F:1:8: etcd.user: has no password, expected etcd.password_file"},
+	{"isolation: {actions: [hook]}",
+	 "F:1:13: isolation.actions: hook has no command, expected isolation.hook.argv"},
+	{"isolation: {hook: {argv: [true]}}",
+	 "F:1:20: isolation.hook.argv: names no program, expected an absolute path first"},
 	{"heartbeats: {}", "F:1:1: heartbeats: unknown key, did you mean heartbeat?"},
 	{"heartbeat:\n  intervall_ms: 5",
 	 "F:2:3: heartbeat.intervall_ms: unknown key, did you mean "

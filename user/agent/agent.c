@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/journal.h"
 #include "agent/state_dir.h"
 #include "base/clock.h"
 #include "base/exit_code.h"
@@ -350,6 +351,7 @@ static int start(struct agent *agent)
 	agent->lock_fd = state_dir_lock(agent->config.state_dir, &error);
 	if (agent->lock_fd < 0)
 		goto failed;
+	agent_open_journal(agent);
 	/* A detector that is not scheduled under overload detects nothing; where it is not allowed,
 	 * so be it. */
 	(void)setpriority(PRIO_PROCESS, 0, -10);
@@ -411,6 +413,7 @@ int agent_run(const char *config_file)
 		stop(&agent);
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent.loop);
+	agent_close_journal(&agent);
 	tcp_probe_close(agent.probe);
 	probes_close(&agent.probes);
 	groups_close(&agent.groups);

@@ -5,6 +5,7 @@
  */
 #include "agent/agent.h"
 
+#include "agent/journal.h"
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/log.h"
@@ -209,8 +210,9 @@ static enum heartbeat_outage outage_of(const struct edge *edge)
 	}
 }
 
-static void tell_change(const struct peer *peer, enum edge_state was, uint64_t lasted_ns,
-			const struct edge_self *self, const struct edge_settings *settings)
+static void tell_change(struct agent *agent, const struct peer *peer, enum edge_state was,
+			uint64_t lasted_ns, const struct edge_self *self,
+			const struct edge_settings *settings)
 {
 	char address[ADDRESS_TEXT_MAX];
 	char buffer[SNAPSHOT_SENTENCE_MAX] = "";
@@ -224,6 +226,10 @@ static void tell_change(const struct peer *peer, enum edge_state was, uint64_t l
 		   log_string("state", edge_state_name(peer->edge.state)),
 		   log_unsigned("lasted_ms", lasted_ns / NS_PER_MS), log_string("evidence", buffer),
 		   log_unsigned("monotonic_ns", self->now_ns));
+	agent_journal(agent, journal_edge(peer->name, was, peer->edge.state, buffer,
+					  self->now_ns > peer->edge.heard_ns
+						  ? self->now_ns - peer->edge.heard_ns
+						  : 0));
 }
 
 /* Judges one peer and acts on the verdict. Returns whether it is in doubt. */
@@ -244,7 +250,7 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 	peer->skipped_ns = 0;
 	if (edge_update(&peer->edge, &peer->evidence, &self, settings)) {
 		peer->state_changes[peer->edge.state]++;
-		tell_change(peer, was, self.now_ns - since_ns, &self, settings);
+		tell_change(agent, peer, was, self.now_ns - since_ns, &self, settings);
 	}
 	confirm_edge(agent, peer);
 	if (peer->configured && agent->heartbeat)
@@ -311,6 +317,7 @@ static void on_turn(uv_timer_t *timer)
 			    log_string("consequence", "what it did not observe is not judged"));
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
 		alert |= judge(agent, peer, &self, &settings);
+	agent_tell_journal(agent);
 	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);
 }
 

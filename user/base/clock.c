@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t clock_read_ns(clockid_t id)
 {
 	struct timespec now = {0};
 
-	/* Fails only for a clock that the kernel does not know; these two exist since 2.6. */
+	/* Fails only for a clock that the kernel does not know; these exist since 2.6.39. */
 	(void)clock_gettime(id, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
@@ -20,4 +21,21 @@ uint64_t clock_monotonic_ns(void)
 uint64_t clock_realtime_ns(void)
 {
 	return clock_read_ns(CLOCK_REALTIME);
+}
+
+uint64_t clock_boottime_ns(void)
+{
+	return clock_read_ns(CLOCK_BOOTTIME);
+}
+
+void clock_format_utc(uint64_t time_ns, char buffer[static CLOCK_TEXT_MAX])
+{
+	time_t seconds = (time_t)(time_ns / NS_PER_S);
+	struct tm utc = {0};
+	char date[32];
+
+	gmtime_r(&seconds, &utc);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(buffer, CLOCK_TEXT_MAX, "%s.%03uZ", date,
+		 (unsigned int)(time_ns / NS_PER_MS % 1000));
 }

@@ -16,4 +16,12 @@ uint64_t clock_monotonic_ns(void);
  * ages. */
 uint64_t clock_realtime_ns(void);
 
+/* CLOCK_BOOTTIME in ns: like the monotonic clock, and time asleep counts. */
+uint64_t clock_boottime_ns(void);
+
+#define CLOCK_TEXT_MAX 64
+
+/* A time since the epoch as RFC 3339 has it, in UTC: 2026-11-23T07:12:46.123Z. */
+void clock_format_utc(uint64_t time_ns, char buffer[static CLOCK_TEXT_MAX]);
+
 #endif

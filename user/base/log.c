@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 4096
@@ -33,18 +32,6 @@ void log_configure(enum log_format format, enum log_level level)
 {
 	configured_format = format;
 	configured_level = level;
-}
-
-static void format_time(char *buffer, size_t size)
-{
-	uint64_t now_ns = clock_realtime_ns();
-	time_t seconds = (time_t)(now_ns / NS_PER_S);
-	struct tm utc = {0};
-	char date[32];
-
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(buffer, size, "%s.%03uZ", date, (unsigned int)(now_ns / NS_PER_MS % 1000));
 }
 
 /* A logfmt value is quoted when a reader that splits at blanks and '=' would misread it. */
@@ -130,11 +117,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 {
 	char buffer[LINE_MAX_BYTES] = "";
 	struct text line = {.data = buffer, .size = sizeof(buffer) - 1};
-	char time[64];
+	char time[CLOCK_TEXT_MAX];
 
 	if (level > configured_level)
 		return;
-	format_time(time, sizeof(time));
+	clock_format_utc(clock_realtime_ns(), time);
 	if (configured_format == LOG_FORMAT_JSON)
 		write_json(&line, time, level, event, fields, count);
 	else

@@ -190,11 +190,58 @@ static int check_key_file(struct config_draft *draft)
 		"/etc/tocsin/key), or heartbeat.authenticate: false");
 }
 
+/* What one key needs of another. */
+static int check_together(const struct config_draft *draft, bool wrong, const char *path,
+			  const char *expected)
+{
+	struct config_position position = config_draft_given(draft, path);
+
+	return wrong ? config_reader_fail(&draft->reader, position, path, "%s", expected) : 0;
+}
+
+static bool has_action(const struct config *config, enum config_action action)
+{
+	for (unsigned int i = 0; i < config->isolation.action_count; i++)
+		if (config->isolation.actions[i] == action)
+			return true;
+	return false;
+}
+
+static int check_store(const struct config_draft *draft)
+{
+	const struct config *config = &draft->config;
+	bool etcd = config->store.kind == CONFIG_STORE_ETCD;
+
+	return check_together(draft, etcd && !config->etcd.endpoint_count, "store.kind",
+			      "etcd has no endpoints, expected etcd.endpoints: "
+			      "[\"http://10.0.0.1:2379\"]") ?:
+	       check_together(draft, etcd && !config->node_count, "store.kind",
+			      "etcd has nothing to share, expected the members of the cluster in "
+			      "nodes:") ?:
+	       check_together(draft, !*config->etcd.cert_file && *config->etcd.key_file,
+			      "etcd.key_file", "is of no use without etcd.cert_file") ?:
+	       check_together(draft, *config->etcd.cert_file && !*config->etcd.key_file,
+			      "etcd.cert_file", "is of no use without etcd.key_file") ?:
+	       check_together(draft, !*config->etcd.password_file && *config->etcd.user,
+			      "etcd.user", "has no password, expected etcd.password_file") ?:
+	       check_together(draft,
+			      has_action(config, CONFIG_ACTION_HOOK) &&
+				      !config->isolation.hook.argument_count,
+			      "isolation.actions",
+			      "hook has no command, expected isolation.hook.argv: "
+			      "[/etc/tocsin/hook]") ?:
+	       check_together(draft,
+			      config->isolation.hook.argument_count &&
+				      *config->isolation.hook.argv[0] != '/',
+			      "isolation.hook.argv",
+			      "names no program, expected an absolute path first");
+}
+
 int config_draft_check(struct config_draft *draft)
 {
 	int error = 0;
 
 	if (draft->config.node_count)
 		error = check_required(draft) ?: check_names(draft) ?: check_addresses(draft);
-	return error ?: check_self(draft) ?: check_key_file(draft);
+	return error ?: check_self(draft) ?: check_key_file(draft) ?: check_store(draft);
 }

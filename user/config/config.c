@@ -23,6 +23,16 @@ static const struct config defaults = {
 	.tcp = {.max_peers = 4096},
 	.edge = {.certainty = 6, .min_silence_ms = 250, .lossy_ratio = 0.01},
 	.metrics = {.max_peers = 100, .max_cgroups = 100},
+	.store = {.kind = CONFIG_STORE_LOCAL},
+	.etcd = {.prefix = "/tocsin/", .lease_seconds = 2},
+	.isolation = {.actions = {CONFIG_ACTION_FENCE},
+		      .action_count = 1,
+		      .hook.timeout_ms = 5000,
+		      .max_ratio = 0.1,
+		      .settle_ms = 500,
+		      .hold_down_ms = 30000,
+		      .interval_ms = 10000,
+		      .lease_grace_ms = 700},
 };
 
 /* The host name as the name of this node; "" when it cannot be one. */

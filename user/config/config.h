@@ -15,8 +15,16 @@
 #define CONFIG_NODES_MAX      10000
 #define CONFIG_ADDRESSES_MAX  8 /* of one node */
 #define CONFIG_FILE_BYTES_MAX (1 << 20)
+#define CONFIG_ENDPOINTS_MAX  8
+#define CONFIG_ALLOW_MAX      32
+#define CONFIG_ARGUMENTS_MAX  16
 
 enum config_mode { CONFIG_MODE_OBSERVE, CONFIG_MODE_ADVISE, CONFIG_MODE_ENFORCE };
+
+enum config_store { CONFIG_STORE_LOCAL, CONFIG_STORE_ETCD };
+
+/* What is done to a node that is isolated, beside the record in the store. */
+enum config_action { CONFIG_ACTION_FENCE, CONFIG_ACTION_HOOK, CONFIG_ACTIONS };
 
 /* Whose sockets count. */
 enum config_netns { CONFIG_NETNS_ALL, CONFIG_NETNS_OWN, CONFIG_NETNS_INODE };
@@ -76,6 +84,36 @@ struct config {
 		/* metrics.max_cgroups: with own series of crashes; 0 to 1000, default 100. */
 		uint32_t max_cgroups;
 	} metrics;
+	struct {
+		enum config_store kind; /* store.kind: local | etcd */
+	} store;
+	struct {
+		char endpoints[CONFIG_ENDPOINTS_MAX][CONFIG_PATH_MAX]; /* http(s)://HOST:PORT */
+		unsigned int endpoint_count;
+		char prefix[CONFIG_NAME_MAX];	 /* etcd.prefix, default /tocsin/ */
+		char ca_file[CONFIG_PATH_MAX];	 /* "": the system's */
+		char cert_file[CONFIG_PATH_MAX]; /* with key_file; "": no client certificate */
+		char key_file[CONFIG_PATH_MAX];
+		char user[CONFIG_NAME_MAX]; /* with password_file; "": no authentication */
+		char password_file[CONFIG_PATH_MAX];
+		uint32_t lease_seconds; /* etcd.lease_seconds: 1 to 60, default 2 */
+	} etcd;
+	struct {
+		enum config_action actions[CONFIG_ACTIONS]; /* default: fence */
+		unsigned int action_count;
+		struct cidr allow[CONFIG_ALLOW_MAX]; /* still reached through a fence */
+		unsigned int allow_count;
+		struct {
+			char argv[CONFIG_ARGUMENTS_MAX][CONFIG_PATH_MAX];
+			unsigned int argument_count;
+			uint32_t timeout_ms; /* 100 to 60000, default 5000 */
+		} hook;
+		double max_ratio;	 /* 0.01 to 0.5, default 0.1 */
+		uint32_t settle_ms;	 /* 100 to 60000, default 500 */
+		uint32_t hold_down_ms;	 /* 1000 to 3600000, default 30000 */
+		uint32_t interval_ms;	 /* 0 to 600000, default 10000 */
+		uint32_t lease_grace_ms; /* 200 to 60000, default 700 */
+	} isolation;
 	struct config_node *nodes;
 	unsigned int node_count;
 };

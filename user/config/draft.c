@@ -133,6 +133,38 @@ static int read_addresses(struct config_draft *draft, const struct config_key *k
 	return error;
 }
 
+/* The values of a list replace what the default holds. */
+static int read_list(struct config_draft *draft, const struct config_key *key)
+{
+	const struct config_key element = config_key_element(key);
+	unsigned int *count = (unsigned int *)((char *)&draft->config + key->count_offset);
+	char *elements = (char *)&draft->config + key->offset;
+	struct config_reader *reader = &draft->reader;
+	size_t length = draft->shown.length;
+	int error;
+
+	if (reader->event.type != YAML_SEQUENCE_START_EVENT)
+		return fail_unexpected(draft, key, -EINVAL);
+	*count = 0;
+	memset(elements, 0, key->size);
+	error = config_reader_next(reader);
+	while (!error && reader->event.type != YAML_SEQUENCE_END_EVENT) {
+		text_printf(&draft->shown, "[%u]", *count);
+		if (*count == key->size / key->element_size)
+			error = config_reader_fail(reader, reader->position, draft->shown.data,
+						   "found one more, expected at most %zu",
+						   key->size / key->element_size);
+		else
+			error = read_scalar(draft, &element, elements + *count * key->element_size);
+		if (!error) {
+			++*count;
+			error = config_reader_next(reader);
+		}
+		leave(draft, length);
+	}
+	return error;
+}
+
 static int add_node(struct config_draft *draft)
 {
 	struct config *config = &draft->config;
@@ -232,6 +264,8 @@ static int read_value(struct config_draft *draft, const struct config_key *key)
 		error = read_records(draft, key);
 	else if (key->type == &config_type_addresses)
 		error = read_addresses(draft, key);
+	else if (key->type == &config_type_list)
+		error = read_list(draft, key);
 	else
 		error = read_scalar(draft, key, field_of(draft, key));
 	return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "config/keys.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -128,6 +129,64 @@ static void describe_path(const struct config_key *key, struct text *text)
 	text_printf(text, "an absolute path of at most %zu bytes", key->size - 1);
 }
 
+static int set_url(const struct config_key *key, const char *value, void *field)
+{
+	CURLU *url = curl_url();
+	char *scheme = NULL;
+	int error = -EINVAL;
+
+	if (!url)
+		return -ENOMEM;
+	if (!curl_url_set(url, CURLUPART_URL, value, CURLU_NON_SUPPORT_SCHEME) &&
+	    !curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) &&
+	    (!strcmp(scheme, "http") || !strcmp(scheme, "https")))
+		error = text_copy(field, key->size, value);
+	curl_free(scheme);
+	curl_url_cleanup(url);
+	return error;
+}
+
+static void describe_url(const struct config_key *key, struct text *text)
+{
+	(void)key;
+	text_printf(text, "a URL like http://10.0.0.1:2379 or https://store.example:2379");
+}
+
+/* Of the keys in the store: a path that ends with a slash. */
+static int set_prefix(const struct config_key *key, const char *value, void *field)
+{
+	size_t length = strlen(value);
+
+	if (length < 2 || value[length - 1] != '/')
+		return -EINVAL;
+	return set_path(key, value, field);
+}
+
+static void describe_prefix(const struct config_key *key, struct text *text)
+{
+	text_printf(text,
+		    "a path of at most %zu bytes that begins and ends with a slash, like /tocsin/",
+		    key->size - 1);
+}
+
+static int set_argument(const struct config_key *key, const char *value, void *field)
+{
+	return text_copy(field, key->size, value);
+}
+
+static void describe_argument(const struct config_key *key, struct text *text)
+{
+	text_printf(text, "text of at most %zu bytes", key->size - 1);
+}
+
+static void describe_list(const struct config_key *key, struct text *text)
+{
+	const struct config_key element = config_key_element(key);
+
+	text_printf(text, "a list of at most %zu, each ", key->size / key->element_size);
+	element.type->describe(&element, text);
+}
+
 static int set_netns(const struct config_key *key, const char *value, void *field)
 {
 	static const struct config_key inode_key = {
@@ -233,7 +292,11 @@ static const struct config_type type_name = TYPE(name);
 static const struct config_type type_path = TYPE(path);
 static const struct config_type type_netns = TYPE(netns);
 static const struct config_type type_listen = TYPE(listen);
+static const struct config_type type_url = TYPE(url);
+static const struct config_type type_prefix = TYPE(prefix);
+static const struct config_type type_argument = TYPE(argument);
 const struct config_type config_type_cidr = TYPE(cidr);
+const struct config_type config_type_list = HOLDER(list);
 const struct config_type config_type_addresses = HOLDER(addresses);
 const struct config_type config_type_section = HOLDER(section);
 const struct config_type config_type_records = HOLDER(records);
@@ -241,10 +304,14 @@ const struct config_type config_type_records = HOLDER(records);
 /* In the order of the enumerations. */
 static const char *const mode_words[] = {"observe", "advise", "enforce", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
+static const char *const store_words[] = {"local", "etcd", NULL};
+static const char *const action_words[] = {"fence", "hook", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 _Static_assert(sizeof(enum config_mode) == sizeof(unsigned int), "set_word() stores it as one");
 _Static_assert(sizeof(enum log_format) == sizeof(unsigned int), "set_word() stores it as one");
+_Static_assert(sizeof(enum config_store) == sizeof(unsigned int), "set_word() stores it as one");
+_Static_assert(sizeof(enum config_action) == sizeof(unsigned int), "set_word() stores it as one");
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned int), "set_word() stores it as one");
 
 /* clang-format off */
@@ -255,6 +322,10 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned int), "set_word() store
 	{.path = #field, .type = &(value_type), FIELD(config, field), ##__VA_ARGS__}
 #define NODE_KEY(field, value_type) \
 	{.path = "nodes[]." #field, .type = &(value_type), FIELD(config_node, field)}
+#define LIST(field, count_field, element_type, ...) \
+	{.path = #field, .type = &config_type_list, FIELD(config, field), \
+	 .element = &(element_type), .element_size = sizeof(*((struct config *)0)->field), \
+	 .count_offset = offsetof(struct config, count_field), ##__VA_ARGS__}
 #define RANGE(least, most) .minimum = (least), .maximum = (most)
 
 const struct config_key config_keys[CONFIG_KEY_COUNT] = {
@@ -295,8 +366,42 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	SECTION(metrics),
 	KEY(metrics.max_peers,	    type_whole, RANGE(0, 10000)),
 	KEY(metrics.max_cgroups,    type_whole, RANGE(0, 1000)),
+
+	SECTION(store),
+	KEY(store.kind,		    type_word, .words = store_words),
+
+	SECTION(etcd),
+	LIST(etcd.endpoints,	    etcd.endpoint_count, type_url),
+	KEY(etcd.prefix,	    type_prefix),
+	KEY(etcd.ca_file,	    type_path),
+	KEY(etcd.cert_file,	    type_path),
+	KEY(etcd.key_file,	    type_path),
+	KEY(etcd.user,		    type_name),
+	KEY(etcd.password_file,	    type_path),
+	KEY(etcd.lease_seconds,	    type_whole, RANGE(1, 60)),
+
+	SECTION(isolation),
+	LIST(isolation.actions,	    isolation.action_count, type_word, .words = action_words),
+	LIST(isolation.allow,	    isolation.allow_count, config_type_cidr),
+	SECTION(isolation.hook),
+	LIST(isolation.hook.argv,   isolation.hook.argument_count, type_argument),
+	KEY(isolation.hook.timeout_ms, type_whole, RANGE(100, 60000)),
+	KEY(isolation.max_ratio,    type_decimal, RANGE(0.01, 0.5)),
+	KEY(isolation.settle_ms,    type_whole, RANGE(100, 60000)),
+	KEY(isolation.hold_down_ms, type_whole, RANGE(1000, 3600000)),
+	KEY(isolation.interval_ms,  type_whole, RANGE(0, 600000)),
+	KEY(isolation.lease_grace_ms, type_whole, RANGE(200, 60000)),
 };
 /* clang-format on */
+
+struct config_key config_key_element(const struct config_key *list)
+{
+	struct config_key element = *list;
+
+	element.type = list->element;
+	element.size = list->element_size;
+	return element;
+}
 
 bool config_key_below(const struct config_key *key, const char *prefix)
 {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_KEY_COUNT    30
+#define CONFIG_KEY_COUNT    52
 #define CONFIG_KEY_PATH_MAX 64 /* of a path in the table, NUL included */
 
 struct config_key;
@@ -34,6 +34,8 @@ struct config_type {
 extern const struct config_type config_type_section;
 /* A list of holders of keys: those of "nodes" are "nodes[].*". */
 extern const struct config_type config_type_records;
+/* A list of single values: those of key->element. */
+extern const struct config_type config_type_list;
 /* A list of addresses: config_type_cidr reads its elements. */
 extern const struct config_type config_type_addresses;
 extern const struct config_type config_type_cidr;
@@ -46,12 +48,20 @@ struct config_key {
 	size_t size;
 	double minimum, maximum;  /* inclusive, of numbers */
 	const char *const *words; /* NULL-terminated, in the order of the enumeration */
+	/* Of a list: the type and size of its elements, and where their number is kept (unsigned
+	 * int). 'size' is that of all of them. */
+	const struct config_type *element;
+	size_t element_size;
+	size_t count_offset;
 };
 
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 
 /* The index of the key named 'name' below 'prefix' ("", "log.", "nodes[]."), or -1. */
 int config_key_find(const char *prefix, const char *name);
+
+/* An element of a list, as a key by itself. */
+struct config_key config_key_element(const struct config_key *list);
 
 /* The key is directly below 'prefix'. */
 bool config_key_below(const struct config_key *key, const char *prefix);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/status.h"
 
+#include "report/terminal.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,39 +68,9 @@ static const struct {
 #define SEVERITIES (sizeof(severities) / sizeof(*severities))
 _Static_assert(SEVERITIES == EDGE_STATES, "every state has its place in the order");
 
-/* What came over the wire must not talk to the terminal: no control bytes. */
-static void append_clean(struct text *text, const char *string)
-{
-	size_t start = text->length;
-
-	text_printf(text, "%s", string);
-	for (size_t i = start; i < text->length; i++)
-		if ((unsigned char)text->data[i] < 0x20 || text->data[i] == 0x7f)
-			text->data[i] = '?';
-}
-
-/* Two significant units at most: 412ms, 3.2s, 5m12s, 3h12m, 12d4h. */
-static void append_duration(struct text *text, uint64_t ms)
-{
-	uint64_t s = ms / 1000;
-
-	if (ms < 1000)
-		text_printf(text, "%lums", (unsigned long)ms);
-	else if (s < 60)
-		text_printf(text, "%lu.%lus", (unsigned long)s, (unsigned long)(ms % 1000 / 100));
-	else if (s < 3600)
-		text_printf(text, "%lum%lus", (unsigned long)(s / 60), (unsigned long)(s % 60));
-	else if (s < 86400)
-		text_printf(text, "%luh%lum", (unsigned long)(s / 3600),
-			    (unsigned long)(s % 3600 / 60));
-	else
-		text_printf(text, "%lud%luh", (unsigned long)(s / 86400),
-			    (unsigned long)(s % 86400 / 3600));
-}
-
 static void cell_string(struct text *cell, const json_t *peer, const char *key)
 {
-	append_clean(cell, json_string_value(json_object_get(peer, key)) ?: "-");
+	terminal_append_clean(cell, json_string_value(json_object_get(peer, key)) ?: "-");
 }
 
 static void cell_since(struct text *cell, const json_t *peer, const char *key)
@@ -106,7 +78,7 @@ static void cell_since(struct text *cell, const json_t *peer, const char *key)
 	const json_t *value = json_object_get(peer, key);
 
 	if (json_is_integer(value) && json_integer_value(value) >= 0)
-		append_duration(cell, (uint64_t)json_integer_value(value));
+		terminal_append_duration(cell, (uint64_t)json_integer_value(value));
 	else
 		text_printf(cell, "-");
 }
@@ -145,16 +117,6 @@ static void cell_retransmits(struct text *cell, const json_t *peer, const char *
 		text_printf(cell, "-");
 }
 
-/* Columns on the screen: characters, not bytes. */
-static int text_width(const char *string)
-{
-	int width = 0;
-
-	for (; *string; string++)
-		width += ((unsigned char)*string & 0xc0) != 0x80;
-	return width;
-}
-
 /* Index into severities[]; a state that this version does not know comes first. */
 static int severity(const json_t *peer)
 {
@@ -182,7 +144,7 @@ static int compare_peers(const void *left, const void *right)
 static void print_cell(FILE *stream, enum column column, const char *cell, int width,
 		       const char *colour)
 {
-	int padding = width - text_width(cell);
+	int padding = width - terminal_width(cell);
 
 	fprintf(stream, "%s%*s%s%s%s%*s", column ? "  " : "", columns[column].left ? 0 : padding,
 		"", colour ?: "", cell, colour ? "\033[0m" : "", columns[column].left ? padding : 0,
@@ -202,7 +164,7 @@ static void print_evidence(FILE *stream, const json_t *peer)
 	if (blocked)
 		fprintf(stream, "    its kernel answers, our heartbeats do not get there\n");
 	if ((agent_silent || blocked || severity(peer) != SEVERITIES - 1) && *evidence) {
-		append_clean(&line, evidence);
+		terminal_append_clean(&line, evidence);
 		fprintf(stream, "    %s\n", buffer);
 	}
 }
@@ -220,11 +182,11 @@ static void print_peers(FILE *stream, const json_t *const *peers, size_t count, 
 	char cell[CELL_BYTES];
 
 	for (unsigned int column = 0; column < COLUMNS; column++) {
-		widths[column] = text_width(columns[column].title);
+		widths[column] = terminal_width(columns[column].title);
 		for (size_t i = 0; i < count; i++) {
 			format_cell(peers[i], column, cell);
-			if (text_width(cell) > widths[column])
-				widths[column] = text_width(cell);
+			if (terminal_width(cell) > widths[column])
+				widths[column] = terminal_width(cell);
 		}
 	}
 	for (unsigned int column = 0; column < COLUMNS; column++)
@@ -261,7 +223,7 @@ static void print_node(FILE *stream, const json_t *status)
 		text_printf(&line, "  ALONE: no peer is heard");
 	if (json_is_string(blind)) {
 		text_printf(&line, "  BLIND: ");
-		append_clean(&line, json_string_value(blind));
+		terminal_append_clean(&line, json_string_value(blind));
 	}
 	fprintf(stream, "%s\n", buffer);
 }

@@ -12,6 +12,7 @@ extern const struct trace trace_tcplife;
 extern const struct trace trace_connect;
 extern const struct trace trace_reset;
 extern const struct trace trace_drop;
+extern const struct trace trace_accept;
 extern const struct trace trace_crash;
 extern const struct trace trace_exit;
 extern const struct trace trace_exec;

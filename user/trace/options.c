@@ -347,7 +347,7 @@ static int parse_interval(struct trace_options *options, bool mode_chosen, int a
 	}
 	if (argc > 1 && (parse_number(argv[1], UINT32_MAX, &options->count) || !options->count))
 		return complain(options, "'%s' is no COUNT", argv[1]);
-	if (!argc && (options->mode != TRACE_MODE_EVENTS || options->trace->polls))
+	if (!argc && options->mode == options->trace->mode)
 		options->interval_ns = options->trace->default_interval_s * NS_PER_S;
 	return 0;
 }

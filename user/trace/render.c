@@ -185,6 +185,8 @@ static bool is_unknown(const struct column *column, const void *bytes)
 
 	if (!column->zero_is_unknown)
 		return false;
+	if (column->kind == COLUMN_ADDRESS)
+		return !memcmp(place, &(struct peer_key){0}, sizeof(struct peer_key));
 	return column->kind == COLUMN_STRING ? !*place : !read_unsigned(column, bytes);
 }
 

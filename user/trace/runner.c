@@ -143,14 +143,12 @@ static int on_event(void *context, const void *data, size_t size)
 static int show_interval(struct run *run)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	int r;
+	int r = 0;
 
-	if (run->options->mode != TRACE_MODE_EVENTS)
-		r = aggregate_show(run->object, run->options, &run->renderer, now_ns, &run->shown);
-	else if (run->trace->polls)
+	if (run->trace->polls)
 		r = object_iterate(run->object);
-	else
-		return 0;
+	if (!r && run->options->mode != TRACE_MODE_EVENTS)
+		r = aggregate_show(run->object, run->options, &run->renderer, now_ns, &run->shown);
 	run->intervals++;
 	if (run->options->count && run->intervals >= run->options->count)
 		run->ended = true;
@@ -210,7 +208,11 @@ static int finish(struct run *run)
 	int r = 0;
 
 	release_signals();
+	if (run->trace->polls)
+		r = object_iterate(run->object);
 	object_detach(run->object);
+	if (r)
+		return r;
 	if (run->options->mode == TRACE_MODE_EVENTS) {
 		r = object_events_consume(run->object, on_event, run);
 		r = r < 0 ? r : 0;

@@ -115,8 +115,9 @@ struct trace {
 
 	enum trace_mode mode;	       /* without an option that asks for another */
 	enum trace_mode interval_mode; /* when an interval is given */
-	uint32_t default_interval_s;   /* for what is shown in intervals; 0: once, at the end */
-	bool polls; /* its events come of iterators, which are read once an interval */
+	uint32_t default_interval_s;   /* of the mode above; 0: once, at the end */
+	/* Its iterators are read once an interval, and at the end. */
+	bool polls;
 
 	/* More constants of the programs than the common ones; may be NULL. Returns 0, or a
 	 * negative errno with a line in 'error'. */

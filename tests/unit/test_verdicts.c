@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cluster/verdicts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000000)
+
+struct bench {
+	struct verdicts verdicts;
+	char told[1024];
+	struct text text;
+	uint64_t now_ms;
+};
+
+static void note(struct bench *bench, const char *what, const struct standing *standing)
+{
+	text_printf(&bench->text, "%s%u:%s:%s:%u", bench->text.length ? " " : "",
+		    (unsigned int)bench->now_ms, what, verdict_class_name(standing->class),
+		    standing->subject_count ? standing->subjects[0] : 0);
+}
+
+static void on_raised(void *context, const struct standing *standing, const struct verdict *verdict)
+{
+	assert_non_null(verdict);
+	assert_int_equal(verdict->class, standing->class);
+	note(context, "raised", standing);
+}
+
+static void on_cleared(void *context, const struct standing *standing,
+		       const struct verdict *verdict)
+{
+	assert_null(verdict);
+	note(context, "cleared", standing);
+}
+
+/* Turns of 50 ms up to a time, all with the same judgement: class and subject of one verdict. */
+static void run(struct bench *bench, uint64_t until_ms, int class, uint32_t subject, bool pending)
+{
+	struct judgement judgement = {.pending = pending};
+
+	if (class >= 0) {
+		judgement.verdict_count = 1;
+		judgement.verdicts[0] = (struct verdict){.class = (enum verdict_class) class,
+							 .subjects = &subject,
+							 .subject_count = 1,
+							 .since_ns = 1};
+	}
+	for (; bench->now_ms < until_ms; bench->now_ms += 50)
+		verdicts_update(&bench->verdicts, &judgement, bench->now_ms * MS, on_raised,
+				on_cleared, bench);
+}
+
+static void expect(struct bench *bench, const char *expected)
+{
+	assert_string_equal(bench->told, expected);
+	verdicts_free(&bench->verdicts);
+	assert_int_equal(bench->verdicts.count, 0);
+}
+
+#define BENCH(name)              \
+	struct bench name = {0}; \
+	name.text = TEXT(name.told)
+
+static void test_raised_and_cleared(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1000, -1, 0, false);
+	run(&bench, 2000, VERDICT_NODE_UNREACHABLE, 4, false);
+	run(&bench, 3000, -1, 0, false);
+	expect(&bench, "1150:raised:node-unreachable:4 2100:cleared:node-unreachable:4");
+}
+
+/* A moment of it is nothing, and a moment without it changes nothing. */
+static void test_moments(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1000, -1, 0, false);
+	run(&bench, 1100, VERDICT_PARTIAL_PARTITION, 1, false);
+	run(&bench, 1200, -1, 0, false);
+	run(&bench, 1300, VERDICT_PARTIAL_PARTITION, 1, false);
+	run(&bench, 2000, VERDICT_NODE_UNREACHABLE, 4, false);
+	run(&bench, 2100, -1, 0, false);
+	run(&bench, 3000, VERDICT_NODE_UNREACHABLE, 4, false);
+	expect(&bench, "1450:raised:node-unreachable:4");
+}
+
+/* While suspicions are open it takes longer. */
+static void test_pending(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1800, VERDICT_NODE_UNREACHABLE, 4, true);
+	expect(&bench, "1000:raised:node-unreachable:4");
+}
+
+static void test_pending_ends(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 400, VERDICT_NODE_UNREACHABLE, 4, true);
+	run(&bench, 500, VERDICT_NODE_UNREACHABLE, 4, false);
+	expect(&bench, "400:raised:node-unreachable:4");
+}
+
+/* More becomes known of the same node: there is no gap between the two. */
+static void test_succession(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1000, VERDICT_NODE_UNREACHABLE, 4, false);
+	run(&bench, 1100, VERDICT_NODE_ISOLATED, 4, true);
+	run(&bench, 1600, VERDICT_NODE_ISOLATED, 4, true);
+	run(&bench, 2000, VERDICT_NODE_ISOLATED, 4, false);
+	expect(&bench, "150:raised:node-unreachable:4 1600:raised:node-isolated:4 "
+		       "1600:cleared:node-unreachable:4");
+}
+
+static void test_full(void **state)
+{
+	static struct judgement judgement;
+	static uint32_t subjects[VERDICTS_MAX + 1];
+	BENCH(bench);
+
+	(void)state;
+	judgement = (struct judgement){.verdict_count = VERDICTS_MAX};
+	for (unsigned int i = 0; i < VERDICTS_MAX; i++) {
+		subjects[i] = i;
+		judgement.verdicts[i] = (struct verdict){.class = VERDICT_NODE_UNREACHABLE,
+							 .subjects = &subjects[i],
+							 .subject_count = 1};
+	}
+	verdicts_update(&bench.verdicts, &judgement, 0, on_raised, on_cleared, &bench);
+	assert_int_equal(bench.verdicts.count, VERDICTS_MAX);
+	/* One that comes beside them has to wait for room. */
+	judgement.verdicts[0].class = VERDICT_NODE_DOWN;
+	verdicts_update(&bench.verdicts, &judgement, 1, on_raised, on_cleared, &bench);
+	assert_null(verdicts_find(&bench.verdicts, &judgement.verdicts[0]));
+	verdicts_update(&bench.verdicts, &judgement, 2, on_raised, on_cleared, &bench);
+	assert_non_null(verdicts_find(&bench.verdicts, &judgement.verdicts[0]));
+	expect(&bench, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_raised_and_cleared),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_pending_ends),
+		cmocka_unit_test(test_succession),
+		cmocka_unit_test(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cluster/classify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Lists in the pool: the lost, the ends of four kinds of links, the bridges. */
+#define POOL_LISTS 6
+
+static const char *const class_names[VERDICT_CLASSES] = {
+	[VERDICT_NODE_DOWN] = "node-down",
+	[VERDICT_NODE_ISOLATED] = "node-isolated",
+	[VERDICT_NODE_UNREACHABLE] = "node-unreachable",
+	[VERDICT_ONE_WAY] = "one-way",
+	[VERDICT_COMPLETE_PARTITION] = "complete-partition",
+	[VERDICT_ZONE_CUT] = "zone-cut",
+	[VERDICT_PARTIAL_PARTITION] = "partial-partition",
+	[VERDICT_LOSSY_LINK] = "lossy-link",
+	[VERDICT_AGENT_DOWN] = "agent-down",
+	[VERDICT_VIEW_INCOMPLETE] = "view-incomplete",
+};
+
+const char *verdict_class_name(enum verdict_class class)
+{
+	return class_names[class];
+}
+
+/* Members that reach each other both ways, and their links to the majority. */
+struct classifier_side {
+	uint32_t size, rows;
+	uint32_t links, cut;	/* to the majority: all, and those known to be cut */
+	uint32_t unheard, deaf; /* of the cut ones: one way only, by direction */
+	uint64_t since_ns;	/* first word of a cut link */
+};
+
+int classifier_init(struct classifier *classifier, const struct membership *membership)
+{
+	uint32_t count = membership->count;
+	uint32_t slots = count ? membership->start[count] : 0;
+
+	*classifier =
+		(struct classifier){.membership = membership, .pool_size = count * POOL_LISTS};
+	classifier->pairs = calloc(slots + 1, sizeof(*classifier->pairs));
+	classifier->side = calloc(count + 1, sizeof(*classifier->side));
+	classifier->sides = calloc(count + 1, sizeof(*classifier->sides));
+	classifier->order = calloc(count + 1, sizeof(*classifier->order));
+	classifier->mark = calloc(count + 1, sizeof(*classifier->mark));
+	classifier->pool = calloc(classifier->pool_size + 1, sizeof(*classifier->pool));
+	return classifier->pairs && classifier->side && classifier->sides && classifier->order &&
+			       classifier->mark && classifier->pool
+		       ? 0
+		       : -ENOMEM;
+}
+
+void classifier_free(struct classifier *classifier)
+{
+	free(classifier->pairs);
+	free(classifier->side);
+	free(classifier->sides);
+	free(classifier->order);
+	free(classifier->mark);
+	free(classifier->pool);
+	*classifier = (struct classifier){0};
+}
+
+static bool is_up(enum view_link link)
+{
+	return link == VIEW_LINK_UP || link == VIEW_LINK_LOSSY;
+}
+
+static bool is_one_way(enum view_link link)
+{
+	return link == VIEW_LINK_ONE_WAY_FROM || link == VIEW_LINK_ONE_WAY_TO;
+}
+
+static bool is_cut(enum view_link link)
+{
+	return link == VIEW_LINK_DOWN || is_one_way(link);
+}
+
+static void note_since(uint64_t *since_ns, uint64_t word_since_ns)
+{
+	if (!*since_ns || word_since_ns < *since_ns)
+		*since_ns = word_since_ns;
+}
+
+/* All links of all members, each seen from both of its ends. */
+#define for_each_link(classifier, member, at)                                             \
+	for (uint32_t member = 0; (member) < (classifier)->membership->count; (member)++) \
+		for (uint32_t at = (classifier)->membership->start[member];               \
+		     (at) < (classifier)->membership->start[(member) + 1]; (at)++)
+
+/* ---- sides: union and find, the lowest member stands for its side ---- */
+
+static uint32_t find_side(uint32_t *side, uint32_t member)
+{
+	while (side[member] != member) {
+		side[member] = side[side[member]];
+		member = side[member];
+	}
+	return member;
+}
+
+static void join_sides(uint32_t *side, uint32_t one, uint32_t other)
+{
+	one = find_side(side, one);
+	other = find_side(side, other);
+	if (one < other)
+		side[other] = one;
+	else
+		side[one] = other;
+}
+
+static enum view_link turned(enum view_link link)
+{
+	if (link == VIEW_LINK_ONE_WAY_FROM)
+		return VIEW_LINK_ONE_WAY_TO;
+	return link == VIEW_LINK_ONE_WAY_TO ? VIEW_LINK_ONE_WAY_FROM : link;
+}
+
+static void find_links(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+		       struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+
+	for (uint32_t i = 0; i < membership->count; i++)
+		classifier->side[i] = i;
+	for_each_link(classifier, member, at)
+	{
+		uint32_t peer = membership->observers[at];
+		struct view_pair pair;
+
+		if (peer < member)
+			continue;
+		pair = view_pair_of(view, member, at - membership->start[member], now_ns);
+		judgement->pending |= pair.pending;
+		if (is_up(pair.link))
+			join_sides(classifier->side, member, peer);
+		classifier->pairs[at] = pair;
+		pair.link = turned(pair.link);
+		classifier->pairs[membership_slot(membership, peer, member)] = pair;
+	}
+}
+
+/* Returns the largest side. */
+static uint32_t find_sides(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+			   struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct classifier_side *sides = classifier->sides;
+	uint32_t largest = 0;
+
+	memset(sides, 0, membership->count * sizeof(*sides));
+	for (uint32_t i = 0; i < membership->count; i++) {
+		bool current = view_row_current(view, i, now_ns);
+		uint32_t lowest = classifier->side[i] = find_side(classifier->side, i);
+
+		judgement->current_rows += current;
+		sides[lowest].rows += current;
+		if (++sides[lowest].size > sides[largest].size)
+			largest = lowest;
+	}
+	for_each_link(classifier, member, at)
+	{
+		const struct view_pair *pair = &classifier->pairs[at];
+		struct classifier_side *side = &sides[classifier->side[member]];
+
+		if (classifier->side[member] == largest ||
+		    classifier->side[membership->observers[at]] != largest)
+			continue;
+		side->links++;
+		if (!is_cut(pair->link))
+			continue;
+		side->cut++;
+		side->unheard += pair->link == VIEW_LINK_ONE_WAY_TO;
+		side->deaf += pair->link == VIEW_LINK_ONE_WAY_FROM;
+		note_since(&side->since_ns, pair->since_ns);
+	}
+	judgement->side = classifier->side;
+	judgement->majority_side = largest;
+	judgement->majority = sides[largest].size;
+	judgement->majority_proven = sides[largest].size >= membership_quorum(membership) &&
+				     sides[largest].rows >= membership_quorum(membership);
+	return largest;
+}
+
+/* More than half of its links to the majority are known to be cut, and two at least where there are
+ * two: a slow reporter or two lose nobody. */
+static bool is_lost(const struct classifier_side *side)
+{
+	return side->cut * 2 > side->links && (side->cut >= 2 || side->links == 1);
+}
+
+/* ---- verdicts and their lists ---- */
+
+static struct verdict *add_verdict(struct classifier *classifier, struct judgement *judgement,
+				   enum verdict_class class)
+{
+	struct verdict *verdict;
+
+	if (judgement->verdict_count == VERDICTS_MAX) {
+		judgement->verdicts_left_out++;
+		return NULL;
+	}
+	verdict = &judgement->verdicts[judgement->verdict_count++];
+	*verdict = (struct verdict){.class = class,
+				    .subjects = classifier->pool + classifier->pool_used};
+	return verdict;
+}
+
+/* The members whose marks are 'marks' as far as 'mask' goes, as a list. */
+static uint32_t list_marked(struct classifier *classifier, uint32_t mask, uint32_t marks)
+{
+	uint32_t before = classifier->pool_used;
+
+	for (uint32_t i = 0; i < classifier->membership->count; i++)
+		if ((classifier->mark[i] & mask) == marks &&
+		    classifier->pool_used < classifier->pool_size)
+			classifier->pool[classifier->pool_used++] = i;
+	return classifier->pool_used - before;
+}
+
+static void add_witness(struct verdict *verdict, uint32_t member)
+{
+	if (verdict->witness_count < VERDICT_WITNESSES_MAX)
+		verdict->witnesses[verdict->witness_count] = member;
+	verdict->witness_count++;
+}
+
+/* ---- what the majority has lost ---- */
+
+/* A node by itself is lost: what is known of why. */
+static enum verdict_class class_of_node(const struct classifier *classifier,
+					const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct classifier_side *side = &classifier->sides[member];
+	const struct membership *membership = classifier->membership;
+	uint32_t slots = membership->start[member + 1] - membership->start[member];
+
+	if (view->rows[member].flags & ROW_FLAG_HALTING ||
+	    view->rows[member].restarted_ns > side->since_ns)
+		return VERDICT_NODE_DOWN;
+	if (side->unheard == side->cut || side->deaf == side->cut)
+		return VERDICT_ONE_WAY;
+	for (uint32_t slot = 0; slot < slots; slot++) {
+		enum row_word word = view_word(view, member, slot, now_ns);
+
+		if (word >= ROW_WORD_SUSPECT && word <= ROW_WORD_INGRESS_CUT)
+			return VERDICT_NODE_ISOLATED;
+	}
+	return VERDICT_NODE_UNREACHABLE;
+}
+
+/* Whether the members of a list are all that their zones have. */
+static bool are_whole_zones(struct classifier *classifier, const uint32_t *list, uint32_t count)
+{
+	const struct member *members = classifier->membership->members;
+	uint32_t *found = classifier->mark;
+
+	for (uint32_t i = 0; i < count; i++)
+		found[members[list[i]].zone_lowest] = 0;
+	for (uint32_t i = 0; i < count; i++)
+		found[members[list[i]].zone_lowest]++;
+	for (uint32_t i = 0; i < count; i++)
+		if (!*members[list[i]].zone ||
+		    found[members[list[i]].zone_lowest] != members[list[i]].zone_size)
+			return false;
+	return true;
+}
+
+/* A verdict on sides that were lost together: order[from] up to order[to]. */
+static void add_lost(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+		     uint32_t from, uint32_t to, uint32_t majority, struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict *verdict = add_verdict(classifier, judgement, VERDICT_COMPLETE_PARTITION);
+
+	if (!verdict)
+		return;
+	memset(classifier->mark, 0, membership->count * sizeof(*classifier->mark));
+	for (uint32_t i = from; i < to; i++)
+		classifier->mark[classifier->order[i]] = 1;
+	for (uint32_t i = 0; i < membership->count; i++)
+		classifier->mark[i] = classifier->mark[classifier->side[i]];
+	verdict->subject_count = list_marked(classifier, 1, 1);
+	verdict->since_ns = classifier->sides[classifier->order[from]].since_ns;
+	verdict->isolates = judgement->majority_proven;
+	for (uint32_t i = 0; i < membership->count; i++) {
+		bool witness = false;
+
+		if (classifier->side[i] != majority)
+			continue;
+		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++) {
+			bool cut = classifier->mark[membership->observers[at]] &&
+				   is_cut(classifier->pairs[at].link);
+
+			verdict->links += cut;
+			witness |= cut;
+		}
+		if (witness)
+			add_witness(verdict, i);
+	}
+	if (verdict->subject_count == 1) {
+		uint32_t member = *verdict->subjects;
+
+		verdict->class = class_of_node(classifier, view, member, now_ns);
+		verdict->deaf = classifier->sides[member].deaf == classifier->sides[member].cut;
+	} else if (are_whole_zones(classifier, verdict->subjects, verdict->subject_count)) {
+		verdict->class = VERDICT_ZONE_CUT;
+	}
+}
+
+static int compare_lost(const void *a, const void *b, void *context)
+{
+	const struct classifier_side *sides = context;
+	uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
+
+	if (sides[one].since_ns != sides[other].since_ns)
+		return sides[one].since_ns < sides[other].since_ns ? -1 : 1;
+	return (one > other) - (one < other);
+}
+
+static void find_lost(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+		      uint32_t majority, struct judgement *judgement)
+{
+	const struct classifier_side *sides = classifier->sides;
+	uint32_t *order = classifier->order;
+	uint32_t count = 0, from = 0;
+
+	for (uint32_t i = 0; i < classifier->membership->count; i++) {
+		if (i == majority || classifier->side[i] != i || !is_lost(&sides[i]))
+			continue;
+		order[count++] = i;
+		judgement->lost += sides[i].size;
+	}
+	qsort_r(order, count, sizeof(*order), compare_lost, classifier->sides);
+	for (uint32_t to = 1; to <= count; to++) {
+		if (to < count &&
+		    sides[order[to]].since_ns < sides[order[to - 1]].since_ns + VERDICT_TOGETHER_NS)
+			continue;
+		add_lost(classifier, view, now_ns, from, to, majority, judgement);
+		from = to;
+	}
+}
+
+/* ---- links that are cut or lossy between members of one side ---- */
+
+/* Marks of a member: it has a cut link; it reaches both ends of one. */
+#define CUT_END 1U
+#define BRIDGE	2U
+
+static void mark_bridges(struct classifier *classifier, uint32_t one, uint32_t other)
+{
+	const struct membership *membership = classifier->membership;
+
+	for (uint32_t at = membership->start[one]; at < membership->start[one + 1]; at++) {
+		uint32_t middle = membership->observers[at];
+		int64_t on = membership_slot(membership, middle, other);
+
+		if (on >= 0 && is_up(classifier->pairs[at].link) &&
+		    is_up(classifier->pairs[on].link))
+			classifier->mark[middle] |= BRIDGE;
+	}
+}
+
+/* One verdict on all links of a side that are cut: those that are down make it partial. */
+static void find_cut_links(struct classifier *classifier, struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict found = {.class = VERDICT_ONE_WAY}, *verdict;
+
+	memset(classifier->mark, 0, membership->count * sizeof(*classifier->mark));
+	for_each_link(classifier, member, at)
+	{
+		uint32_t peer = membership->observers[at];
+		const struct view_pair *pair = &classifier->pairs[at];
+
+		if (peer < member || classifier->side[member] != classifier->side[peer] ||
+		    !is_cut(pair->link))
+			continue;
+		found.links++;
+		note_since(&found.since_ns, pair->since_ns);
+		classifier->mark[member] |= CUT_END;
+		classifier->mark[peer] |= CUT_END;
+		if (pair->link == VIEW_LINK_DOWN)
+			found.class = VERDICT_PARTIAL_PARTITION;
+		mark_bridges(classifier, member, peer);
+	}
+	verdict = found.links ? add_verdict(classifier, judgement, found.class) : NULL;
+	if (!verdict)
+		return;
+	verdict->links = found.links;
+	verdict->since_ns = found.since_ns;
+	verdict->subject_count = list_marked(classifier, CUT_END, CUT_END);
+	for (uint32_t i = 0; i < verdict->subject_count; i++)
+		add_witness(verdict, verdict->subjects[i]);
+	/* Those that have no cut of their own tell most; in a ring of majorities all have one. */
+	verdict->bridges = classifier->pool + classifier->pool_used;
+	verdict->bridge_count = list_marked(classifier, BRIDGE | CUT_END, BRIDGE);
+	if (!verdict->bridge_count)
+		verdict->bridge_count = list_marked(classifier, BRIDGE, BRIDGE);
+}
+
+static void find_lossy_links(struct classifier *classifier, struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict found = {0}, *verdict;
+	uint32_t hub = UINT32_MAX;
+
+	memset(classifier->mark, 0, membership->count * sizeof(*classifier->mark));
+	for_each_link(classifier, member, at)
+	{
+		const struct view_pair *pair = &classifier->pairs[at];
+
+		if (pair->link != VIEW_LINK_LOSSY)
+			continue;
+		classifier->mark[member]++;
+		if (membership->observers[at] < member)
+			continue;
+		found.links++;
+		note_since(&found.since_ns, pair->since_ns);
+	}
+	verdict = found.links ? add_verdict(classifier, judgement, VERDICT_LOSSY_LINK) : NULL;
+	if (!verdict)
+		return;
+	verdict->links = found.links;
+	verdict->since_ns = found.since_ns;
+	for (uint32_t i = 0; i < membership->count; i++) {
+		if (!classifier->mark[i])
+			continue;
+		add_witness(verdict, i);
+		/* All of several links end at one node: it is that node's. */
+		if (found.links > 1 && classifier->mark[i] == found.links)
+			hub = i;
+	}
+	for (uint32_t i = 0; i < membership->count; i++)
+		classifier->mark[i] = hub == UINT32_MAX ? classifier->mark[i] > 0 : i == hub;
+	verdict->subject_count = list_marked(classifier, 1, 1);
+}
+
+/* Nodes of whose agents nobody hears, while their kernels answer. */
+static void find_silent_agents(struct classifier *classifier, const struct view *view,
+			       uint64_t now_ns, struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict *verdict;
+	uint32_t silent_nodes = 0;
+	uint64_t since_ns = 0;
+
+	for (uint32_t i = 0; i < membership->count; i++) {
+		uint32_t silent = 0, words = 0;
+
+		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++) {
+			uint32_t peer = membership->observers[at];
+			uint32_t back = (uint32_t)membership_slot(membership, peer, i);
+			enum row_word word =
+				view_word(view, peer, back - membership->start[peer], now_ns);
+
+			words += word != ROW_WORD_NONE;
+			silent += word == ROW_WORD_AGENT_SILENT;
+			if (word == ROW_WORD_AGENT_SILENT)
+				note_since(&since_ns, view->word_since_ns[back]);
+		}
+		classifier->mark[i] = silent * 2 > words && (silent >= 2 || words == 1);
+		silent_nodes += classifier->mark[i];
+	}
+	verdict = silent_nodes ? add_verdict(classifier, judgement, VERDICT_AGENT_DOWN) : NULL;
+	if (!verdict)
+		return;
+	verdict->since_ns = since_ns;
+	verdict->subject_count = list_marked(classifier, 1, 1);
+	for (uint32_t i = 0; i < membership->count; i++)
+		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++)
+			if (classifier->mark[membership->observers[at]] &&
+			    view_word(view, i, at - membership->start[i], now_ns) ==
+				    ROW_WORD_AGENT_SILENT) {
+				add_witness(verdict, i);
+				break;
+			}
+}
+
+void classify(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+	      struct judgement *ret_judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict *incomplete;
+	uint32_t majority;
+
+	*ret_judgement = (struct judgement){0};
+	classifier->pool_used = 0;
+	if (!membership->count)
+		return;
+	find_links(classifier, view, now_ns, ret_judgement);
+	majority = find_sides(classifier, view, now_ns, ret_judgement);
+	/* With half the rows missing, what is missing may be the better half. */
+	if (ret_judgement->current_rows < membership_quorum(membership)) {
+		incomplete = add_verdict(classifier, ret_judgement, VERDICT_VIEW_INCOMPLETE);
+		memset(classifier->mark, 0, membership->count * sizeof(*classifier->mark));
+		for (uint32_t i = 0; i < membership->count; i++)
+			classifier->mark[i] = !view_row_current(view, i, now_ns);
+		incomplete->subject_count = list_marked(classifier, 1, 1);
+		return;
+	}
+	find_lost(classifier, view, now_ns, majority, ret_judgement);
+	find_cut_links(classifier, ret_judgement);
+	find_lossy_links(classifier, ret_judgement);
+	find_silent_agents(classifier, view, now_ns, ret_judgement);
+}
+
+bool verdict_same(const struct verdict *one, const struct verdict *other)
+{
+	return one->class == other->class && one->subject_count == other->subject_count &&
+	       !memcmp(one->subjects, other->subjects, one->subject_count * sizeof(*one->subjects));
+}

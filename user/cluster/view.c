@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cluster/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int view_init(struct view *view, const struct membership *membership)
+{
+	uint32_t count = membership->count;
+	uint32_t slots = count ? membership->start[count] : 0;
+
+	*view = (struct view){.membership = membership};
+	view->rows = calloc(count + 1, sizeof(*view->rows));
+	view->words = calloc(slots + 1, sizeof(*view->words));
+	view->word_since_ns = calloc(slots + 1, sizeof(*view->word_since_ns));
+	return view->rows && view->words && view->word_since_ns ? 0 : -ENOMEM;
+}
+
+static void set_word(struct view *view, uint32_t at, enum row_word word, uint64_t now_ns)
+{
+	if (view->words[at] == word)
+		return;
+	view->words[at] = (uint8_t)word;
+	view->word_since_ns[at] = now_ns;
+}
+
+bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+	struct view_row *known = &view->rows[row->member];
+	bool same_boot = !strcmp(known->boot_id, row->boot_id);
+	uint32_t start = membership->start[row->member];
+
+	if (known->arrived_ns && same_boot &&
+	    (row->epoch < known->epoch ||
+	     (row->epoch == known->epoch && row->sequence < known->sequence)))
+		return false;
+	/* The same once more, after a gap of the watch: news only if it had been taken for gone. */
+	if (known->present && same_boot && row->epoch == known->epoch &&
+	    row->sequence == known->sequence)
+		return false;
+	if (*known->boot_id && !same_boot)
+		known->restarted_ns = now_ns;
+	known->present = true;
+	known->other_members = row->members != membership->hash;
+	known->arrived_ns = now_ns;
+	known->ended_ns = 0;
+	known->epoch = row->epoch;
+	known->sequence = row->sequence;
+	known->flags = row->flags;
+	known->distrust_ratio = row->distrust_ratio;
+	memcpy(known->boot_id, row->boot_id, sizeof(known->boot_id));
+	for (uint32_t i = start; i < membership->start[row->member + 1]; i++)
+		set_word(view, i, (enum row_word)row->words[i - start], now_ns);
+	return true;
+}
+
+void view_drop(struct view *view, uint32_t member, uint64_t now_ns)
+{
+	struct view_row *row = &view->rows[member];
+
+	if (!row->present)
+		return;
+	row->present = false;
+	row->ended_ns = now_ns;
+	for (uint32_t i = view->membership->start[member]; i < view->membership->start[member + 1];
+	     i++)
+		set_word(view, i, ROW_WORD_NONE, now_ns);
+}
+
+void view_reset(struct view *view)
+{
+	for (uint32_t i = 0; i < view->membership->count; i++)
+		view->rows[i].present = false;
+}
+
+bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct view_row *row = &view->rows[member];
+
+	return row->present && !row->other_members && row->arrived_ns + VIEW_STALE_NS > now_ns;
+}
+
+static bool is_good(enum row_word word)
+{
+	return word == ROW_WORD_HEALTHY || word == ROW_WORD_LOSSY || word == ROW_WORD_AGENT_SILENT;
+}
+
+static bool is_bad(enum row_word word)
+{
+	return word == ROW_WORD_UNREACHABLE || word == ROW_WORD_EGRESS_CUT ||
+	       word == ROW_WORD_INGRESS_CUT;
+}
+
+enum row_word view_word(const struct view *view, uint32_t member, uint32_t slot, uint64_t now_ns)
+{
+	const struct view_row *row = &view->rows[member];
+	enum row_word word;
+
+	if (!view_row_current(view, member, now_ns))
+		return ROW_WORD_NONE;
+	word = (enum row_word)view->words[view->membership->start[member] + slot];
+	/* Who is starved or blind may find others well, but not accuse them. */
+	if (!is_good(word) &&
+	    (row->flags & ROW_FLAG_BLIND || row->distrust_ratio > VIEW_DISTRUST_MAX))
+		return ROW_WORD_NONE;
+	return word;
+}
+
+/* What a member's word says at first hand: whether it hears the other; and by hearsay: whether it
+ * is heard. */
+enum fact { FACT_UNKNOWN, FACT_YES, FACT_NO };
+
+static enum fact hears(enum row_word word)
+{
+	if (is_good(word) || word == ROW_WORD_EGRESS_CUT)
+		return FACT_YES;
+	return is_bad(word) ? FACT_NO : FACT_UNKNOWN;
+}
+
+static enum fact is_heard(enum row_word word)
+{
+	if (is_good(word) || word == ROW_WORD_INGRESS_CUT)
+		return FACT_YES;
+	return word == ROW_WORD_EGRESS_CUT ? FACT_NO : FACT_UNKNOWN;
+}
+
+static enum view_link link_of(enum row_word one, enum row_word other)
+{
+	/* The way from one to the other: who hears knows best. */
+	enum fact there = hears(other) ?: is_heard(one);
+	enum fact back = hears(one) ?: is_heard(other);
+
+	if (there == FACT_YES && back == FACT_YES)
+		return one == ROW_WORD_LOSSY || other == ROW_WORD_LOSSY ? VIEW_LINK_LOSSY
+									: VIEW_LINK_UP;
+	if (there == FACT_YES && back == FACT_NO)
+		return VIEW_LINK_ONE_WAY_FROM;
+	if (there == FACT_NO && back == FACT_YES)
+		return VIEW_LINK_ONE_WAY_TO;
+	return VIEW_LINK_DOWN;
+}
+
+/* One accuses, the other calls the link good. */
+static struct view_pair weigh(const struct view *view, uint32_t praiser, enum row_word bad,
+			      uint64_t bad_since_ns, bool accuser_first, uint64_t now_ns)
+{
+	struct view_pair pair = {.witnesses = 1, .since_ns = bad_since_ns};
+
+	if (view->rows[praiser].arrived_ns > bad_since_ns) {
+		pair.link = VIEW_LINK_CONTRADICTED;
+		pair.since_ns = view->rows[praiser].arrived_ns;
+	} else if (bad_since_ns + VIEW_REBUTTAL_NS > now_ns) {
+		pair.pending = true;
+	} else {
+		pair.link =
+			accuser_first ? link_of(bad, ROW_WORD_NONE) : link_of(ROW_WORD_NONE, bad);
+	}
+	return pair;
+}
+
+struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t slot,
+			      uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+	uint32_t at = membership->start[first] + slot;
+	uint32_t second = membership->observers[at];
+	uint32_t back_at = (uint32_t)membership_slot(membership, second, first);
+	enum row_word one = view_word(view, first, slot, now_ns);
+	enum row_word other = view_word(view, second, back_at - membership->start[second], now_ns);
+	uint64_t one_since_ns = view->word_since_ns[at];
+	uint64_t other_since_ns = view->word_since_ns[back_at];
+	struct view_pair pair = {
+		.pending = one == ROW_WORD_SUSPECT || other == ROW_WORD_SUSPECT,
+		.since_ns = one_since_ns > other_since_ns ? one_since_ns : other_since_ns,
+		.witnesses = (uint8_t)((is_good(one) || is_bad(one)) +
+				       (is_good(other) || is_bad(other))),
+	};
+
+	if (is_bad(one) && is_good(other))
+		return weigh(view, second, one, one_since_ns, true, now_ns);
+	if (is_bad(other) && is_good(one))
+		return weigh(view, first, other, other_since_ns, false, now_ns);
+	if (pair.witnesses)
+		pair.link = link_of(one, other);
+	return pair;
+}
+
+bool view_must_rebut(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+
+	if (!view_row_current(view, member, now_ns))
+		return false;
+	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
+		uint32_t peer = membership->observers[at];
+		uint32_t back_at = (uint32_t)membership_slot(membership, peer, member);
+
+		if (is_good((enum row_word)view->words[at]) &&
+		    is_bad(view_word(view, peer, back_at - membership->start[peer], now_ns)) &&
+		    view->word_since_ns[back_at] >= view->rows[member].arrived_ns)
+			return true;
+	}
+	return false;
+}
+
+void view_free(struct view *view)
+{
+	free(view->rows);
+	free(view->words);
+	free(view->word_since_ns);
+	*view = (struct view){0};
+}

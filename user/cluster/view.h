@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_CLUSTER_VIEW_H
+#define TOCSIN_CLUSTER_VIEW_H
+
+/*
+ * All rows, as one node has them from the store, and what they say of each pair of nodes. Pure: no
+ * I/O, no clock of its own. Times are the reader's CLOCK_BOOTTIME ns, never the writers' clocks.
+ *
+ * A row is only written when it changes, so that it cannot be told from its age whether its writer
+ * still stands by it. But a node that is accused while it sees nothing wrong writes its row again
+ * at once (SWIM's refutation): what it said before the accusation counts no more a moment later,
+ * and what it says after is a contradiction.
+ */
+
+#include "cluster/membership.h"
+#include "cluster/row.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How long an accused node has to contradict: a few round trips to the store. */
+#define VIEW_REBUTTAL_NS (200 * 1000000ULL)
+/* Rows are written every 5 s at least (ROW_PERIOD_NS); one that is older is its writer's no more,
+ * whatever its lease says. */
+#define VIEW_STALE_NS (12 * 1000000000ULL)
+/* A node that was not scheduled in time for more than this share of late accuses nobody. */
+#define VIEW_DISTRUST_MAX 0.5
+
+struct view_row {
+	bool present;	     /* its lease is alive */
+	bool other_members;  /* its writer has another configuration: it says nothing here */
+	uint64_t arrived_ns; /* when its present version came; 0: never any */
+	uint64_t ended_ns;   /* when its lease ended; 0: it has not */
+	uint64_t epoch, sequence;
+	uint64_t restarted_ns; /* when its boot id was seen to change last; 0: never */
+	char boot_id[ROW_BOOT_ID_MAX];
+	uint32_t flags; /* ROW_FLAG_* */
+	double distrust_ratio;
+};
+
+struct view {
+	const struct membership *membership;
+	struct view_row *rows; /* by member */
+	/* What member i says of its observers, by slot of member i: enum row_word, and since when
+	 * it is known here. */
+	uint8_t *words;
+	uint64_t *word_since_ns;
+};
+
+/* Returns 0 or -ENOMEM; in either case view_free() is right. The membership must outlive it. */
+int view_init(struct view *view, const struct membership *membership);
+
+/*
+ * Takes in a row. Returns true when it is news; false when it is older than what is known (of the
+ * same boot and epoch), or from no member.
+ */
+bool view_put(struct view *view, const struct row *row, uint64_t now_ns);
+
+/* The lease behind a member's row has ended. What it said is void. */
+void view_drop(struct view *view, uint32_t member, uint64_t now_ns);
+
+/* Forgets all rows: the store's words are about to come anew. */
+void view_reset(struct view *view);
+
+/* Whether a member's row is there and young enough to be its writer's word. */
+bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns);
+
+/* What two members that observe each other have between them. */
+enum view_link {
+	VIEW_LINK_UNKNOWN, /* no valid word, or only doubt, or it must be waited for a rebuttal */
+	VIEW_LINK_UP,
+	VIEW_LINK_LOSSY,	/* both ways, but with loss */
+	VIEW_LINK_ONE_WAY_FROM, /* only the first reaches the second */
+	VIEW_LINK_ONE_WAY_TO,	/* only the second reaches the first */
+	VIEW_LINK_DOWN,
+	VIEW_LINK_CONTRADICTED, /* one says so, the other, newer, says no */
+};
+
+struct view_pair {
+	enum view_link link;
+	bool pending;	   /* more is expected soon: suspicion, or a rebuttal is waited for */
+	uint8_t witnesses; /* of the link: 1 or 2 words */
+	uint64_t since_ns; /* newest change of a word behind it */
+};
+
+/* 'slot' is the place of 'second' among the observers of 'first'. */
+struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t slot,
+			      uint64_t now_ns);
+
+/* The member's own valid word on the one in its slot, or ROW_WORD_NONE. */
+enum row_word view_word(const struct view *view, uint32_t member, uint32_t slot, uint64_t now_ns);
+
+/* Whether anybody accuses 'member' of a link that its own row calls good and was written before:
+ * it should write its row again. */
+bool view_must_rebut(const struct view *view, uint32_t member, uint64_t now_ns);
+
+void view_free(struct view *view);
+
+#endif
