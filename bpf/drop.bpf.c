@@ -9,16 +9,12 @@
 
 #include "maps/drop.h"
 
+#include "drop_reason.bpf.h"
 #include "filter.bpf.h"
 #include "packet.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* The reason is an argument since 5.17 (commit c504e5c2f964); the loader looks at the prototype. */
-const volatile bool drop_has_reason = false;
-/* A packet that was used up is freed with this reason since 6.1, and is no drop. */
-const volatile __u32 drop_reason_consumed = 0xffffffff;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -68,12 +64,10 @@ SEC("tp_btf/kfree_skb")
 int packet_drops(__u64 *context)
 {
 	struct sk_buff *skb = (struct sk_buff *)context[0];
-	__u32 reason = drop_has_reason ? (__u32)context[2] : 0;
 	struct drop_event event = {}, *record;
 
-	if (drop_has_reason && reason == drop_reason_consumed)
+	if (!drop_reason_of(context, &event.reason))
 		return 0;
-	event.reason = reason;
 	event.location = context[1];
 	event.length_bytes = BPF_CORE_READ(skb, len);
 	event.netns_inode = packet_netns(skb);

@@ -9,14 +9,11 @@
 
 #include "maps/trace.h"
 
+#include "task.bpf.h"
+
 const volatile __u32 filter_pid = 0;	   /* thread group; 0: all */
 const volatile __u64 filter_cgroup_id = 0; /* it and all below it, in the v2 tree; 0: all */
 const volatile __u32 filter_cgroup_level = 0;
-
-static __always_inline __u64 cgroup_id_of(const struct cgroup *cgroup)
-{
-	return BPF_CORE_READ(cgroup, kn, id);
-}
 
 /* The id of the ancestor at a level of the tree (the root is 0), or 0. */
 static __always_inline __u64 cgroup_ancestor_id(const struct cgroup *cgroup, __u32 level)
@@ -39,11 +36,6 @@ static __always_inline bool cgroup_wanted(const struct cgroup *cgroup)
 {
 	return !filter_cgroup_id ||
 	       cgroup_ancestor_id(cgroup, filter_cgroup_level) == filter_cgroup_id;
-}
-
-static __always_inline struct cgroup *cgroup_of_task(struct task_struct *task)
-{
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
 }
 
 static __always_inline bool task_wanted(struct task_struct *task)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * OOM kills. Whoever asks for memory when there is none runs the killer; the victim is mostly
- * another, in another group maybe, and what is told is the victim's.
- */
+/* OOM kills: what is told is the victim's. */
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -13,39 +10,13 @@
 
 #include "filter_owner.bpf.h"
 #include "numbers.bpf.h"
+#include "oom_victim.bpf.h"
 #include "task.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Whether the tracepoint hands over the victim's task; before 6.9 (commit 72ba14deb40a) it is the
- * number of its thread. */
-const volatile bool oom_has_task = false;
 const volatile __u32 oom_page_bytes = 4096;
-
-/* Since 6.2. */
-extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *task) __ksym __weak;
-
-/* Processes that have been told. A thread of a victim that runs out of memory on its way out is
- * marked, too, so that it may use the reserves. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct process_key);
-	__type(value, __u8);
-} victims SEC(".maps");
-
-static __always_inline bool told_before(struct task_struct *task)
-{
-	struct process_key key = process_key_of(task);
-	__u8 told = 1;
-	long r = bpf_map_update_elem(&victims, &key, &told, BPF_NOEXIST);
-
-	if (r && r != -EEXIST)
-		__sync_fetch_and_add(&trace_counters.updates_lost, 1);
-	return r == -EEXIST;
-}
 
 static __always_inline __u64 page_bytes(__s64 pages)
 {
@@ -76,16 +47,8 @@ static __always_inline void read_memory(struct task_struct *task, struct oom_eve
 
 static __always_inline void read_memory_group(struct task_struct *task, struct oom_event *record)
 {
-	struct css_set *groups = BPF_CORE_READ(task, cgroups);
-	struct cgroup_subsys_state *state = NULL;
-	const char *name;
+	const char *name = BPF_CORE_READ(memory_group_of_task(task), kn, name);
 
-	record->memory_group[0] = '\0';
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return;
-	bpf_core_read(&state, sizeof(state),
-		      &groups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
-	name = BPF_CORE_READ(state, cgroup, kn, name);
 	if (bpf_probe_read_kernel_str(record->memory_group, sizeof(record->memory_group), name) < 0)
 		record->memory_group[0] = '\0';
 }
@@ -104,11 +67,11 @@ static __always_inline struct oom_event *reserve(void)
 	return record;
 }
 
-static __always_inline void tell(struct task_struct *task)
+static __always_inline void on_victim(struct task_struct *task)
 {
 	struct oom_event *record;
 
-	if (!task_wanted(task) || told_before(task))
+	if (!task_wanted(task) || !victim_is_new(task, &trace_counters.updates_lost))
 		return;
 	record = reserve();
 	if (!record)
@@ -122,7 +85,7 @@ static __always_inline void tell(struct task_struct *task)
 }
 
 /* All that is known where a task cannot be found by its number. */
-static __always_inline void tell_number(__u32 pid)
+static __always_inline void on_victim_number(__u32 pid)
 {
 	struct oom_event *record;
 
@@ -144,20 +107,5 @@ static __always_inline void tell_number(__u32 pid)
 SEC("tp_btf/mark_victim")
 int victim_is_marked(__u64 *context)
 {
-	struct task_struct *task;
-
-	if (oom_has_task) {
-		tell((struct task_struct *)context[0]);
-		return 0;
-	}
-	if (!&bpf_task_from_pid || !&bpf_task_release) {
-		tell_number(context[0]);
-		return 0;
-	}
-	task = bpf_task_from_pid(context[0]);
-	if (!task)
-		return 0;
-	tell(task);
-	bpf_task_release(task);
-	return 0;
+	return find_victim(context);
 }

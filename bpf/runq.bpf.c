@@ -18,14 +18,12 @@
 #include "maps/runq.h"
 
 #include "filter_owner.bpf.h"
+#include "switch.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u32 trace_grouping = RUNQ_BY_NOTHING;
-/* Whether the state of the previous task comes before both tasks, as it did for a while in 5.18
- * (commit fa2c3254d7cf, undone by 9c2136be0878). */
-const volatile bool runq_state_is_second = false;
 /* The trace itself: each of its own waits, told, would wake it again. */
 const volatile __u32 runq_own_pid = 0;
 
@@ -148,14 +146,5 @@ static __always_inline int arrive(struct task_struct *before, struct task_struct
 SEC("tp_btf/sched_switch")
 int task_runs(__u64 *context)
 {
-	if (runq_state_is_second) {
-		struct task_struct *before = (struct task_struct *)context[2];
-		struct task_struct *task = (struct task_struct *)context[3];
-
-		/* Or the compiler would make one access at a computed place of it, which the
-		 * verifier refuses. */
-		barrier_var(task);
-		return arrive(before, task);
-	}
-	return arrive((struct task_struct *)context[1], (struct task_struct *)context[2]);
+	return arrive(switch_from(context), switch_to(context));
 }

@@ -2,7 +2,7 @@
 #ifndef TOCSIN_BPF_TASK_H
 #define TOCSIN_BPF_TASK_H
 
-/* What several traces ask of a task. */
+/* What is asked of a task. */
 
 /* One process among all that ever had its number. */
 struct process_key {
@@ -28,6 +28,30 @@ static __always_inline __u32 uid_of_task(struct task_struct *task)
 static __always_inline __u32 effective_uid_of_task(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, cred, euid.val);
+}
+
+static __always_inline __u64 cgroup_id_of(const struct cgroup *cgroup)
+{
+	return BPF_CORE_READ(cgroup, kn, id);
+}
+
+/* In the v2 tree. */
+static __always_inline struct cgroup *cgroup_of_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+}
+
+/* The group that the memory controller counts it in, in whatever tree that is; NULL without one. */
+static __always_inline struct cgroup *memory_group_of_task(struct task_struct *task)
+{
+	struct css_set *groups = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return NULL;
+	bpf_core_read(&state, sizeof(state),
+		      &groups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
+	return BPF_CORE_READ(state, cgroup);
 }
 
 #endif

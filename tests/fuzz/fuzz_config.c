@@ -40,6 +40,7 @@ static void check_accepted(const struct config *config)
 	require(config->edge.min_silence_ms >= 50 && config->edge.min_silence_ms <= 60000);
 	require(config->edge.lossy_ratio >= 0.001 && config->edge.lossy_ratio <= 0.5);
 	require(config->metrics.max_peers <= 10000);
+	require(config->metrics.max_cgroups <= 1000);
 	require(config->node_count <= CONFIG_NODES_MAX);
 	if (!config->heartbeat.authenticate)
 		require(!*config->heartbeat.key_file);

@@ -4,20 +4,19 @@
 #include "base/clock.h"
 #include "live/cgroup_rig.h"
 #include "live/child.h"
+#include "live/endings.h"
 #include "live/trace_run.h"
 #include "probe/object.h"
 #include "trace/trace.h"
 
 #include "maps/exit.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,8 +26,6 @@
 #define FLOOD	   16000 /* more than the ring of 1 MiB holds: 11,915 records of 88 bytes */
 #define ABORTS	   50
 #define RACES	   200
-#define THREADS	   8
-#define RACE_CODE  7
 #define AGE_MIN_NS (200 * NS_PER_MS)
 
 struct fixture {
@@ -70,7 +67,7 @@ static void skip_without_cgroups(void)
 /* Only what happens in the fixture's cgroup is of the test. */
 static void start(struct fixture *fixture, const char *probe)
 {
-	cgroup_rig_up(&fixture->cgroup, "exit");
+	cgroup_rig_up(&fixture->cgroup, "exit.service");
 	trace_run_start(&fixture->run, (const char *const[]){probe, "-g", fixture->cgroup.path,
 							     "-o", "json", NULL});
 	cgroup_rig_enter(&fixture->cgroup);
@@ -113,6 +110,9 @@ static void test_crashes_are_all_told(void **state)
 		assert_int_equal(trace_run_number(line, "pid"), pids[i]);
 		assert_string_equal(trace_run_string(line, "signal"), deaths[i % DEATHS].name);
 		assert_string_equal(trace_run_string(line, "cgroup"), fixture->cgroup.path);
+		assert_string_equal(trace_run_string(line, "unit"), fixture->cgroup.name);
+		assert_true(json_is_null(json_object_get(line, "container")));
+		assert_true(json_is_null(json_object_get(line, "pod")));
 		assert_int_equal(trace_run_number(line, "parent_pid"), getpid());
 		assert_true(json_is_false(json_object_get(line, "core")));
 		assert_in_range(trace_run_number(line, "age_ns"), 1, 10 * NS_PER_S);
@@ -121,45 +121,6 @@ static void test_crashes_are_all_told(void **state)
 }
 
 /* ---- threads ---- */
-
-static void *end_thread(void *barrier)
-{
-	pthread_barrier_wait(barrier);
-	return NULL;
-}
-
-static void end_threads(void *unused)
-{
-	pthread_t threads[THREADS];
-	pthread_barrier_t barrier;
-
-	(void)unused;
-	pthread_barrier_init(&barrier, NULL, THREADS);
-	for (int i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, end_thread, &barrier);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	_exit(3);
-}
-
-static pthread_t main_thread;
-
-static void *abort_later(void *unused)
-{
-	(void)unused;
-	pthread_join(main_thread, NULL);
-	abort();
-}
-
-static void abort_after_main(void *unused)
-{
-	pthread_t thread;
-
-	(void)unused;
-	main_thread = pthread_self();
-	pthread_create(&thread, NULL, abort_later, NULL);
-	pthread_exit(NULL);
-}
 
 static void test_ends_of_threads_are_none(void **state)
 {
@@ -170,12 +131,12 @@ static void test_ends_of_threads_are_none(void **state)
 	skip_without_cgroups();
 	start(fixture, "exit");
 	pid = child_start(end_threads, NULL);
-	assert_int_equal(WEXITSTATUS(child_wait(pid)), 3);
+	assert_int_equal(WEXITSTATUS(child_wait(pid)), ENDINGS_CODE);
 	trace_run_stop(&fixture->run, SIGTERM);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), 1);
 	assert_int_equal(trace_run_number(json_array_get(lines, 0), "pid"), pid);
-	assert_int_equal(trace_run_number(json_array_get(lines, 0), "exit_code"), 3);
+	assert_int_equal(trace_run_number(json_array_get(lines, 0), "exit_code"), ENDINGS_CODE);
 	assert_true(json_is_null(json_object_get(json_array_get(lines, 0), "signal")));
 	json_decref(lines);
 }
@@ -206,28 +167,6 @@ static void test_abort_after_main_ended_is_one_crash(void **state)
 		assert_string_equal(trace_run_string(line, "signal"), "SIGABRT");
 	}
 	json_decref(lines);
-}
-
-/* All threads end at once, each by itself: which is the last is a race. */
-static void *race(void *barrier)
-{
-	pthread_barrier_wait(barrier);
-	syscall(SYS_exit, 0);
-	return NULL;
-}
-
-static void end_racing(void *unused)
-{
-	static pthread_barrier_t barrier;
-	pthread_t thread;
-
-	(void)unused;
-	pthread_barrier_init(&barrier, NULL, THREADS);
-	for (int i = 1; i < THREADS; i++)
-		pthread_create(&thread, NULL, race, &barrier);
-	pthread_barrier_wait(&barrier);
-	/* What wait() reports is the first thread's or, since 6.0, the last one's. */
-	syscall(SYS_exit, RACE_CODE);
 }
 
 static void test_racing_threads_are_one_exit(void **state)

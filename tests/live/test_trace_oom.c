@@ -5,9 +5,9 @@
  */
 #include "live/cgroup_rig.h"
 #include "live/child.h"
+#include "live/memory_rig.h"
 #include "live/trace_run.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,16 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define MEMORY	      "/sys/fs/cgroup/memory"
 #define MIB	      (1024UL * 1024)
-#define LIMIT_BYTES   (64 * MIB)
 #define VICTIM_BYTES  (40 * MIB)
 #define TRIGGER_BYTES (40 * MIB)
 #define SLACK_BYTES   (3 * MIB) /* of counters kept for each CPU, and what a process has anyway */
@@ -37,7 +33,7 @@ struct fixture {
 	struct trace_run run;
 	struct cgroup_rig victims, triggers;
 	pid_t victim, trigger;
-	char name[64], path[128]; /* of the memory group; "" while there is none */
+	struct memory_rig memory;
 };
 
 static int set_up(void **state)
@@ -57,44 +53,22 @@ static int tear_down(void **state)
 	trace_run_discard(&fixture->run);
 	cgroup_rig_down(&fixture->victims);
 	cgroup_rig_down(&fixture->triggers);
-	for (int i = 0; fixture->path[0] && i < 500 && rmdir(fixture->path); i++)
-		usleep(2000);
+	memory_rig_down(&fixture->memory);
 	free(fixture);
 	return 0;
-}
-
-static void write_file(const char *directory, const char *name, const char *text)
-{
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
-		/* In a child, too, where failing the test means nothing. */
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		abort();
-	}
-	close(fd);
 }
 
 /* 'filter': only the victims' group. */
 static void start(struct fixture *fixture, bool filter)
 {
 	const char *obstacle = trace_run_obstacle() ? trace_run_obstacle() : cgroup_rig_obstacle();
-	char limit[32];
 
-	if (!obstacle && access(MEMORY "/memory.limit_in_bytes", W_OK))
-		obstacle = "no memory controller of cgroup v1 at " MEMORY;
+	obstacle = obstacle ? obstacle : memory_rig_obstacle();
 	if (obstacle) {
 		print_message("%s\n", obstacle);
 		skip();
 	}
-	snprintf(fixture->name, sizeof(fixture->name), "tocsin-live-%d-memory", (int)getpid());
-	snprintf(fixture->path, sizeof(fixture->path), "%s/%s", MEMORY, fixture->name);
-	assert_int_equal(mkdir(fixture->path, 0755), 0);
-	snprintf(limit, sizeof(limit), "%lu", LIMIT_BYTES);
-	write_file(fixture->path, "memory.limit_in_bytes", limit);
+	memory_rig_up(&fixture->memory);
 	cgroup_rig_up(&fixture->victims, "victims");
 	cgroup_rig_up(&fixture->triggers, "triggers");
 	if (filter)
@@ -105,16 +79,6 @@ static void start(struct fixture *fixture, bool filter)
 		trace_run_start(&fixture->run, (const char *const[]){"oom", "-o", "json", NULL});
 }
 
-static void fill(unsigned long bytes)
-{
-	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		abort();
-	memset(memory, 1, bytes);
-}
-
 static int ready[2];
 
 static void be_victim(void *context)
@@ -122,9 +86,9 @@ static void be_victim(void *context)
 	struct fixture *fixture = context;
 
 	cgroup_rig_enter(&fixture->victims);
-	write_file("/proc/self", "oom_score_adj", "1000");
-	write_file(fixture->path, "cgroup.procs", "0");
-	fill(VICTIM_BYTES);
+	memory_rig_write("/proc/self", "oom_score_adj", "1000");
+	memory_rig_enter(&fixture->memory);
+	memory_rig_fill(VICTIM_BYTES);
 	if (write(ready[1], "", 1) != 1)
 		abort();
 	for (;;)
@@ -137,8 +101,8 @@ static void be_trigger(void *context)
 	struct fixture *fixture = context;
 
 	cgroup_rig_enter(&fixture->triggers);
-	write_file(fixture->path, "cgroup.procs", "0");
-	fill(TRIGGER_BYTES);
+	memory_rig_enter(&fixture->memory);
+	memory_rig_fill(TRIGGER_BYTES);
 	_exit(0);
 }
 
@@ -178,7 +142,7 @@ static void test_victim_and_trigger(void **state)
 	assert_int_equal(trace_run_number(line, "trigger_pid"), trigger);
 	assert_string_equal(trace_run_string(line, "cgroup"), fixture->victims.path);
 	assert_string_equal(trace_run_string(line, "trigger_cgroup"), fixture->triggers.path);
-	assert_string_equal(trace_run_string(line, "memory_cgroup"), fixture->name);
+	assert_string_equal(trace_run_string(line, "memory_cgroup"), fixture->memory.name);
 	assert_int_equal(trace_run_number(line, "score_adjustment"), 1000);
 	assert_in_range(trace_run_number(line, "anonymous_bytes"), VICTIM_BYTES - SLACK_BYTES,
 			VICTIM_BYTES + SLACK_BYTES);
@@ -210,7 +174,7 @@ static void test_group_filter_is_of_the_victim(void **state)
 static void *fill_in_thread(void *unused)
 {
 	(void)unused;
-	fill(LIMIT_BYTES);
+	memory_rig_fill(MEMORY_RIG_LIMIT_BYTES);
 	return NULL;
 }
 
@@ -221,7 +185,7 @@ static void be_victim_of_threads(void *context)
 	pthread_t threads[THREADS];
 
 	cgroup_rig_enter(&fixture->victims);
-	write_file(fixture->path, "cgroup.procs", "0");
+	memory_rig_enter(&fixture->memory);
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, fill_in_thread, NULL);
 	for (int i = 0; i < THREADS; i++)
@@ -235,7 +199,7 @@ static unsigned long kills_of_group(const struct fixture *fixture)
 	bool found = false;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/memory.oom_control", fixture->path);
+	snprintf(path, sizeof(path), "%s/memory.oom_control", fixture->memory.path);
 	file = fopen(path, "re");
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file))

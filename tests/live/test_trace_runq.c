@@ -7,6 +7,7 @@
 #include "live/cgroup_rig.h"
 #include "live/child.h"
 #include "live/trace_run.h"
+#include "live/waiter.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,19 +23,9 @@
 
 #include <cmocka.h>
 
-#define BUSY_NS	  (700 * NS_PER_MS)
-#define SETTLE_US 30000
-#define MOVES	  200
-#define UNSEEN	  2
-#define FLOOD	  30000 /* switches; the ring of 1 MiB holds 11,915 records of 88 bytes */
-
-/* One whose waits are looked at. It sleeps at a gate while its accounts are read. */
-struct waiter {
-	pid_t pid;
-	int gate[2], done[2];
-	unsigned long before_count, after_count;
-	uint64_t before_ns, after_ns;
-};
+#define MOVES  200
+#define UNSEEN 2
+#define FLOOD  30000 /* switches; the ring of 1 MiB holds 11,915 records of 88 bytes */
 
 struct fixture {
 	struct trace_run run;
@@ -77,122 +68,33 @@ static void skip_where_impossible(void)
 	}
 }
 
-static void pin(pid_t pid, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(pid, sizeof(set), &set))
-		abort();
-}
-
 /* ---- what runs ---- */
-
-static void be_busy(uint64_t ns)
-{
-	uint64_t end_ns = clock_monotonic_ns() + ns;
-
-	while (clock_monotonic_ns() < end_ns)
-		;
-}
-
-static void be_rival(void *cpu)
-{
-	pin(0, *(int *)cpu);
-	for (;;)
-		be_busy(NS_PER_S);
-}
-
-static void pass_gate(const struct waiter *waiter)
-{
-	char byte;
-
-	if (read(waiter->gate[0], &byte, 1) != 1 || write(waiter->done[1], "", 1) != 1)
-		abort();
-}
-
-static void be_busy_between_gates(void *context)
-{
-	pin(0, 0);
-	pass_gate(context);
-	be_busy(BUSY_NS);
-	pass_gate(context);
-	/* Asleep when its accounts are read. */
-	pass_gate(context);
-	pause();
-}
 
 static struct cgroup_rig *group;
 
 static void be_busy_in_group(void *context)
 {
 	cgroup_rig_enter(group);
-	be_busy_between_gates(context);
+	waiter_be_busy_between_gates(context);
 }
 
 static void yield_between_gates(void *context)
 {
-	pin(0, 0);
-	pass_gate(context);
+	waiter_pin(0, 0);
+	waiter_pass_gate(context);
 	for (int i = 0; i < FLOOD; i++)
 		sched_yield();
-	pass_gate(context);
-	pass_gate(context);
-	pause();
-}
-
-/* Anywhere: it is moved while it waits and while it runs. */
-static void be_movable_between_gates(void *context)
-{
-	pass_gate(context);
-	be_busy(BUSY_NS);
-	pass_gate(context);
-	pass_gate(context);
+	waiter_pass_gate(context);
+	waiter_pass_gate(context);
 	pause();
 }
 
 static void yield_for_ever(void *unused)
 {
 	(void)unused;
-	pin(0, 0);
+	waiter_pin(0, 0);
 	for (;;)
 		sched_yield();
-}
-
-static void waiter_start(struct waiter *waiter, void (*run)(void *waiter))
-{
-	assert_int_equal(pipe2(waiter->gate, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(waiter->done, O_CLOEXEC), 0);
-	waiter->pid = child_start(run, waiter);
-}
-
-static void waiter_let(struct waiter *waiter)
-{
-	assert_int_equal(write(waiter->gate[1], "", 1), 1);
-}
-
-static void waiter_expect(struct waiter *waiter)
-{
-	char byte;
-
-	assert_int_equal(read(waiter->done[0], &byte, 1), 1);
-}
-
-static char task_state(pid_t pid)
-{
-	char path[64], line[512] = "";
-	const char *end;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	assert_non_null(fgets(line, sizeof(line), file));
-	fclose(file);
-	end = strrchr(line, ')');
-	assert_non_null(end);
-	return end[2];
 }
 
 static bool in_group(const struct waiter *waiter, const struct cgroup_rig *cgroup)
@@ -210,54 +112,6 @@ static bool in_group(const struct waiter *waiter, const struct cgroup_rig *cgrou
 	return found;
 }
 
-static void read_accounts_once(const struct waiter *waiter, unsigned long *count,
-			       uint64_t *delay_ns)
-{
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)waiter->pid);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%*u %" SCNu64 " %lu", delay_ns, count), 2);
-	fclose(file);
-}
-
-/* While it sleeps, so that nothing is added meanwhile. About to fall asleep it has the state of a
- * sleeper already, and may be preempted once more. */
-static void read_accounts(const struct waiter *waiter, unsigned long *count, uint64_t *delay_ns)
-{
-	uint64_t deadline_ns = clock_monotonic_ns() + 15 * NS_PER_S;
-	unsigned long count_before;
-
-	do {
-		assert_true(clock_monotonic_ns() < deadline_ns);
-		read_accounts_once(waiter, &count_before, delay_ns);
-		usleep(SETTLE_US);
-		read_accounts_once(waiter, count, delay_ns);
-	} while (task_state(waiter->pid) != 'S' || *count != count_before);
-}
-
-static void read_before(struct waiter *waiter)
-{
-	read_accounts(waiter, &waiter->before_count, &waiter->before_ns);
-}
-
-static void read_after(struct waiter *waiter)
-{
-	read_accounts(waiter, &waiter->after_count, &waiter->after_ns);
-}
-
-static int64_t waits(const struct waiter *waiter)
-{
-	return (int64_t)(waiter->after_count - waiter->before_count);
-}
-
-static int64_t waited_ns(const struct waiter *waiter)
-{
-	return (int64_t)(waiter->after_ns - waiter->before_ns);
-}
-
 /*
  * The only line is of the waiter, and its sum is the kernel's. The count may be short of the
  * kernel's by so many: now and then it switches to a task without passing the tracepoint as far as
@@ -271,8 +125,9 @@ static void assert_histogram(struct fixture *fixture, const struct waiter *waite
 
 	assert_int_equal(json_array_size(lines), 1);
 	assert_int_equal(fixture->run.updates_lost, 0);
-	assert_in_range(trace_run_number(line, "count"), waits(waiter) - unseen, waits(waiter));
-	assert_int_equal(trace_run_number(line, "sum_ns"), waited_ns(waiter));
+	assert_in_range(trace_run_number(line, "count"), waiter_waits(waiter) - unseen,
+			waiter_waits(waiter));
+	assert_int_equal(trace_run_number(line, "sum_ns"), waiter_waited_ns(waiter));
 	json_decref(lines);
 }
 
@@ -303,18 +158,18 @@ static void test_waits_are_the_kernels(void **state)
 	int cpu = 0;
 
 	skip_where_impossible();
-	waiter_start(waiter, be_busy_between_gates);
-	fixture->rivals[0] = child_start(be_rival, &cpu);
+	waiter_start(waiter, waiter_be_busy_between_gates);
+	fixture->rivals[0] = child_start(waiter_be_rival, &cpu);
 	trace_run_start(&fixture->run, words(argument_words, waiter, NULL, NULL));
-	read_before(waiter);
+	waiter_read_before(waiter);
 	waiter_let(waiter);
 	waiter_expect(waiter);
 	waiter_let(waiter);
 	waiter_expect(waiter);
-	read_after(waiter);
+	waiter_read_after(waiter);
 	trace_run_stop(&fixture->run, SIGINT);
 	/* Half of the CPU was the rival's. */
-	assert_true(waited_ns(waiter) > (int64_t)BUSY_NS / 8);
+	assert_true(waiter_waited_ns(waiter) > (int64_t)WAITER_BUSY_NS / 8);
 	assert_histogram(fixture, waiter, UNSEEN);
 }
 
@@ -330,18 +185,18 @@ static void test_waits_across_queues_are_whole(void **state)
 		print_message("one CPU: nowhere to move to\n");
 		skip();
 	}
-	waiter_start(waiter, be_movable_between_gates);
+	waiter_start(waiter, waiter_be_movable_between_gates);
 	for (int i = 0; i < 2; i++)
-		fixture->rivals[i] = child_start(be_rival, &cpus[i]);
+		fixture->rivals[i] = child_start(waiter_be_rival, &cpus[i]);
 	trace_run_start(&fixture->run, words(argument_words, waiter, NULL, NULL));
-	read_before(waiter);
+	waiter_read_before(waiter);
 	waiter_let(waiter);
 	waiter_expect(waiter);
 	for (int i = 0; i < MOVES; i++)
-		pin(waiter->pid, i & 1);
+		waiter_pin(waiter->pid, i & 1);
 	waiter_let(waiter);
 	waiter_expect(waiter);
-	read_after(waiter);
+	waiter_read_after(waiter);
 	trace_run_stop(&fixture->run, SIGINT);
 	assert_histogram(fixture, waiter, MOVES / 20);
 }
@@ -363,19 +218,19 @@ static void test_group_of_who_waited(void **state)
 		waiter_start(&fixture->waiter, be_busy_in_group);
 		while (!in_group(&fixture->waiter, group))
 			usleep(1000);
-		waiter_start(&fixture->other, be_busy_between_gates);
+		waiter_start(&fixture->other, waiter_be_busy_between_gates);
 		trace_run_start(&fixture->run,
 				(const char *const[]){"runq", "-o", "json", "--by", keys[i], "-g",
 						      fixture->cgroup.path, NULL});
-		read_before(&fixture->waiter);
+		waiter_read_before(&fixture->waiter);
 		/* Woken by this process, which is not in the group; nor are the others. */
 		waiter_let(&fixture->other);
-		fixture->rivals[0] = child_start(be_rival, &cpu);
+		fixture->rivals[0] = child_start(waiter_be_rival, &cpu);
 		for (int gate = 0; gate < 2; gate++) {
 			waiter_let(&fixture->waiter);
 			waiter_expect(&fixture->waiter);
 		}
-		read_after(&fixture->waiter);
+		waiter_read_after(&fixture->waiter);
 		trace_run_stop(&fixture->run, SIGTERM);
 		lines = trace_run_lines(&fixture->run);
 		line = json_array_get(lines, 0);
@@ -405,17 +260,17 @@ static void test_flood_of_events_is_shown_or_counted_as_lost(void **state)
 	waiter_start(waiter, yield_between_gates);
 	fixture->rivals[0] = child_start(yield_for_ever, NULL);
 	trace_run_start(&fixture->run, words(argument_words, waiter, "--events", NULL));
-	read_before(waiter);
+	waiter_read_before(waiter);
 	assert_int_equal(kill(fixture->run.pid, SIGSTOP), 0);
 	for (int gate = 0; gate < 2; gate++) {
 		waiter_let(waiter);
 		waiter_expect(waiter);
 	}
-	read_after(waiter);
+	waiter_read_after(waiter);
 	assert_int_equal(kill(fixture->run.pid, SIGCONT), 0);
 	trace_run_stop(&fixture->run, SIGINT);
 	assert_true(fixture->run.events_lost > 0);
-	assert_int_equal(fixture->run.shown + fixture->run.events_lost, waits(waiter));
+	assert_int_equal(fixture->run.shown + fixture->run.events_lost, waiter_waits(waiter));
 }
 
 static void test_events_over_a_minimum(void **state)
@@ -428,18 +283,18 @@ static void test_events_over_a_minimum(void **state)
 	int cpu = 0;
 
 	skip_where_impossible();
-	waiter_start(waiter, be_busy_between_gates);
-	rival = fixture->rivals[0] = child_start(be_rival, &cpu);
+	waiter_start(waiter, waiter_be_busy_between_gates);
+	rival = fixture->rivals[0] = child_start(waiter_be_rival, &cpu);
 	trace_run_start(&fixture->run, words(argument_words, waiter, "-m", "500us"));
-	read_before(waiter);
+	waiter_read_before(waiter);
 	for (int gate = 0; gate < 2; gate++) {
 		waiter_let(waiter);
 		waiter_expect(waiter);
 	}
-	read_after(waiter);
+	waiter_read_after(waiter);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
-	assert_in_range(json_array_size(lines), 1, waits(waiter));
+	assert_in_range(json_array_size(lines), 1, waiter_waits(waiter));
 	for (size_t i = 0, behind_rival = 0; i < json_array_size(lines); i++) {
 		const json_t *line = json_array_get(lines, i);
 
@@ -447,7 +302,7 @@ static void test_events_over_a_minimum(void **state)
 		assert_int_equal(trace_run_number(line, "tid"), waiter->pid);
 		assert_int_equal(trace_run_number(line, "cpu"), 0);
 		assert_in_range(trace_run_number(line, "delay_ns"), 500 * NS_PER_US,
-				waited_ns(waiter));
+				waiter_waited_ns(waiter));
 		behind_rival += json_integer_value(json_object_get(line, "before_pid")) == rival;
 		if (i + 1 == json_array_size(lines))
 			assert_true(behind_rival > 0);

@@ -4,9 +4,23 @@
 #include "base/clock.h"
 
 static const struct snapshot_probe probes[] = {
-	{"tcp_probe", "tp_btf/tcp_probe", true, ""},
-	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF"},
+	{"tcp_probe", "tp_btf/tcp_probe", true, "", 6},
+	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF", 0},
 };
+
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const struct task_record shop = {
+	.oom_kills = 2,
+	.crashes = {[11] = 3, [TASK_SIGNAL_REALTIME] = 4},
+};
+static const struct task_record others = {.crashes = {[6] = 7}};
+static const struct snapshot_group groups[] = {
+	{"/kubepods/shop/" CONTAINER, CONTAINER, "shop", "", &shop},
+	{"other", "", "", "", &others},
+};
+
+static const struct snapshot_drop drops[] = {{"netfilter_drop", 12}, {"other", 13}};
 
 struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 {
@@ -24,6 +38,13 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 				 .peer_failures = 3,
 				 .flow_failures = 4,
 				 .wakeups_lost = 5},
+		.groups = groups,
+		.group_count = sizeof(groups) / sizeof(*groups),
+		.task_counters = {.events_lost = 1, .records_lost = 2, .repeats_unsure = 3},
+		.drops = drops,
+		.drop_count = sizeof(drops) / sizeof(*drops),
+		.sched_known = true,
+		.sched = {.sum_ns = 1000000007, .counts = {[3] = 99, [80] = 1}, .unknown = 5},
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
 		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/metrics.h"
+#include "report/metrics_table.h"
 
 #include "base/clock.h"
 #include "base/histogram.h"
@@ -106,7 +107,9 @@ static bool has_line(const char *text, const char *line)
 	return false;
 }
 
-#define N2 "{peer=\"n2\""
+#define SHOP	  "{cgroup=\"/kubepods/shop/" CONTAINER "\",container=\"" CONTAINER "\",pod=\"shop\""
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define N2	  "{peer=\"n2\""
 
 static void test_samples(void **state)
 {
@@ -166,6 +169,21 @@ static void test_samples(void **state)
 		"tocsin_peer_rtt_seconds_sum" N2 "} 2.000001",
 		"tocsin_probe_attached{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 1",
 		"tocsin_probe_attached{probe=\"tcp_reset\",hook=\"tp_btf/tcp_send_reset\"} 0",
+		"tocsin_probe_runs_missed_total{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 6",
+		"tocsin_task_crashes_total" SHOP ",signal=\"SIGSEGV\"} 3",
+		"tocsin_task_crashes_total" SHOP ",signal=\"SIGRT\"} 4",
+		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGABRT\"} 7",
+		"tocsin_task_oom_kills_total" SHOP "} 2",
+		"tocsin_task_events_lost_total 1",
+		"tocsin_task_records_lost_total 2",
+		"tocsin_task_repeats_unsure_total 3",
+		"tocsin_drop_packets_total{reason=\"netfilter_drop\"} 12",
+		"tocsin_drop_packets_total{reason=\"other\"} 13",
+		"tocsin_sched_delay_seconds_count 100",
+		"tocsin_sched_delay_seconds_sum 1.000000007",
+		"tocsin_sched_delay_seconds_bucket{le=\"7.62939453125e-06\"} 99",
+		"tocsin_sched_delay_seconds_bucket{le=\"+Inf\"} 100",
+		"tocsin_sched_unknown_total 5",
 		"tocsin_peer_table_slots 4096",
 		"tocsin_peer_table_used 17",
 		"tocsin_peer_table_insertions_total 1",
@@ -199,6 +217,8 @@ static void test_absent(void **state)
 		"tocsin_peer_state{peer=\"other\"",
 		"tocsin_peer_last_heard_seconds{peer=\"other\"",
 		"tocsin_heartbeats_rejected_total{reason=\"accepted\"",
+		"tocsin_task_oom_kills_total{cgroup=\"other\"",
+		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGSEGV\"",
 	};
 	char *text = render_all(METRICS_PROMETHEUS);
 	struct snapshot snapshot = make_snapshot(NULL, 0);
@@ -375,6 +395,35 @@ static void test_negotiate(void **state)
 			fail_msg("Accept: %s", cases[i].accept);
 }
 
+/* The reference names every series. */
+static void test_documented(void **state)
+{
+	FILE *stream = fopen("docs/metrics.md", "r");
+	char *text = calloc(1, 65536);
+
+	(void)state;
+	assert_non_null(text);
+	if (!stream)
+		fail_msg("docs/metrics.md: run this test from the root of the tree");
+	assert_in_range(fread(text, 1, 65535, stream), 1, 65534);
+	assert_int_equal(fclose(stream), 0);
+	for (size_t i = 0; i < metrics_table_length; i++) {
+		const struct metric *metric = &metrics_table[i];
+		char name[128];
+		bool found = false;
+		int length = snprintf(name, sizeof(name), "`%s%s", metric->name,
+				      metric->type == METRIC_COUNTER ? "_total"
+				      : metric->type == METRIC_INFO  ? "_info"
+								     : "");
+
+		for (const char *at = strstr(text, name); at && !found; at = strstr(at + 1, name))
+			found = at[length] == '`' || at[length] == '{';
+		if (!found)
+			fail_msg("docs/metrics.md does not tell of %s", name + 1);
+	}
+	free(text);
+}
+
 static void test_stream_error(void **state)
 {
 	FILE *full = fopen("/dev/full", "we");
@@ -430,10 +479,11 @@ static void test_promtool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_samples),	  cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_families),  cmocka_unit_test(test_grouping),
-		cmocka_unit_test(test_histogram), cmocka_unit_test(test_negotiate),
-		cmocka_unit_test(test_promtool),  cmocka_unit_test(test_stream_error),
+		cmocka_unit_test(test_samples),	     cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_families),     cmocka_unit_test(test_grouping),
+		cmocka_unit_test(test_histogram),    cmocka_unit_test(test_negotiate),
+		cmocka_unit_test(test_documented),   cmocka_unit_test(test_promtool),
+		cmocka_unit_test(test_stream_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

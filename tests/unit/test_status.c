@@ -76,6 +76,8 @@ static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t c
 	return snapshot;
 }
 
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const char expected_json[] =
 	"{'node': 'n1', 'version': '0.1.0', 'uptime_ms': 3661000, 'alone': false, 'blind': null,"
 	"'peers': ["
@@ -112,14 +114,23 @@ static const char expected_json[] =
 	" 'zero_window_sockets': 0, 'stalled_sockets': 0, 'oldest_stall_ms': 0,"
 	" 'evidence': 'its kernel refuses connects'}],"
 	"'probes': ["
-	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'reason': ''},"
+	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'reason': '',"
+	" 'runs_missed': 6},"
 	"{'name': 'tcp_reset', 'hook': 'tp_btf/tcp_send_reset', 'attached': false,"
-	" 'reason': 'this kernel has no BTF'}],"
+	" 'reason': 'this kernel has no BTF', 'runs_missed': 0}],"
 	"'disks': [], 'disks_error': null,"
+	"'cgroups': ["
+	"{'cgroup': '/kubepods/shop/" CONTAINER "', 'container': '" CONTAINER "', 'pod': 'shop',"
+	" 'unit': null, 'crashes': {'SIGSEGV': 3, 'SIGRT': 4}, 'oom_kills': 2},"
+	"{'cgroup': 'other', 'container': null, 'pod': null, 'unit': null,"
+	" 'crashes': {'SIGABRT': 7}, 'oom_kills': 0}],"
+	"'dropped_packets': {'netfilter_drop': 12, 'other': 13},"
+	"'run_queue_delay': {'count': 100, 'p50_us': 3, 'p99_us': 4},"
 	"'counters': {'peer_table_slots': 4096, 'peer_table_used': 17, 'peers_created': 1,"
 	" 'peers_evicted': 2, 'peer_failures': 3, 'flow_failures': 4, 'wakeups_lost': 5,"
 	" 'block_records_lost': 0, 'block_in_flight_lost': 0, 'block_start_unknown': 0,"
-	" 'block_issue_unknown': 0, 'block_issue_clocked': 0, 'block_runs_missed': 0,"
+	" 'block_issue_unknown': 0, 'block_issue_clocked': 0,"
+	" 'task_events_lost': 1, 'task_records_lost': 2, 'task_repeats_unsure': 3,"
 	" 'late_ticks': 3, 'late_ms': 1500,"
 	" 'heartbeats_rejected': {'malformed': 1, 'version': 2, 'unauthenticated': 3,"
 	"  'unknown_sender': 4, 'replayed': 5}}}";

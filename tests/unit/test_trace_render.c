@@ -37,6 +37,7 @@ static const struct column columns[] = {
 	COLUMN("PID", "pid", COLUMN_UNSIGNED, struct record, owner.pid, 6, .zero_is_unknown = true),
 	COLUMN("COMM", "comm", COLUMN_STRING, struct record, owner.comm, 8,
 	       .zero_is_unknown = true),
+	CGROUP_COLUMNS(struct record, owner.cgroup_id),
 };
 
 static const struct layout layout = LAYOUT(columns);
@@ -49,7 +50,9 @@ static const struct record records[] = {
 	 .kind = 1,
 	 .flag = 1},
 	{.owner = {.comm = ""}, .remote = {{0xfd, [15] = 7}}, .kind = 9},
-	{.owner = {.pid = 7, .comm = "\x1b[2J\xff"}, .remote = {{[10] = 0xff, [11] = 0xff}}},
+	/* No such cgroup: its path, and so all of its parts, cannot be known. */
+	{.owner = {.pid = 7, .comm = "\x1b[2J\xff", .cgroup_id = INT64_MAX},
+	 .remote = {{[10] = 0xff, [11] = 0xff}}},
 };
 
 /* Renders the titles and all records; the caller frees. */
@@ -82,11 +85,13 @@ static void test_table(void **state)
 	char *text = render(TRACE_FORMAT_TABLE);
 
 	(void)state;
-	assert_string_equal(text, "KIND RADDR             LAT(us)  ERR FLAG    PID COMM\n"
-				  "one  10.0.0.1           1234.6 -113 yes      42 say \"hi\",\n"
-				  "9    fd00::7               0.0    0 no        - -\n"
-				  /* A name must not control the terminal. */
-				  "0    0.0.0.0               0.0    0 no        7 ?[2J\xff\n");
+	assert_string_equal(text,
+			    "KIND RADDR             LAT(us)  ERR FLAG    PID COMM     CGROUP\n"
+			    "one  10.0.0.1           1234.6 -113 yes      42 say \"hi\", -\n"
+			    "9    fd00::7               0.0    0 no        - -        -\n"
+			    /* A name must not control the terminal. */
+			    "0    0.0.0.0               0.0    0 no        7 ?[2J\xff    "
+			    "id:9223372036854775807\n");
 	free(text);
 }
 
@@ -96,10 +101,13 @@ static void test_csv(void **state)
 
 	(void)state;
 	assert_string_equal(
-		text, "time_unix_ns,kind,remote_address,latency_ns,error,flag,pid,comm\n"
-		      "1700000000000000005,one,10.0.0.1,1234567,-113,true,42,\"say \"\"hi\"\",\"\n"
-		      "1700000000000000006,9,fd00::7,0,0,false,,\n"
-		      "1700000000000000007,0,0.0.0.0,0,0,false,7,\x1b[2J\xff\n");
+		text,
+		"time_unix_ns,kind,remote_address,latency_ns,error,flag,pid,comm,"
+		"container,pod,unit,cgroup\n"
+		"1700000000000000005,one,10.0.0.1,1234567,-113,true,42,\"say \"\"hi\"\",\",,,,\n"
+		"1700000000000000006,9,fd00::7,0,0,false,,,,,,\n"
+		"1700000000000000007,0,0.0.0.0,0,0,false,7,\x1b[2J\xff,,,,id:"
+		"9223372036854775807\n");
 	free(text);
 }
 
@@ -127,6 +135,9 @@ static void test_json(void **state)
 	assert_string_equal(json_string_value(json_object_get(objects[0], "comm")), "say \"hi\",");
 	assert_true(json_is_null(json_object_get(objects[1], "pid")));
 	assert_true(json_is_null(json_object_get(objects[1], "comm")));
+	assert_true(json_is_null(json_object_get(objects[1], "cgroup")));
+	assert_true(json_is_null(json_object_get(objects[2], "container")));
+	assert_true(json_is_null(json_object_get(objects[2], "unit")));
 	/* No UTF-8 in a name: it is still JSON. */
 	assert_string_equal(json_string_value(json_object_get(objects[2], "comm")), "\x1b[2J?");
 	for (size_t i = 0; i < count; i++)

@@ -45,20 +45,29 @@ static uint32_t own_netns_inode(void)
 	return (uint32_t)status.st_ino;
 }
 
+/* 0: of all network namespaces. */
+static uint32_t wanted_netns(const struct config *config)
+{
+	switch (config->netns.kind) {
+	case CONFIG_NETNS_OWN:
+		return own_netns_inode();
+	case CONFIG_NETNS_INODE:
+		return config->netns.inode;
+	case CONFIG_NETNS_ALL:
+		break;
+	}
+	return 0;
+}
+
 static struct tcp_probe_settings probe_settings(const struct config *config)
 {
-	struct tcp_probe_settings settings = {
+	return (struct tcp_probe_settings){
 		.max_peers = config->tcp.max_peers,
 		.remote = config->tcp.remote,
 		.port = config->tcp.port,
 		.loopback = config->tcp.loopback,
+		.netns_inode = wanted_netns(config),
 	};
-
-	if (config->netns.kind == CONFIG_NETNS_OWN)
-		settings.netns_inode = own_netns_inode();
-	else if (config->netns.kind == CONFIG_NETNS_INODE)
-		settings.netns_inode = config->netns.inode;
-	return settings;
 }
 
 static void tell_programs(const struct program_status *programs, size_t count)
@@ -93,21 +102,36 @@ static int open_probe(struct agent *agent)
 	return agent->config.node_count > 1 ? 0 : r;
 }
 
-/* Peers are judged without it. */
-static void open_block_probe(struct agent *agent)
+/* Peers are judged without them. */
+static void open_probes(struct agent *agent)
 {
-	struct text error = TEXT(agent->block_error);
+	const struct probe_settings settings = {
+		.max_groups = (uint32_t)groups_records(agent->config.metrics.max_cgroups),
+		.netns_inode = wanted_netns(&agent->config),
+	};
 	const struct program_status *programs;
 	size_t count;
 
-	if (block_probe_open(&agent->block, &error)) {
-		log_warning("the block probe cannot run", log_string("lost", "metrics of disks"),
-			    log_string("reason", agent->block_error));
-	} else {
-		programs = block_probe_programs(agent->block, &count);
+	probes_open(&agent->probes, &settings);
+	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
+		if (!agent->probes.open[kind])
+			log_warning("a probe cannot run",
+				    log_string("probe", probe_families[kind].name),
+				    log_string("lost", probe_families[kind].lost),
+				    log_string("reason", agent->probes.errors[kind]));
+		programs = probes_programs(&agent->probes, kind, &count);
 		tell_programs(programs, count);
 	}
 	malloc_trim(0);
+}
+
+static int open_groups(struct agent *agent)
+{
+	size_t max_series = agent->config.metrics.max_cgroups;
+
+	/* One more for what has no series. */
+	agent->snapshot_groups = calloc(max_series + 1, sizeof(*agent->snapshot_groups));
+	return agent->snapshot_groups ? groups_open(&agent->groups, max_series) : -ENOMEM;
 }
 
 static void ignore_socket(int fd, void *context)
@@ -129,6 +153,7 @@ static int open_http(struct agent *agent, struct text *error)
 static bool probe_settings_differ(const struct config *a, const struct config *b)
 {
 	return a->netns.kind != b->netns.kind || a->netns.inode != b->netns.inode ||
+	       a->metrics.max_cgroups != b->metrics.max_cgroups ||
 	       a->tcp.max_peers != b->tcp.max_peers || a->tcp.port != b->tcp.port ||
 	       a->tcp.loopback != b->tcp.loopback || a->tcp.remote.prefix != b->tcp.remote.prefix ||
 	       !address_equal(&a->tcp.remote.address, &b->tcp.remote.address) ||
@@ -164,8 +189,9 @@ static void reload(struct agent *agent)
 	if (probe_settings_differ(&agent->config, &config))
 		log_warning("configuration changed in part",
 			    log_string("restart",
-				       "node, state_dir, netns, tcp.* and http.listen take "
-				       "effect when the agent is started again"));
+				       "node, state_dir, netns, tcp.*, http.listen and "
+				       "metrics.max_cgroups take effect when the agent is "
+				       "started again"));
 	/* These stay as they are until then. */
 	memcpy(config.node, agent->config.node, sizeof(config.node));
 	memcpy(config.state_dir, agent->config.state_dir, sizeof(config.state_dir));
@@ -173,6 +199,7 @@ static void reload(struct agent *agent)
 	config.netns.inode = agent->config.netns.inode;
 	config.tcp = agent->config.tcp;
 	config.http = agent->config.http;
+	config.metrics.max_cgroups = agent->config.metrics.max_cgroups;
 	config_free(&agent->config);
 	agent->config = config;
 	log_configure(config.log.format, config.log.level);
@@ -189,6 +216,7 @@ static void stop(struct agent *agent)
 		return;
 	agent->stopping = true;
 	agent_stop_turns(agent);
+	agent_unwatch_crashes(agent);
 	http_close(agent->http);
 	heartbeat_close(agent->heartbeat);
 	confirm_close(agent->confirm);
@@ -293,8 +321,8 @@ static void tell_start(const struct agent *agent)
 		attached += count_attached(programs, count);
 		all += count;
 	}
-	if (agent->block) {
-		programs = block_probe_programs(agent->block, &count);
+	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
+		programs = probes_programs(&agent->probes, kind, &count);
 		attached += count_attached(programs, count);
 		all += count;
 	}
@@ -329,8 +357,9 @@ static int start(struct agent *agent)
 	(void)setpriority(PRIO_PROCESS, 0, -10);
 	if (open_probe(agent))
 		return EXIT_FAILED;
-	open_block_probe(agent);
-	if (peers_open(&agent->peers, &agent->config,
+	open_probes(agent);
+	if (open_groups(agent) ||
+	    peers_open(&agent->peers, &agent->config,
 		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
 		       clock_monotonic_ns()) ||
 	    confirm_open(&agent->confirm, &agent->loop, ignore_socket, agent)) {
@@ -343,6 +372,7 @@ static int start(struct agent *agent)
 		goto failed;
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
+	agent_watch_crashes(agent);
 	tell_start(agent);
 	tell_mode(&agent->config);
 	return 0;
@@ -385,8 +415,10 @@ int agent_run(const char *config_file)
 	uv_loop_close(&agent.loop);
 	agent_close_journal(&agent);
 	tcp_probe_close(agent.probe);
-	block_probe_close(agent.block);
+	probes_close(&agent.probes);
+	groups_close(&agent.groups);
 	peers_free(&agent.peers);
+	free(agent.snapshot_groups);
 	free(agent.snapshot_peers);
 	config_free(&agent.config);
 	if (agent.lock_fd >= 0)

@@ -4,15 +4,19 @@
 
 /*
  * The node agent: the loop that moves data down the rooms. agent.c starts and stops the parts,
- * turn.c judges at each turn, snapshot.c tells.
+ * turn.c judges at each turn, crash.c takes in crashes, snapshot.c tells.
  */
 
+#include "agent/groups.h"
 #include "agent/peers.h"
 #include "agent/self.h"
 #include "cluster/confirm.h"
 #include "cluster/heartbeat.h"
 #include "config/config.h"
 #include "probe/block.h"
+#include "probe/drop.h"
+#include "probe/family.h"
+#include "probe/sched.h"
 #include "probe/tcp.h"
 #include "report/http.h"
 #include "report/snapshot.h"
@@ -27,8 +31,8 @@ struct agent {
 	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */
 	uint64_t swept_ns;	 /* when stalled sockets were last looked through */
 	char probe_error[512];
-	struct block_probe *block; /* NULL: no disks, and block_error says why */
-	char block_error[512];
+	struct probes probes; /* all others */
+	struct groups groups;
 	struct journal *journal; /* NULL: none, and the log said why */
 	uint64_t journal_told_ns;
 	struct heartbeat_socket *heartbeat;
@@ -48,12 +52,15 @@ struct agent {
 	uint64_t carrier_checked_ns;
 
 	uv_signal_t signals[3];
+	uv_poll_t crash_poll;
 
 	/* What the last snapshot points to. */
 	struct snapshot_peer *snapshot_peers;
 	size_t snapshot_capacity;
 	struct snapshot_disk snapshot_disks[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
-	struct snapshot_probe snapshot_probes[16];
+	struct snapshot_group *snapshot_groups;
+	struct snapshot_drop snapshot_drops[DROP_SLOTS];
+	struct snapshot_probe snapshot_probes[24];
 };
 
 /*
@@ -71,6 +78,10 @@ void agent_stop_turns(struct agent *agent);
  * place.
  */
 void agent_forget_targets(struct agent *agent, const struct config *config);
+
+/* crash.c */
+void agent_watch_crashes(struct agent *agent);
+void agent_unwatch_crashes(struct agent *agent);
 
 /* snapshot.c: a http_snapshot_function whose context is the agent. */
 void agent_snapshot(void *context, struct snapshot *ret_snapshot);

@@ -188,6 +188,7 @@ static void add_probes(struct agent *agent, const struct program_status *program
 			.hook = programs[i].program->hook,
 			.attached = programs[i].attached,
 			.reason = programs[i].reason,
+			.runs_missed = program_runs_missed(&programs[i]),
 		};
 	ret->probes = agent->snapshot_probes;
 }
@@ -201,8 +202,8 @@ static void describe_probes(struct agent *agent, struct snapshot *ret)
 		programs = tcp_probe_programs(agent->probe, &count);
 		add_probes(agent, programs, count, ret);
 	}
-	if (agent->block) {
-		programs = block_probe_programs(agent->block, &count);
+	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
+		programs = probes_programs(&agent->probes, kind, &count);
 		add_probes(agent, programs, count, ret);
 	}
 }
@@ -228,16 +229,17 @@ static struct snapshot_disk describe_disk(const struct block_disk *disk,
 
 static void describe_disks(struct agent *agent, struct snapshot *ret)
 {
+	struct block_probe *probe = agent->probes.open[PROBE_BLOCK];
 	const struct block_disk *disks;
 	uint64_t now_ns;
 	size_t count;
 	int r;
 
-	if (!agent->block) {
-		ret->disks_error = agent->block_error;
+	if (!probe) {
+		ret->disks_error = agent->probes.errors[PROBE_BLOCK];
 		return;
 	}
-	r = block_probe_read(agent->block, &disks, &count);
+	r = block_probe_read(probe, &disks, &count);
 	if (r) {
 		ret->disks_error = strerror(-r);
 		return;
@@ -248,8 +250,81 @@ static void describe_disks(struct agent *agent, struct snapshot *ret)
 			agent->snapshot_disks[ret->disk_count++] =
 				describe_disk(&disks[i], j, now_ns);
 	ret->disks = agent->snapshot_disks;
-	ret->block_counters = block_probe_counters(agent->block);
-	ret->block_runs_missed = block_probe_runs_missed(agent->block);
+	ret->block_counters = block_probe_counters(probe);
+}
+
+static void describe_groups(struct agent *agent, struct snapshot *ret)
+{
+	struct task_probe *probe = agent->probes.open[PROBE_TASK];
+	struct groups *groups = &agent->groups;
+	int r;
+
+	if (!probe)
+		return;
+	r = groups_read(groups, probe);
+	if (r) {
+		log_error("crashes cannot be read", log_errno("error", r));
+		return;
+	}
+	for (size_t i = 0; i < groups->series_count; i++)
+		agent->snapshot_groups[ret->group_count++] = (struct snapshot_group){
+			.cgroup = groups->series[i]->path,
+			.container = groups->series[i]->name.container,
+			.pod = groups->series[i]->name.pod,
+			.unit = groups->series[i]->name.unit,
+			.record = &groups->series[i]->sum,
+		};
+	agent->snapshot_groups[ret->group_count++] = (struct snapshot_group){
+		.cgroup = "other",
+		.container = "",
+		.pod = "",
+		.unit = "",
+		.record = &groups->other,
+	};
+	ret->groups = agent->snapshot_groups;
+	ret->task_counters = task_probe_counters(probe);
+}
+
+struct drop_rows {
+	struct snapshot_drop *rows;
+	size_t count;
+};
+
+static void add_drop(void *context, const char *reason, uint64_t packets)
+{
+	struct drop_rows *rows = context;
+
+	rows->rows[rows->count++] = (struct snapshot_drop){reason, packets};
+}
+
+static void describe_drops(struct agent *agent, struct snapshot *ret)
+{
+	struct drop_probe *probe = agent->probes.open[PROBE_DROP];
+	struct drop_rows rows = {.rows = agent->snapshot_drops};
+	int r;
+
+	if (!probe)
+		return;
+	r = drop_probe_read(probe, add_drop, &rows);
+	if (r) {
+		log_error("dropped packets cannot be read", log_errno("error", r));
+		return;
+	}
+	ret->drops = rows.rows;
+	ret->drop_count = rows.count;
+}
+
+static void describe_sched(const struct agent *agent, struct snapshot *ret)
+{
+	const struct sched_probe *probe = agent->probes.open[PROBE_SCHED];
+	int r;
+
+	if (!probe)
+		return;
+	r = sched_probe_read(probe, &ret->sched);
+	if (r)
+		log_error("run-queue delays cannot be read", log_errno("error", r));
+	ret->sched_known = !r;
 }
 
 void agent_snapshot(void *context, struct snapshot *ret)
@@ -272,6 +347,9 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->peers = agent->snapshot_peers;
 	describe_probes(agent, ret);
 	describe_disks(agent, ret);
+	describe_groups(agent, ret);
+	describe_drops(agent, ret);
+	describe_sched(agent, ret);
 	if (agent->probe) {
 		add_tcp_of_all(agent, ret);
 		ret->tcp_counters = tcp_probe_counters(agent->probe);

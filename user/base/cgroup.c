@@ -18,8 +18,10 @@
 #define FILEID_KERNFS	    0xfe
 #define CONTAINER_ID_DIGITS 8
 #define DEPTH_MAX	    32
+#define WALK_GROUPS_MAX	    20000
 
-int cgroup_open_tree(void)
+/* 'option': that the mount must have; NULL: none in particular. */
+static int open_mounted(const char *type, const char *option)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
 	struct mntent entry;
@@ -29,7 +31,7 @@ int cgroup_open_tree(void)
 	if (!mounts)
 		return -errno;
 	while (fd == -ENOENT && getmntent_r(mounts, &entry, buffer, sizeof(buffer))) {
-		if (strcmp(entry.mnt_type, "cgroup2"))
+		if (strcmp(entry.mnt_type, type) || (option && !hasmntopt(&entry, option)))
 			continue;
 		fd = open(entry.mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
@@ -37,6 +39,16 @@ int cgroup_open_tree(void)
 	}
 	endmntent(mounts);
 	return fd;
+}
+
+int cgroup_open_tree(void)
+{
+	return open_mounted("cgroup2", NULL);
+}
+
+int cgroup_open_memory_tree(void)
+{
+	return open_mounted("cgroup", "memory");
 }
 
 /* Where the tree is mounted: the path of its descriptor. */
@@ -53,7 +65,20 @@ static int mount_point(int tree, char *path, size_t size)
 	return 0;
 }
 
-int cgroup_path(int tree, uint64_t id, char *path, size_t size)
+bool cgroup_is_at(int tree, const char *path, uint64_t id)
+{
+	struct stat status;
+
+	while (*path == '/')
+		path++;
+	/* The inode number of a group is its id (64-bit kernels, since 5.5, commit 67c0496e87d1).
+	 */
+	return !fstatat(tree, *path ? path : ".", &status, 0) && S_ISDIR(status.st_mode) &&
+	       status.st_ino == id;
+}
+
+/* By the kernel's own way from an id to a file, for which it takes CAP_DAC_READ_SEARCH. */
+static int path_by_handle(int tree, uint64_t id, char *path, size_t size)
 {
 	struct {
 		struct file_handle handle;
@@ -77,6 +102,71 @@ int cgroup_path(int tree, uint64_t id, char *path, size_t size)
 	if (strncmp(full, mount, prefix))
 		return -ESTALE;
 	return text_copy(path, size, full[prefix] ? full + prefix : "/");
+}
+
+struct walk {
+	uint64_t id;
+	unsigned int groups_left;
+	char path[CGROUP_PATH_MAX];
+	size_t length;
+};
+
+/* Goes through the tree below a directory, which it closes. Returns whether the group was found;
+ * the walk's path is then its own. */
+static bool find_below(int directory, struct walk *walk, unsigned int depth)
+{
+	DIR *stream = fdopendir(directory);
+	size_t length = walk->length;
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!stream) {
+		close(directory);
+		return false;
+	}
+	while (!found && walk->groups_left && (entry = readdir(stream))) {
+		size_t name = strlen(entry->d_name);
+		int below;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    length + 1 + name >= sizeof(walk->path))
+			continue;
+		walk->groups_left--;
+		walk->path[length] = '/';
+		memcpy(walk->path + length + 1, entry->d_name, name + 1);
+		walk->length = length + 1 + name;
+		found = entry->d_ino == walk->id;
+		if (found || depth == DEPTH_MAX)
+			continue;
+		below = openat(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* Groups come and go while we look. */
+		if (below >= 0)
+			found = find_below(below, walk, depth + 1);
+	}
+	closedir(stream);
+	return found;
+}
+
+static int path_by_walk(int tree, uint64_t id, char *path, size_t size)
+{
+	struct walk walk = {.id = id, .groups_left = WALK_GROUPS_MAX};
+	int root;
+
+	if (cgroup_is_at(tree, "/", id))
+		return text_copy(path, size, "/");
+	root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	if (!find_below(root, &walk, 1))
+		return -ESTALE;
+	return text_copy(path, size, walk.path);
+}
+
+int cgroup_path(int tree, uint64_t id, char *path, size_t size)
+{
+	int r = path_by_handle(tree, id, path, size);
+
+	return r == -EPERM ? path_by_walk(tree, id, path, size) : r;
 }
 
 static bool is_container_id(const char *name)
@@ -104,8 +194,6 @@ static int find_by_path(int tree, const char *path, struct cgroup_place *ret_pla
 		return -errno;
 	if (!S_ISDIR(status.st_mode))
 		return -ENOENT;
-	/* The inode number of a group is its id (64-bit kernels, since 5.5, commit 67c0496e87d1).
-	 */
 	*ret_place = (struct cgroup_place){.id = status.st_ino, .level = level_of(path)};
 	return 0;
 }

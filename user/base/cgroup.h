@@ -2,8 +2,9 @@
 #ifndef TOCSIN_BASE_CGROUP_H
 #define TOCSIN_BASE_CGROUP_H
 
-/* Control groups of the v2 tree, wherever it is mounted: ids to paths and back. */
+/* Control groups, wherever their tree is mounted: ids to paths and back. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,12 @@ struct cgroup_place {
 /* Opens the v2 tree for reading. Returns a descriptor, or -ENOENT when none is mounted, or another
  * negative errno. */
 int cgroup_open_tree(void);
+
+/* The same for the tree of the memory controller where that is one of v1. */
+int cgroup_open_memory_tree(void);
+
+/* Whether the group at a path below the root of the tree still is the one with this id. */
+bool cgroup_is_at(int tree, const char *path, uint64_t id);
 
 /* The path of a group below the root of the tree, "/" for the root itself. Returns 0, or a negative
  * errno (-ESTALE: it is gone) with nothing written. */

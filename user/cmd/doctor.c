@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cmd/command.h"
 
-#include "probe/block.h"
+#include "probe/family.h"
 #include "probe/feature.h"
 #include "probe/tcp.h"
 #include "trace/runner.h"
@@ -150,9 +150,8 @@ int cmd_doctor(int argc, char **argv)
 	static char details[TRACES_MAX][512];
 	char reason[512] = "";
 	struct text error = TEXT(reason);
-	struct block_probe *block = NULL;
-	char block_reason[512] = "";
-	struct text block_error = TEXT(block_reason);
+	static const struct probe_settings probe_settings = {.max_groups = 16};
+	static struct probes probes;
 	const struct program_status *programs;
 	size_t program_count;
 	char name[] = "tocsin doctor";
@@ -173,11 +172,13 @@ int cmd_doctor(int argc, char **argv)
 		count += find_programs(programs, program_count, findings + count,
 				       FINDINGS_MAX - TRACES_MAX - count, true, &able);
 	}
-	/* Disks are not the main job: peers are judged without them. */
-	if (block_probe_open(&block, &block_error)) {
-		findings[count++] = (struct finding){"probe", "block", "no", block_reason, false};
-	} else {
-		programs = block_probe_programs(block, &program_count);
+	/* These are not the main job: peers are judged without them. */
+	probes_open(&probes, &probe_settings);
+	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
+		if (!probes.open[kind])
+			findings[count++] = (struct finding){"probe", probe_families[kind].name,
+							     "no", probes.errors[kind], false};
+		programs = probes_programs(&probes, kind, &program_count);
 		count += find_programs(programs, program_count, findings + count,
 				       FINDINGS_MAX - TRACES_MAX - count, false, &able);
 	}
@@ -191,6 +192,6 @@ int cmd_doctor(int argc, char **argv)
 		able = false;
 	}
 	tcp_probe_close(probe);
-	block_probe_close(block);
+	probes_close(&probes);
 	return able ? EXIT_DONE : EXIT_FAILED;
 }

@@ -81,6 +81,8 @@ struct config {
 	struct {
 		/* metrics.max_peers: unconfigured ones with own series; 0 to 10000, default 100. */
 		uint32_t max_peers;
+		/* metrics.max_cgroups: with own series of crashes; 0 to 1000, default 100. */
+		uint32_t max_cgroups;
 	} metrics;
 	struct {
 		enum config_store kind; /* store.kind: local | etcd */

@@ -365,6 +365,7 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 
 	SECTION(metrics),
 	KEY(metrics.max_peers,	    type_whole, RANGE(0, 10000)),
+	KEY(metrics.max_cgroups,    type_whole, RANGE(0, 1000)),
 
 	SECTION(store),
 	KEY(store.kind,		    type_word, .words = store_words),

@@ -163,23 +163,6 @@ struct block_counters block_probe_counters(const struct block_probe *probe)
 	return probe->skeleton->bss->block_counters;
 }
 
-uint64_t block_probe_runs_missed(const struct block_probe *probe)
-{
-	const struct bpf_program *all[] = {probe->skeleton->progs.block_rq_complete,
-					   probe->skeleton->progs.block_rq_issue};
-	uint64_t missed = 0;
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-		struct bpf_prog_info info = {0};
-		__u32 length = sizeof(info);
-		int fd = bpf_program__fd(all[i]);
-
-		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &length))
-			missed += info.recursion_misses;
-	}
-	return missed;
-}
-
 /* ---- reading ---- */
 
 /* A slash in a disk's name ("cciss/c0d0") is an exclamation mark in sysfs. */
@@ -316,7 +299,8 @@ static void read_request(struct block_probe *probe, const volatile struct block_
 	if (!request || operation >= BLOCK_OPERATIONS || live->request != request)
 		return;
 	disk = place_of(probe, device);
-	/* Nothing in flight, and yet a request: its completion was missed (runs_missed). */
+	/* Nothing in flight, and yet a request: its completion was missed (program_runs_missed()).
+	 */
 	if (!disk || (disk->in_flight_known && !disk->in_flight[0] && !disk->in_flight[1]))
 		return;
 	oldest_ns = &disk->operations[operation].oldest_start_ns;

@@ -51,8 +51,4 @@ int block_probe_read(struct block_probe *probe, const struct block_disk **ret_di
 
 struct block_counters block_probe_counters(const struct block_probe *probe);
 
-/* How often the kernel left out a program because it interrupted itself: what happened then is not
- * counted. */
-uint64_t block_probe_runs_missed(const struct block_probe *probe);
-
 #endif

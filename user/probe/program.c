@@ -148,6 +148,25 @@ int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument)
 	return r;
 }
 
+int program_kernel_has_member(const char *type, const char *member)
+{
+	const struct btf_type *found;
+	struct btf *btf;
+	int id, r = 0;
+
+	listen_to_libbpf();
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -ENOTSUP;
+	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+	found = id < 0 ? NULL : btf__type_by_id(btf, (__u32)id);
+	for (__u16 i = 0; found && i < btf_vlen(found); i++)
+		r |= !strcmp(btf__name_by_offset(btf, btf_members(found)[i].name_off) ?: "",
+			     member);
+	btf__free(btf);
+	return r;
+}
+
 static const char *tracepoint_of(const struct program *program)
 {
 	const char *slash = strchr(program->hook, '/');
@@ -262,10 +281,21 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 			explain_error(status, "attaching", -errno);
 			continue;
 		}
+		status->fd = bpf_program__fd(program);
 		status->attached = true;
 		attached++;
 	}
 	return attached;
+}
+
+uint64_t program_runs_missed(const struct program_status *status)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+
+	if (!status->attached || bpf_obj_get_info_by_fd(status->fd, &info, &length))
+		return 0;
+	return info.recursion_misses;
 }
 
 void program_detach(struct program_status *statuses, size_t count)

@@ -44,6 +44,9 @@ int program_tracepoint_arguments(const char *tracepoint);
  * when there are not so many. */
 int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument);
 
+/* Whether a struct of this kernel has a member: 1, 0 or a negative errno (-ENOTSUP without BTF). */
+int program_kernel_has_member(const char *type, const char *member);
+
 /* Has an attached program of kind "iter/" see all of its items, now. Returns 0 or a negative errno
  * (-ENOENT when it is not attached). */
 int program_iterate(const struct program_status *status);

@@ -3,6 +3,7 @@
 #define TOCSIN_PROBE_PROGRAM_STATUS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bpf_link;
 
@@ -21,8 +22,13 @@ struct program {
 struct program_status {
 	const struct program *program;
 	struct bpf_link *link;
+	int fd; /* of the program, while it is attached */
 	bool attached;
 	char reason[PROGRAM_REASON_MAX]; /* why not; "" when attached */
 };
+
+/* How often the kernel has left out an attached program because it interrupted itself: what
+ * happened then, it has not seen. Since 5.12; always 0 before. */
+uint64_t program_runs_missed(const struct program_status *status);
 
 #endif

@@ -20,8 +20,8 @@ struct label {
 	const char *name, *value;
 };
 
-/* Longest list of labels that any sample has: probe, hook and one more. */
-#define LABELS_MAX 3
+/* Longest list of labels that any sample has: cgroup, container, pod, unit and one more. */
+#define LABELS_MAX 5
 
 struct labels {
 	struct label list[LABELS_MAX];
@@ -241,6 +241,17 @@ static void write_histogram(const struct exposition *exposition, const struct la
 	write_sample(exposition, "_count", labels, count);
 }
 
+static void add_group_labels(struct labels *labels, const struct snapshot_group *group)
+{
+	const struct label known[] = {
+		{"container", group->container}, {"pod", group->pod}, {"unit", group->unit}};
+
+	add_label(labels, "cgroup", group->cgroup);
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (*known[i].value)
+			add_label(labels, known[i].name, known[i].value);
+}
+
 static void write_subject(const struct exposition *exposition, const struct metric_subject *subject)
 {
 	const struct metric *metric = exposition->metric;
@@ -256,6 +267,10 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "device", subject->disk->name);
 		add_label(&labels, "operation", report_block_operation(subject->disk->operation));
 	}
+	if (subject->drop)
+		add_label(&labels, "reason", subject->drop->reason);
+	if (subject->group)
+		add_group_labels(&labels, subject->group);
 	if (metric->type == METRIC_HISTOGRAM) {
 		struct metric_histogram histogram = {0};
 
@@ -315,6 +330,18 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 	case METRIC_OF_DISK:
 		for (size_t i = 0; i < snapshot->disk_count; i++) {
 			subject.disk = &snapshot->disks[i];
+			write_subject(exposition, &subject);
+		}
+		break;
+	case METRIC_OF_DROP:
+		for (size_t i = 0; i < snapshot->drop_count; i++) {
+			subject.drop = &snapshot->drops[i];
+			write_subject(exposition, &subject);
+		}
+		break;
+	case METRIC_OF_GROUP:
+		for (size_t i = 0; i < snapshot->group_count; i++) {
+			subject.group = &snapshot->groups[i];
 			write_subject(exposition, &subject);
 		}
 		break;

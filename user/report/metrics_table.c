@@ -105,6 +105,10 @@ VALUE(relays_forwarded, number, snapshot->heartbeat_relays_forwarded)
 VALUES(heartbeats_rejected, number, snapshot->heartbeats_rejected, HEARTBEAT_ACCEPTED + 1)
 
 VALUE(probe_attached, number, probe->attached)
+VALUE(drop_packets, number, drop->packets)
+VALUE(sched_unknown, number, snapshot->sched.unknown)
+
+VALUE(probe_runs_missed, number, probe->runs_missed)
 
 VALUE(cpu_time, microseconds, process->cpu_us)
 VALUE(resident, number, process->resident_bytes)
@@ -179,7 +183,9 @@ VALUE(block_records_lost, number, snapshot->block_counters.records_lost)
 VALUE(block_in_flight_lost, number, snapshot->block_counters.in_flight_lost)
 VALUE(block_start_unknown, number, snapshot->block_counters.start_unknown)
 VALUE(block_issue_unknown, number, snapshot->block_counters.issue_unknown)
-VALUE(block_runs_missed, number, snapshot->block_runs_missed)
+VALUE(task_events_lost, number, snapshot->task_counters.events_lost)
+VALUE(task_records_lost, number, snapshot->task_counters.records_lost)
+VALUE(task_repeats_unsure, number, snapshot->task_counters.repeats_unsure)
 
 static bool block_device(const struct metric_subject *subject, struct metric_histogram *ret)
 {
@@ -236,6 +242,38 @@ static struct metric_value block_completion(const struct metric_subject *subject
 	(void)index;
 	return subject->disk->completed ? nanoseconds(subject->disk->since_completion_ns)
 					: absent();
+}
+
+static bool sched_delay(const struct metric_subject *subject, struct metric_histogram *ret)
+{
+	const struct sched_record *record = &subject->snapshot->sched;
+
+	memcpy(ret->counts, record->counts, sizeof(ret->counts));
+	ret->sum = nanoseconds(record->sum_ns);
+	return subject->snapshot->sched_known;
+}
+
+/* What never happened has no series: there would be too many. */
+static struct metric_value unless_zero(uint64_t value)
+{
+	return value ? number(value) : absent();
+}
+
+static const char *signal_label(const struct metric_subject *subject, unsigned int index)
+{
+	(void)subject;
+	return report_crash_signal(index);
+}
+
+static struct metric_value task_crashes(const struct metric_subject *subject, unsigned int index)
+{
+	return unless_zero(subject->group->record->crashes[index]);
+}
+
+static struct metric_value task_oom_kills(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return unless_zero(subject->group->record->oom_kills);
 }
 
 #define STATES	   .label = "state", .label_value = state_name, .label_count = EDGE_STATES
@@ -375,13 +413,43 @@ const struct metric metrics_table[] = {
 	{"tocsin_block_issue_unknown", METRIC_COUNTER,
 	 "Block I/O whose time in the queue is part of its device time.",
 	 "", METRIC_OF_AGENT, .value = block_issue_unknown},
-	{"tocsin_block_runs_missed", METRIC_COUNTER,
-	 "Runs of the block programs that the kernel left out: that I/O is not counted.",
-	 "", METRIC_OF_AGENT, .value = block_runs_missed},
+
+	/* Processes. */
+	{"tocsin_task_crashes", METRIC_COUNTER, "Processes that a signal ended.",
+	 "", METRIC_OF_GROUP, .value = task_crashes,
+	 .label = "signal", .label_value = signal_label, .label_count = TASK_SIGNALS},
+	{"tocsin_task_oom_kills", METRIC_COUNTER,
+	 "Processes that the kernel killed because memory ran out; a crash by SIGKILL, too.",
+	 "", METRIC_OF_GROUP, .value = task_oom_kills},
+	{"tocsin_task_records_lost", METRIC_COUNTER,
+	 "Crashes and OOM kills counted as of cgroup=\"other\": the kernel's table was full.",
+	 "", METRIC_OF_AGENT, .value = task_records_lost},
+	{"tocsin_task_events_lost", METRIC_COUNTER,
+	 "Crashes that were counted, but not told at once: the ring was full.",
+	 "", METRIC_OF_AGENT, .value = task_events_lost},
+	{"tocsin_task_repeats_unsure", METRIC_COUNTER,
+	 "Crashes and OOM kills that may have been counted twice.",
+	 "", METRIC_OF_AGENT, .value = task_repeats_unsure},
+
+	/* The network stack. */
+	{"tocsin_drop_packets", METRIC_COUNTER,
+	 "Packets that this node's kernel dropped, by its own reason.",
+	 "", METRIC_OF_DROP, .value = drop_packets},
+
+	/* The scheduler. */
+	{"tocsin_sched_delay_seconds", METRIC_HISTOGRAM,
+	 "How long tasks that could run had to wait for a CPU.",
+	 "seconds", .scope = METRIC_OF_AGENT, .histogram = sched_delay},
+	{"tocsin_sched_unknown", METRIC_COUNTER,
+	 "Waits that are not in the histogram: the first that is seen of a task.",
+	 "", METRIC_OF_AGENT, .value = sched_unknown},
 
 	/* The programs in the kernel. */
 	{"tocsin_probe_attached", METRIC_GAUGE, "1 when the program is attached to its hook.",
 	 "", METRIC_OF_PROBE, .value = probe_attached},
+	{"tocsin_probe_runs_missed", METRIC_COUNTER,
+	 "Runs of the program that the kernel left out: what happened then is not counted.",
+	 "", METRIC_OF_PROBE, .value = probe_runs_missed},
 	{"tocsin_peer_table_slots", METRIC_GAUGE, "Peers that the kernel's table has room for.",
 	 "", METRIC_OF_AGENT, .value = table_slots},
 	{"tocsin_peer_table_used", METRIC_GAUGE, "Peers in the kernel's table.",

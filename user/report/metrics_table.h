@@ -27,6 +27,8 @@ enum metric_scope {
 	METRIC_OF_ANY_PEER, /* these and the sum of the rest, peer="other" */
 	METRIC_OF_PROBE,    /* labels probe and hook */
 	METRIC_OF_DISK,	    /* labels device and operation */
+	METRIC_OF_DROP,	    /* label reason */
+	METRIC_OF_GROUP,    /* labels cgroup, and container, pod, unit where they are known */
 };
 
 /* Where a value function looks: 'snapshot' always, the others as the scope says. */
@@ -36,6 +38,8 @@ struct metric_subject {
 	const struct snapshot_peer *peer;
 	const struct snapshot_probe *probe;
 	const struct snapshot_disk *disk;
+	const struct snapshot_group *group;
+	const struct snapshot_drop *drop;
 };
 
 /* Times keep their integer resolution: they are printed as decimal seconds without rounding. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/names.h"
 
+#include "base/signal_name.h"
+
 #include <linux/types.h>
 
 #include "maps/block.h"
@@ -46,4 +48,9 @@ const char *report_block_operation(unsigned int operation)
 	};
 
 	return operation < BLOCK_OPERATIONS ? names[operation] : "other";
+}
+
+const char *report_crash_signal(unsigned int index)
+{
+	return index == TASK_SIGNAL_REALTIME ? "SIGRT" : signal_name(index);
 }

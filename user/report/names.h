@@ -8,6 +8,7 @@
 
 #include "maps/block.h"
 #include "maps/peer.h"
+#include "maps/task.h"
 
 /* "rto", "tlp", "fast", "syn", "synack", "failed". */
 const char *report_retransmit_name(enum peer_retransmit kind);
@@ -17,5 +18,9 @@ const char *report_error_name(enum peer_error error);
 
 /* enum block_operation: "read" ... */
 const char *report_block_operation(unsigned int operation);
+
+/* Of an index of task_record.crashes: "SIGSEGV" ..., "SIGRT" for all real-time signals; NULL for
+ * what is no signal. */
+const char *report_crash_signal(unsigned int index);
 
 #endif

@@ -19,6 +19,8 @@
 
 #include "maps/block.h"
 #include "maps/peer.h"
+#include "maps/sched.h"
+#include "maps/task.h"
 
 #define SNAPSHOT_SENTENCE_MAX 512
 
@@ -56,11 +58,24 @@ struct snapshot_disk {
 	uint64_t since_completion_ns;
 };
 
+/* A control group in which processes crashed or were killed for want of memory. */
+struct snapshot_group {
+	const char *cgroup;		    /* its path, or "other": all that have no row */
+	const char *container, *pod, *unit; /* "" where the path tells none */
+	const struct task_record *record;
+};
+
+struct snapshot_drop {
+	const char *reason; /* as the kernel names it, or "other" */
+	uint64_t packets;
+};
+
 struct snapshot_probe {
 	const char *name; /* "tcp_probe", the program's name */
 	const char *hook; /* "tp_btf/tcp_probe" */
 	bool attached;
-	const char *reason; /* why not; "" when attached */
+	const char *reason;   /* why not; "" when attached */
+	uint64_t runs_missed; /* see program_runs_missed() */
 };
 
 /* The cluster as this node has it from the store. What it points to is the agent's. */
@@ -107,7 +122,17 @@ struct snapshot {
 	size_t disk_count;
 	const char *disks_error; /* why there are none; NULL when there may be */
 	struct block_counters block_counters;
-	uint64_t block_runs_missed;
+
+	const struct snapshot_group *groups;
+	size_t group_count;
+	struct task_counters task_counters;
+
+	/* Packets that this node's kernel dropped. */
+	const struct snapshot_drop *drops;
+	size_t drop_count;
+
+	bool sched_known; /* false: no probe, and the next means nothing */
+	struct sched_record sched;
 
 	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */
 

@@ -100,9 +100,10 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 
 static json_t *probe_json(const struct snapshot_probe *probe)
 {
-	return json_pack("{s:o, s:o, s:b, s:o}", "name", string_value(probe->name), "hook",
+	return json_pack("{s:o, s:o, s:b, s:o, s:o}", "name", string_value(probe->name), "hook",
 			 string_value(probe->hook), "attached", probe->attached, "reason",
-			 string_value(probe->reason));
+			 string_value(probe->reason), "runs_missed",
+			 unsigned_value(probe->runs_missed));
 }
 
 static json_t *rejected_json(const struct snapshot *snapshot)
@@ -122,7 +123,7 @@ static json_t *counters_json(const struct snapshot *snapshot)
 	const struct block_counters *block = &snapshot->block_counters;
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "peer_table_slots", unsigned_value(snapshot->peer_table_size),
 			 "peer_table_used", unsigned_value(snapshot->peer_table_used),
 			 "peers_created", unsigned_value(tcp->peers_created),
@@ -135,7 +136,9 @@ static json_t *counters_json(const struct snapshot *snapshot)
 			 "block_start_unknown", unsigned_value(block->start_unknown),
 			 "block_issue_unknown", unsigned_value(block->issue_unknown),
 			 "block_issue_clocked", unsigned_value(block->issue_clocked),
-			 "block_runs_missed", unsigned_value(snapshot->block_runs_missed),
+			 "task_events_lost", unsigned_value(snapshot->task_counters.events_lost),
+			 "task_records_lost", unsigned_value(snapshot->task_counters.records_lost),
+			 "task_repeats_unsure", unsigned_value(snapshot->task_counters.repeats_unsure),
 			 "late_ticks", unsigned_value(snapshot->late_ticks),
 			 "late_ms", unsigned_value(snapshot->late_ticks_ns / NS_PER_MS),
 			 "heartbeats_rejected", rejected_json(snapshot));
@@ -222,12 +225,71 @@ static json_t *disks_json(const struct snapshot *snapshot)
 	return unless(failed, array);
 }
 
+/* null where the path tells nothing of it. */
+static json_t *name_value(const char *name)
+{
+	return *name ? string_value(name) : json_null();
+}
+
+static json_t *crashes_json(const struct task_record *record)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (unsigned int i = 0; i < TASK_SIGNALS; i++)
+		if (record->crashes[i])
+			failed |= json_object_set_new(object, report_crash_signal(i) ?: "unknown",
+						      unsigned_value(record->crashes[i]));
+	return unless(failed, object);
+}
+
+static json_t *group_json(const struct snapshot_group *group)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "cgroup", string_value(group->cgroup),
+			 "container", name_value(group->container), "pod", name_value(group->pod),
+			 "unit", name_value(group->unit), "crashes", crashes_json(group->record),
+			 "oom_kills", unsigned_value(group->record->oom_kills));
+}
+
+static json_t *groups_json(const struct snapshot *snapshot)
+{
+	json_t *array = json_array();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->group_count; i++)
+		failed |= json_array_append_new(array, group_json(&snapshot->groups[i]));
+	return unless(failed, array);
+}
+
+static json_t *drops_json(const struct snapshot *snapshot)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	for (size_t i = 0; i < snapshot->drop_count; i++)
+		failed |= json_object_set_new(object, snapshot->drops[i].reason,
+					      unsigned_value(snapshot->drops[i].packets));
+	return unless(failed, object);
+}
+
+static json_t *sched_json(const struct snapshot *snapshot)
+{
+	uint32_t p50_us, p99_us;
+	uint64_t count;
+
+	if (!snapshot->sched_known)
+		return json_null();
+	quantiles(snapshot->sched.counts, &count, &p50_us, &p99_us);
+	return json_pack("{s:o, s:o, s:o}", "count", unsigned_value(count), "p50_us",
+			 unsigned_value(p50_us), "p99_us", unsigned_value(p99_us));
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -237,6 +299,9 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "probes", probes_json(snapshot),
 			 "disks", disks_json(snapshot),
 			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
+			 "cgroups", groups_json(snapshot),
+			 "dropped_packets", drops_json(snapshot),
+			 "run_queue_delay", sched_json(snapshot),
 			 "counters", counters_json(snapshot));
 	/* clang-format on */
 }

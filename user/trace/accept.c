@@ -62,7 +62,7 @@ static const struct column port_columns[] = {
 };
 
 static const struct column cgroup_columns[] = {
-	COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, struct accept_key, cgroup_id, 1, ),
+	CGROUP_COLUMNS(struct accept_key, cgroup_id),
 };
 
 static const struct column count_columns[] = {
@@ -75,7 +75,7 @@ static const struct column count_columns[] = {
 	       .zero_is_unknown = true),
 	COLUMN("DEFERS", "defers", COLUMN_BOOLEAN, struct accept_count, defers, 6, ),
 	PROCESS_COLUMNS(struct accept_count),
-	PROCESS_CGROUP_COLUMN(struct accept_count),
+	CGROUP_COLUMNS(struct accept_count, owner.cgroup_id),
 };
 
 /* Numbers that the other width of the same kernel does not use. */

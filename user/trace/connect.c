@@ -66,7 +66,7 @@ static const struct column port_columns[] = {
 
 static const struct column cgroup_columns[] = {
 	DIRECTION_COLUMN(struct connect_key),
-	COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, struct connect_key, cgroup_id, 1, ),
+	CGROUP_COLUMNS(struct connect_key, cgroup_id),
 };
 
 const struct trace trace_connect = {

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/catalog.h"
 
-#include "probe/enum_names.h"
-#include "probe/program.h"
+#include "probe/drop_reason.h"
 #include "trace/options.h"
 
 #include "maps/drop.h"
 
 #include "bpf/drop.skel.h"
-
-#include <string.h>
 
 OBJECT_SOURCE(drop);
 
@@ -100,19 +97,11 @@ static int configure(const struct trace_options *options, struct object_constant
 
 	(void)options;
 	(void)error;
-	has_reason = program_tracepoint_arguments("kfree_skb") >= 3;
+	has_reason = drop_reasons_load(&reasons, &consumed);
 	constants[(*count)++] =
 		(struct object_constant){"drop_has_reason", &has_reason, sizeof(has_reason)};
-	/* Without names the numbers are shown. */
-	if (enum_names_load(&reasons, "skb_drop_reason", "SKB_DROP_REASON_"))
-		return 0;
-	for (size_t i = 0; i < reasons.count; i++) {
-		if (strcmp(reasons.entries[i].name, "skb_consumed"))
-			continue;
-		consumed = reasons.entries[i].value;
-		constants[(*count)++] = (struct object_constant){"drop_reason_consumed", &consumed,
-								 sizeof(consumed)};
-	}
+	constants[(*count)++] =
+		(struct object_constant){"drop_reason_consumed", &consumed, sizeof(consumed)};
 	return 0;
 }
 

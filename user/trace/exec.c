@@ -18,7 +18,7 @@ static const struct column event_columns[] = {
 	PROCESS_COLUMNS(struct exec_event),
 	PARENT_COLUMNS(struct exec_event),
 	COLUMN("UID", "uid", COLUMN_UNSIGNED, struct exec_event, uid, 6, ),
-	PROCESS_CGROUP_COLUMN(struct exec_event),
+	CGROUP_COLUMNS(struct exec_event, owner.cgroup_id),
 	COLUMN(NULL, "file", COLUMN_STRING, struct exec_event, file, 0, ),
 	COLUMN(NULL, "arguments_bytes", COLUMN_UNSIGNED, struct exec_event, arguments.bytes, 0, ),
 	COLUMN("ARGS", "arguments", COLUMN_WORDS, struct exec_event, arguments, 1, ),

@@ -2,6 +2,7 @@
 /* Two traces of one family: all ends of processes, and those by a signal. */
 #include "trace/catalog.h"
 
+#include "base/signal_name.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/task.h"
@@ -30,7 +31,7 @@ static const struct column crash_columns[] = {
 	AGE_COLUMN,
 	PARENT_COLUMNS(struct exit_event),
 	UID_COLUMN,
-	PROCESS_CGROUP_COLUMN(struct exit_event),
+	CGROUP_COLUMNS(struct exit_event, owner.cgroup_id),
 };
 
 static const struct column exit_columns[] = {
@@ -41,7 +42,7 @@ static const struct column exit_columns[] = {
 	AGE_COLUMN,
 	PARENT_COLUMNS(struct exit_event),
 	UID_COLUMN,
-	PROCESS_CGROUP_COLUMN(struct exit_event),
+	CGROUP_COLUMNS(struct exit_event, owner.cgroup_id),
 };
 
 static int configure_exit(const struct trace_options *options, struct object_constant *constants,

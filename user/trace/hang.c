@@ -31,7 +31,7 @@ static const struct column event_columns[] = {
 	COLUMN("TID", "tid", COLUMN_UNSIGNED, struct hang_event, tid, 7, ),
 	COLUMN("TCOMM", "thread_comm", COLUMN_STRING, struct hang_event, thread_comm, 15, ),
 	COLUMN("KILLABLE", "killable", COLUMN_BOOLEAN, struct hang_event, killable, 8, ),
-	PROCESS_CGROUP_COLUMN(struct hang_event),
+	CGROUP_COLUMNS(struct hang_event, owner.cgroup_id),
 	COLUMN("STACK", "stack", COLUMN_STACK, struct hang_event, stack, 1, ),
 };
 

@@ -27,6 +27,8 @@ struct names {
 	struct symbols *symbols;
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
+	struct cgroup_name parts; /* of the cgroup that was last asked for */
+	uint64_t parts_id;
 };
 
 struct names *names_open(void)
@@ -101,6 +103,16 @@ static const char *look_up(struct names *names, struct entry cache[static CACHE_
 const char *names_cgroup(struct names *names, uint64_t id)
 {
 	return look_up(names, names->cgroups, id, find_cgroup);
+}
+
+const struct cgroup_name *names_cgroup_parts(struct names *names, uint64_t id)
+{
+	/* A line asks for each part. */
+	if (names->parts_id != id) {
+		cgroup_name_parse(names_cgroup(names, id), &names->parts);
+		names->parts_id = id;
+	}
+	return &names->parts;
 }
 
 const char *names_device(struct names *names, uint32_t device)

@@ -5,6 +5,7 @@
 /* Names of what the kernel knows by number: cgroups and block devices, looked up once each. */
 
 #include "base/cgroup.h"
+#include "base/cgroup_name.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,9 @@ void names_close(struct names *names);
 /* The path of a cgroup in the v2 tree, or its id in words when it is gone. Valid until the next
  * call. */
 const char *names_cgroup(struct names *names, uint64_t id);
+
+/* What the path tells: container, pod, unit; "" of what it does not. Valid until the next call. */
+const struct cgroup_name *names_cgroup_parts(struct names *names, uint64_t id);
 
 /* The name of a block device (the kernel's number of it), or "major:minor" when it has none. Valid
  * until the next call. */

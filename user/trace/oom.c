@@ -33,7 +33,7 @@ static const struct column event_columns[] = {
 	COLUMN(NULL, "trigger_cgroup", COLUMN_CGROUP, struct oom_event, trigger_cgroup_id, 1, ),
 	COLUMN("MEMCG", "memory_cgroup", COLUMN_STRING, struct oom_event, memory_group, 16,
 	       .zero_is_unknown = true),
-	PROCESS_CGROUP_COLUMN(struct oom_event),
+	CGROUP_COLUMNS(struct oom_event, owner.cgroup_id),
 };
 
 static int configure(const struct trace_options *options, struct object_constant *constants,

@@ -151,6 +151,12 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 	}
 	case COLUMN_CGROUP:
 		return names_cgroup(renderer->names, read_unsigned(column, bytes));
+	case COLUMN_CONTAINER:
+		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->container;
+	case COLUMN_POD:
+		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->pod;
+	case COLUMN_UNIT:
+		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->unit;
 	case COLUMN_DEVICE:
 		return names_device(renderer->names, (uint32_t)read_unsigned(column, bytes));
 	case COLUMN_SYMBOL:
@@ -399,7 +405,7 @@ static json_t *json_value(const struct renderer *renderer, const struct column *
 		return json_words((const void *)((const char *)bytes + column->offset));
 	text = read_text(renderer, column, bytes, buffer);
 	if (text)
-		return json_text(text);
+		return column->zero_is_unknown && !*text ? json_null() : json_text(text);
 	if (column->kind == COLUMN_BOOLEAN)
 		return json_boolean(read_unsigned(column, bytes));
 	if (column->kind == COLUMN_SIGNED)
@@ -503,11 +509,15 @@ static void table_histogram(const struct renderer *renderer, const struct part *
 	uint32_t first = UINT32_MAX, last = 0;
 	uint64_t most = 1;
 	char buffer[CELL_BYTES];
+	const char *separator = "\n";
 
 	for (size_t i = 0; i < key->layout->count; i++) {
 		const struct column *column = &key->layout->columns[i];
 
-		fprintf(renderer->stream, "%s%s = ", i ? ", " : "\n", column->key);
+		if (!column->title)
+			continue;
+		fprintf(renderer->stream, "%s%s = ", separator, column->key);
+		separator = ", ";
 		print_safe(renderer->stream, cell_text(renderer, column, key->bytes, buffer));
 	}
 	fprintf(renderer->stream, "\n");

@@ -24,7 +24,7 @@ static const struct column port_columns[] = {
 };
 
 static const struct column cgroup_columns[] = {
-	COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, struct rtt_key, cgroup_id, 1, ),
+	CGROUP_COLUMNS(struct rtt_key, cgroup_id),
 };
 
 const struct trace trace_rtt = {

@@ -27,7 +27,7 @@ static const struct column event_columns[] = {
 	COLUMN("BPID", "before_pid", COLUMN_UNSIGNED, struct runq_event, before_pid, 7,
 	       .zero_is_unknown = true),
 	COLUMN("BCOMM", "before_comm", COLUMN_STRING, struct runq_event, before_comm, 15, ),
-	PROCESS_CGROUP_COLUMN(struct runq_event),
+	CGROUP_COLUMNS(struct runq_event, owner.cgroup_id),
 };
 
 static const struct column cpu_columns[] = {
@@ -40,7 +40,7 @@ static const struct column pid_columns[] = {
 };
 
 static const struct column cgroup_columns[] = {
-	COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, struct runq_key, cgroup_id, 1, ),
+	CGROUP_COLUMNS(struct runq_key, cgroup_id),
 };
 
 static int configure(const struct trace_options *options, struct object_constant *constants,
@@ -53,7 +53,7 @@ static int configure(const struct trace_options *options, struct object_constant
 	(void)error;
 	state_is_second = program_tracepoint_is_pointer("sched_switch", 1) == 0;
 	own_pid = (uint32_t)getpid();
-	constants[(*count)++] = (struct object_constant){"runq_state_is_second", &state_is_second,
+	constants[(*count)++] = (struct object_constant){"switch_state_is_second", &state_is_second,
 							 sizeof(state_is_second)};
 	constants[(*count)++] = (struct object_constant){"runq_own_pid", &own_pid, sizeof(own_pid)};
 	return 0;

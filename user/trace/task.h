@@ -6,23 +6,16 @@
 
 #include "trace/trace.h"
 
-/* struct owner as member 'owner' of a record, as far as it says something of a process. A path may
- * be long, so that the cgroup is for the end of a line. */
+/* struct owner as member 'owner' of a record, as far as it says something of a process; its cgroup
+ * is for the end of a line. */
 #define PROCESS_COLUMNS(record)                                                               \
 	COLUMN("PID", "pid", COLUMN_UNSIGNED, record, owner.pid, 7, .zero_is_unknown = true), \
 		COLUMN("COMM", "comm", COLUMN_STRING, record, owner.comm, 15,                 \
 		       .zero_is_unknown = true)
 
-#define PROCESS_CGROUP_COLUMN(record)                                         \
-	COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, owner.cgroup_id, 1, \
-	       .zero_is_unknown = true)
-
 /* The columns of members parent_pid and parent_comm. */
 #define PARENT_COLUMNS(record)                                                  \
 	COLUMN("PPID", "parent_pid", COLUMN_UNSIGNED, record, parent_pid, 7, ), \
 		COLUMN("PCOMM", "parent_comm", COLUMN_STRING, record, parent_comm, 15, )
-
-/* "SIGSEGV"; NULL for what is no signal. */
-const char *signal_name(uint64_t number);
 
 #endif

@@ -23,11 +23,14 @@ enum column_kind {
 	COLUMN_STRING,	 /* NUL-terminated within its size */
 	COLUMN_ADDRESS,	 /* struct peer_key */
 	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path */
-	COLUMN_DEVICE,	 /* number of 4 bytes, as the kernel's programs see it; shown by name */
-	COLUMN_SYMBOL,	 /* address in the kernel of 8 bytes; shown by symbol */
-	COLUMN_NAMED,	 /* unsigned, shown by the column's names */
-	COLUMN_STACK, /* addresses of 8 bytes, up to a 0, in the kernel's code; in JSON an array */
-	COLUMN_WORDS, /* struct trace_words; in JSON an array, and null when unreadable */
+	COLUMN_CONTAINER,
+	COLUMN_POD,
+	COLUMN_UNIT,   /* the same; shown as what the path tells */
+	COLUMN_DEVICE, /* number of 4 bytes, as the kernel's programs see it; shown by name */
+	COLUMN_SYMBOL, /* address in the kernel of 8 bytes; shown by symbol */
+	COLUMN_NAMED,  /* unsigned, shown by the column's names */
+	COLUMN_STACK,  /* addresses of 8 bytes, up to a 0, in the kernel's code; in JSON an array */
+	COLUMN_WORDS,  /* struct trace_words; in JSON an array, and null when unreadable */
 };
 
 struct column {
@@ -49,6 +52,15 @@ struct column {
 		.width = (least), __VA_ARGS__                                              \
 	}
 
+/* The columns of a member that is a cgroup's id. A path may be long, so that it is for the end of a
+ * line; tables show it alone. */
+#define CGROUP_COLUMNS(record, member)                                                           \
+	COLUMN(NULL, "container", COLUMN_CONTAINER, record, member, 1, .zero_is_unknown = true), \
+		COLUMN(NULL, "pod", COLUMN_POD, record, member, 1, .zero_is_unknown = true),     \
+		COLUMN(NULL, "unit", COLUMN_UNIT, record, member, 1, .zero_is_unknown = true),   \
+		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, member, 1,                     \
+		       .zero_is_unknown = true)
+
 /* The columns of struct owner as member 'owner' of a record. */
 #define OWNER_COLUMNS(record)                                                                  \
 	COLUMN("PID", "pid", COLUMN_UNSIGNED, record, owner.pid, 7, .zero_is_unknown = true),  \
@@ -56,8 +68,7 @@ struct column {
 		       .zero_is_unknown = true),                                               \
 		COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, record, owner.netns_inode, 10, \
 		       .zero_is_unknown = true),                                               \
-		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, owner.cgroup_id, 1,          \
-		       .zero_is_unknown = true)
+		CGROUP_COLUMNS(record, owner.cgroup_id)
 
 struct layout {
 	const struct column *columns;

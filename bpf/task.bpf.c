@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Crashes of processes and OOM kills, by control group. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "maps/task.h"
+
+#include "numbers.bpf.h"
+#include "oom_victim.bpf.h"
+#include "process_end.bpf.h"
+#include "task.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct task_counters task_counters = {};
+struct task_record task_other = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	/* Few groups ever see a crash. */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, struct task_group);
+	__type(value, struct task_record);
+} task_records SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} task_events SEC(".maps");
+
+/* A record that a new one starts from: too large for the stack. */
+static const struct task_record no_record = {};
+
+/*
+ * Its group in the v2 tree, unless the tree in which the memory controller counts it is another and
+ * tells more: of an OOM kill, or of a process that is in no group in the v2 tree.
+ */
+static __always_inline struct task_group group_of_task(struct task_struct *task, bool of_memory)
+{
+	struct cgroup *cgroup = cgroup_of_task(task);
+	struct cgroup *memory = memory_group_of_task(task);
+	struct task_group group = {.tree = TASK_TREE_V2};
+
+	if (memory && BPF_CORE_READ(memory, level) &&
+	    BPF_CORE_READ(memory, root) != BPF_CORE_READ(cgroup, root) &&
+	    (of_memory || !BPF_CORE_READ(cgroup, level))) {
+		cgroup = memory;
+		group.tree = TASK_TREE_MEMORY;
+	}
+	group.cgroup_id = cgroup_id_of(cgroup);
+	return group;
+}
+
+static __always_inline struct task_record *record_of(const struct task_group *group)
+{
+	struct task_record *record = bpf_map_lookup_elem(&task_records, group);
+
+	if (record)
+		return record;
+	/* Another CPU may be first; what counts is that it is there then. */
+	bpf_map_update_elem(&task_records, group, &no_record, BPF_NOEXIST);
+	record = bpf_map_lookup_elem(&task_records, group);
+	if (record)
+		return record;
+	__sync_fetch_and_add(&task_counters.records_lost, 1);
+	return &task_other;
+}
+
+static __always_inline void tell(struct task_struct *task, const struct task_group *group,
+				 __u32 status)
+{
+	struct task_event *event = bpf_ringbuf_reserve(&task_events, sizeof(*event), 0);
+
+	if (!event) {
+		__sync_fetch_and_add(&task_counters.events_lost, 1);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time_ns = bpf_ktime_get_ns();
+	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	event->group = *group;
+	event->pid = BPF_CORE_READ(task, tgid);
+	event->status = status;
+	BPF_CORE_READ_STR_INTO(&event->comm, task, group_leader, comm);
+	event->oom_killed = was_oom_victim(task);
+	bpf_ringbuf_submit(event, 0);
+}
+
+SEC("tp_btf/sched_process_exit")
+int process_crashes(__u64 *context)
+{
+	struct task_struct *task = (struct task_struct *)context[0];
+	struct task_group group;
+	__u32 status, signal;
+
+	if (!process_is_over(context, &task_counters.repeats_unsure))
+		return 0;
+	status = process_status(task);
+	signal = status & STATUS_SIGNAL;
+	if (!signal)
+		return 0;
+	if (signal > TASK_SIGNAL_REALTIME)
+		signal = TASK_SIGNAL_REALTIME;
+	group = group_of_task(task, false);
+	__sync_fetch_and_add(&record_of(&group)->crashes[signal], 1);
+	tell(task, &group, status);
+	return 0;
+}
+
+static __always_inline void on_victim(struct task_struct *task)
+{
+	struct task_group group;
+
+	if (!victim_is_new(task, &task_counters.repeats_unsure))
+		return;
+	group = group_of_task(task, true);
+	__sync_fetch_and_add(&record_of(&group)->oom_kills, 1);
+}
+
+/* Its group is not known. */
+static __always_inline void on_victim_number(__u32 pid)
+{
+	__sync_fetch_and_add(&task_other.oom_kills, 1);
+}
+
+SEC("tp_btf/mark_victim")
+int victim_is_killed(__u64 *context)
+{
+	return find_victim(context);
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/groups.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+size_t groups_records(size_t max_series)
+{
+	return 2 * max_series + 16;
+}
+
+int groups_open(struct groups *groups, size_t max_series)
+{
+	*groups = (struct groups){
+		.trees = {[TASK_TREE_V2] = cgroup_open_tree(),
+			  [TASK_TREE_MEMORY] = cgroup_open_memory_tree()},
+		.max_series = max_series,
+		.max_groups = groups_records(max_series),
+	};
+	groups->series = calloc(max_series + 1, sizeof(struct group_series *));
+	/* As many as have records, and as many as were noted and found no room for one. */
+	groups->members = calloc(2 * groups->max_groups, sizeof(*groups->members));
+	return groups->series && groups->members ? 0 : -ENOMEM;
+}
+
+static void free_series(struct group_series *series)
+{
+	free(series->path);
+	free(series);
+}
+
+void groups_close(struct groups *groups)
+{
+	for (size_t i = 0; i < groups->member_count; i++)
+		free(groups->members[i].path);
+	for (size_t i = 0; i < groups->series_count; i++)
+		free_series(groups->series[i]);
+	free(groups->members);
+	free(groups->series);
+	for (size_t i = 0; groups->max_groups && i < TASK_TREES; i++)
+		if (groups->trees[i] >= 0)
+			close(groups->trees[i]);
+	*groups = (struct groups){0};
+}
+
+static void add(struct task_record *sum, const struct task_record *record)
+{
+	sum->oom_kills += record->oom_kills;
+	for (size_t i = 0; i < TASK_SIGNALS; i++)
+		sum->crashes[i] += record->crashes[i];
+}
+
+static struct group_member *find_member(const struct groups *groups, const struct task_group *group)
+{
+	for (size_t i = 0; i < groups->member_count; i++)
+		if (groups->members[i].group.cgroup_id == group->cgroup_id &&
+		    groups->members[i].group.tree == group->tree)
+			return &groups->members[i];
+	return NULL;
+}
+
+const char *groups_path(const struct groups *groups, const struct task_group *group)
+{
+	const struct group_member *member = find_member(groups, group);
+
+	return member ? member->path : NULL;
+}
+
+static void drop_member(struct groups *groups, struct group_member *member)
+{
+	if (member->series)
+		member->series->members--;
+	free(member->path);
+	*member = groups->members[--groups->member_count];
+}
+
+/* ---- groups that are gone ---- */
+
+static bool is_gone(const struct groups *groups, const struct group_member *member)
+{
+	int tree = groups->trees[member->group.tree];
+
+	if (tree < 0)
+		return false;
+	return !member->path || !cgroup_is_at(tree, member->path, member->group.cgroup_id);
+}
+
+/* A record of a removed group cannot change any more: it is taken over, and its place in the kernel
+ * is free for another. */
+static void forget_gone(struct groups *groups, struct task_probe *probe)
+{
+	for (size_t i = groups->member_count; i-- > 0;) {
+		struct group_member *member = &groups->members[i];
+		struct task_record record;
+
+		if (!is_gone(groups, member))
+			continue;
+		if (!task_probe_find(probe, &member->group, &record)) {
+			add(member->series ? &member->series->past : &groups->other_past, &record);
+			task_probe_forget(probe, &member->group);
+		}
+		drop_member(groups, member);
+	}
+}
+
+static bool is_short_of_room(const struct groups *groups)
+{
+	return groups->series_count == groups->max_series ||
+	       4 * groups->member_count >= 3 * groups->max_groups;
+}
+
+/* Gives up the oldest series that has no group any more. Returns whether there was one. */
+static bool end_series(struct groups *groups)
+{
+	for (size_t i = 0; i < groups->series_count; i++) {
+		struct group_series *series = groups->series[i];
+
+		if (series->members)
+			continue;
+		add(&groups->other_past, &series->past);
+		add(&groups->other, &series->past);
+		free_series(series);
+		memmove(&groups->series[i], &groups->series[i + 1],
+			(groups->series_count - i - 1) * sizeof(struct group_series *));
+		groups->series_count--;
+		return true;
+	}
+	return false;
+}
+
+/* ---- groups that are new ---- */
+
+static struct group_series *make_series(struct groups *groups, const char *path)
+{
+	struct group_series *series;
+
+	if (groups->series_count == groups->max_series && !end_series(groups))
+		return NULL;
+	series = calloc(1, sizeof(*series));
+	if (!series)
+		return NULL;
+	series->path = strdup(path);
+	if (!series->path) {
+		free(series);
+		return NULL;
+	}
+	cgroup_name_parse(path, &series->name);
+	groups->series[groups->series_count++] = series;
+	return series;
+}
+
+static struct group_series *find_series(const struct groups *groups, const char *path)
+{
+	for (size_t i = 0; i < groups->series_count; i++)
+		if (!strcmp(groups->series[i]->path, path))
+			return groups->series[i];
+	return NULL;
+}
+
+/* Labels must be UTF-8, and anyone who may make a group may name it with any bytes. */
+static void make_printable(char *path)
+{
+	for (; *path; path++)
+		if ((unsigned char)*path < ' ' || (unsigned char)*path > '~')
+			*path = '?';
+}
+
+/* NULL when there is no room or no memory: what it counts is then part of 'other'. */
+static struct group_member *make_member(struct groups *groups, const struct task_group *group)
+{
+	char path[CGROUP_PATH_MAX], shown[CGROUP_PATH_MAX];
+	int tree = group->tree < TASK_TREES ? groups->trees[group->tree] : -ENOENT;
+	bool known = tree >= 0 && !cgroup_path(tree, group->cgroup_id, path, sizeof(path));
+	struct group_series *series;
+	struct group_member *member;
+
+	if (known)
+		memcpy(shown, path, sizeof(shown));
+	else
+		snprintf(shown, sizeof(shown), "id:%" PRIu64, (uint64_t)group->cgroup_id);
+	make_printable(shown);
+	series = find_series(groups, shown);
+	if (!series)
+		series = make_series(groups, shown);
+	if (groups->member_count == 2 * groups->max_groups || group->tree >= TASK_TREES)
+		return NULL;
+	member = &groups->members[groups->member_count++];
+	*member = (struct group_member){.group = *group, .series = series};
+	/* Without memory it is taken for gone, and looked up again when it crashes again. */
+	member->path = known ? strdup(path) : NULL;
+	if (series)
+		series->members++;
+	return member;
+}
+
+/* ---- reading ---- */
+
+static void read_record(void *context, const struct task_group *group,
+			const struct task_record *record)
+{
+	struct groups *groups = context;
+	struct group_member *member = find_member(groups, group);
+
+	if (!member)
+		member = make_member(groups, group);
+	if (member)
+		member->has_record = true;
+	add(member && member->series ? &member->series->sum : &groups->other, record);
+}
+
+int groups_read(struct groups *groups, struct task_probe *probe)
+{
+	struct task_record other = task_probe_other(probe);
+	int r;
+
+	/* Before the walk through the records, which would miss what is given up meanwhile. */
+	if (is_short_of_room(groups))
+		forget_gone(groups, probe);
+	for (size_t i = 0; i < groups->member_count; i++)
+		groups->members[i].has_record = false;
+	for (size_t i = 0; i < groups->series_count; i++)
+		groups->series[i]->sum = groups->series[i]->past;
+	groups->other = groups->other_past;
+	add(&groups->other, &other);
+	r = task_probe_read(probe, read_record, groups);
+	if (r)
+		return r;
+	/* A record is made before its crash is told: these found no room. */
+	for (size_t i = groups->member_count; i-- > 0;)
+		if (!groups->members[i].has_record)
+			drop_member(groups, &groups->members[i]);
+	return 0;
+}
+
+void groups_note(struct groups *groups, struct task_probe *probe, const struct task_group *group)
+{
+	if (find_member(groups, group))
+		return;
+	/* Also when nobody asks for the sums. */
+	if (is_short_of_room(groups))
+		(void)groups_read(groups, probe);
+	(void)make_member(groups, group);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_PROBE_FAMILY_H
+#define TOCSIN_PROBE_FAMILY_H
+
+/*
+ * The probes that the agent can do without, as rows of one table: each is opened, and fails, for
+ * itself. The TCP probe, which the verdicts rest on, is not among them. The later in the
+ * table, the sooner it is to be given up where they cost too much.
+ */
+
+#include "base/text.h"
+#include "probe/program_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum probe_kind {
+	PROBE_BLOCK,
+	PROBE_TASK,
+	PROBE_DROP,
+	PROBE_SCHED,
+	PROBE_KINDS,
+};
+
+struct probe_settings {
+	uint32_t max_groups;  /* of the task probe */
+	uint32_t netns_inode; /* of the drop probe: only this namespace's packets; 0: all */
+};
+
+struct probe_family {
+	const char *name;
+	const char *lost; /* without it */
+	/* Returns 0, or a negative errno with one line in 'error'. */
+	int (*open)(void **ret_probe, const struct probe_settings *settings, struct text *error);
+	void (*close)(void *probe);
+	const struct program_status *(*programs)(const void *probe, size_t *ret_count);
+};
+
+extern const struct probe_family probe_families[PROBE_KINDS];
+
+/* Those that are open, of their own types (probe/block.h and so on); NULL where 'errors' says why
+ * not. */
+struct probes {
+	void *open[PROBE_KINDS];
+	char errors[PROBE_KINDS][PROGRAM_REASON_MAX];
+};
+
+void probes_open(struct probes *probes, const struct probe_settings *settings);
+void probes_close(struct probes *probes);
+
+/* NULL when the probe is not open. */
+const struct program_status *probes_programs(const struct probes *probes, enum probe_kind kind,
+					     size_t *ret_count);
+
+#endif

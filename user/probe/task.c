@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/task.h"
+
+#include "probe/program.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/task.skel.h"
+
+static const struct program programs[] = {
+	{"process_crashes", "tp_btf/sched_process_exit", "crashes of processes", true},
+	{"victim_is_killed", "tp_btf/mark_victim", "OOM kills", false},
+};
+
+#define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
+
+struct task_probe {
+	uint32_t max_groups;
+	struct task_bpf *skeleton;
+	struct program_status statuses[PROGRAM_COUNT];
+	struct ring_buffer *events;
+	void (*crashed)(void *context, const struct task_event *event);
+	void *crashed_context;
+};
+
+static int configure(struct task_bpf *skeleton, const struct task_probe *probe)
+{
+	bool has_group_dead = program_tracepoint_arguments("sched_process_exit") >= 2;
+
+	skeleton->rodata->exit_has_group_dead = has_group_dead;
+	skeleton->rodata->oom_has_task = program_tracepoint_arguments("mark_victim") >= 2;
+	/* Nobody looks into it then. */
+	if (has_group_dead && bpf_map__set_max_entries(skeleton->maps.ended, 1))
+		return -EINVAL;
+	return bpf_map__set_max_entries(skeleton->maps.task_records, probe->max_groups);
+}
+
+static void close_skeleton(void *context)
+{
+	struct task_probe *probe = context;
+
+	task_bpf__destroy(probe->skeleton);
+	probe->skeleton = NULL;
+}
+
+static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleton)
+{
+	struct task_probe *probe = context;
+	int r;
+
+	probe->skeleton = task_bpf__open();
+	if (!probe->skeleton)
+		return errno ? -errno : -ENOMEM;
+	r = configure(probe->skeleton, probe);
+	if (r) {
+		close_skeleton(probe);
+		return r;
+	}
+	*ret_skeleton = probe->skeleton->skeleton;
+	return 0;
+}
+
+static int on_event(void *context, void *data, size_t size)
+{
+	struct task_probe *probe = context;
+
+	if (size >= sizeof(struct task_event) && probe->crashed)
+		probe->crashed(probe->crashed_context, data);
+	return 0;
+}
+
+int task_probe_open(struct task_probe **ret_probe, uint32_t max_groups, struct text *error)
+{
+	struct program_object object = {.open = open_skeleton, .close = close_skeleton};
+	struct bpf_object_skeleton *skeleton;
+	struct task_probe *probe;
+	const char *doing = "loading the task programs";
+	int r;
+
+	probe = calloc(1, sizeof(*probe));
+	if (!probe) {
+		text_printf(error, "out of memory");
+		return -ENOMEM;
+	}
+	probe->max_groups = max_groups;
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		probe->statuses[i].program = &programs[i];
+	object.context = probe;
+	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
+	if (r)
+		goto failed;
+	doing = "opening the ring of crashes";
+	probe->events = ring_buffer__new(bpf_map__fd(probe->skeleton->maps.task_events), on_event,
+					 probe, NULL);
+	if (!probe->events) {
+		r = -errno;
+		goto failed;
+	}
+	program_attach(skeleton, probe->statuses, PROGRAM_COUNT);
+	*ret_probe = probe;
+	return 0;
+
+failed:
+	text_printf(error, "%s: %s", doing,
+		    probe->statuses[0].reason[0] ? probe->statuses[0].reason : strerror(-r));
+	task_probe_close(probe);
+	return r;
+}
+
+void task_probe_close(struct task_probe *probe)
+{
+	if (!probe)
+		return;
+	program_detach(probe->statuses, PROGRAM_COUNT);
+	ring_buffer__free(probe->events);
+	task_bpf__destroy(probe->skeleton);
+	free(probe);
+}
+
+const struct program_status *task_probe_programs(const struct task_probe *probe, size_t *ret_count)
+{
+	*ret_count = PROGRAM_COUNT;
+	return probe->statuses;
+}
+
+/* Records may be added meanwhile, but are only deleted by who reads: the walk meets each once. */
+int task_probe_read(const struct task_probe *probe,
+		    void (*found)(void *context, const struct task_group *group,
+				  const struct task_record *record),
+		    void *context)
+{
+	int records = bpf_map__fd(probe->skeleton->maps.task_records);
+	struct task_group group, before;
+	struct task_record record;
+	const struct task_group *last = NULL;
+
+	for (uint32_t i = 0; i < probe->max_groups; i++) {
+		if (bpf_map_get_next_key(records, last, &group))
+			return errno == ENOENT ? 0 : -errno;
+		if (!bpf_map_lookup_elem(records, &group, &record))
+			found(context, &group, &record);
+		before = group;
+		last = &before;
+	}
+	return 0;
+}
+
+int task_probe_find(const struct task_probe *probe, const struct task_group *group,
+		    struct task_record *ret_record)
+{
+	int records = bpf_map__fd(probe->skeleton->maps.task_records);
+
+	return bpf_map_lookup_elem(records, group, ret_record) ? -errno : 0;
+}
+
+struct task_record task_probe_other(const struct task_probe *probe)
+{
+	return probe->skeleton->bss->task_other;
+}
+
+void task_probe_forget(struct task_probe *probe, const struct task_group *group)
+{
+	/* One that is not there is forgotten already. */
+	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.task_records), group);
+}
+
+struct task_counters task_probe_counters(const struct task_probe *probe)
+{
+	return probe->skeleton->bss->task_counters;
+}
+
+int task_probe_events_fd(const struct task_probe *probe)
+{
+	return ring_buffer__epoll_fd(probe->events);
+}
+
+int task_probe_drain(struct task_probe *probe,
+		     void (*crashed)(void *context, const struct task_event *event), void *context)
+{
+	probe->crashed = crashed;
+	probe->crashed_context = context;
+	return ring_buffer__consume(probe->events);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_PROBE_TASK_H
+#define TOCSIN_PROBE_TASK_H
+
+/* The task probe: crashes and OOM kills by control group, and each crash at once. */
+
+#include "base/text.h"
+#include "probe/program_status.h"
+
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "maps/task.h"
+
+struct task_probe;
+
+/* At most 'max_groups' have records of their own. Returns 0 even when single programs are missing,
+ * or a negative errno with one line in 'error'. */
+int task_probe_open(struct task_probe **ret_probe, uint32_t max_groups, struct text *error);
+
+/* Detaches and frees; NULL is fine. */
+void task_probe_close(struct task_probe *probe);
+
+const struct program_status *task_probe_programs(const struct task_probe *probe, size_t *ret_count);
+
+/* Hands on the record of each group that had a crash or an OOM kill. Returns 0 or a negative errno.
+ */
+int task_probe_read(const struct task_probe *probe,
+		    void (*found)(void *context, const struct task_group *group,
+				  const struct task_record *record),
+		    void *context);
+
+/* The record of one group. Returns 0 or a negative errno. */
+int task_probe_find(const struct task_probe *probe, const struct task_group *group,
+		    struct task_record *ret_record);
+
+/* What happened in groups that found no room for a record. */
+struct task_record task_probe_other(const struct task_probe *probe);
+
+/* Makes room by giving up the record of a group that has been removed: it cannot change any more.
+ */
+void task_probe_forget(struct task_probe *probe, const struct task_group *group);
+
+struct task_counters task_probe_counters(const struct task_probe *probe);
+
+/* Readable when there is a crash to be told. */
+int task_probe_events_fd(const struct task_probe *probe);
+
+/* Hands on each crash that has not been told. Returns how many, or a negative errno. */
+int task_probe_drain(struct task_probe *probe,
+		     void (*crashed)(void *context, const struct task_event *event), void *context);
+
+#endif
