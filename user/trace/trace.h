@@ -76,7 +76,7 @@ struct grouping {
 	struct layout key; /* of the aggregate's key; none: one histogram of all */
 };
 
-#define GROUPINGS_MAX 4
+#define GROUPINGS_MAX 5
 
 struct trace_options;
 
@@ -101,6 +101,11 @@ struct trace {
 	 * which the first is the order of lines (largest first). */
 	struct layout count_key, count_value;
 	size_t count_value_bytes;
+	/* Adds up values whose keys differ in nothing that is shown (the CPU, so that CPUs do not
+	 * write to the same place); NULL where there are none. */
+	void (*count_add)(void *into, const void *more);
+	/* Fills in what follows from the rest of a value; may be NULL. */
+	void (*count_finish)(void *value);
 
 	enum trace_mode mode;	       /* without an option that asks for another */
 	enum trace_mode interval_mode; /* when an interval is given */
