@@ -11,6 +11,7 @@ const struct trace *const traces[] = {
 	&trace_reset,
 	&trace_drop,
 	&trace_tcplife,
+	&trace_io,
 	&trace_crash,
 	&trace_exit,
 	&trace_exec,

@@ -18,5 +18,6 @@ extern const struct trace trace_exec;
 extern const struct trace trace_oom;
 extern const struct trace trace_runq;
 extern const struct trace trace_hang;
+extern const struct trace trace_io;
 
 #endif
