@@ -26,18 +26,6 @@ const volatile __u32 filter_device = 0; /* a disk with its partitions, or a part
  * submitter is who puts it into a queue, or hands it to the driver when it is in none. */
 const volatile bool request_start_is_told = false;
 
-struct submission {
-	struct owner owner;
-	__u64 submitted_ns;
-	__u64 issued_ns; /* to its driver; 0: not seen */
-	__u64 sector;
-	__u64 bytes; /* of a request: what was completed so far */
-	__u32 device;
-	__u32 operation;
-	__s32 error;
-	__u32 wanted;
-};
-
 /* By the address of the request or bio. Those of another owner are in it, too: one that is missing
  * is older than the trace. */
 struct {
@@ -108,6 +96,16 @@ static __always_inline void note(__u64 id, const struct submission *io)
 
 /* ---- requests ---- */
 
+/* Addresses are used again: one that is open still has ended without having been seen. */
+static __always_inline void count_unseen_end(struct request *rq)
+{
+	__u64 id = (__u64)rq;
+	const struct submission *io = bpf_map_lookup_elem(&submissions, &id);
+
+	if (io && submission_is_open(io))
+		__sync_fetch_and_add(&trace_counters.events_lost, 1);
+}
+
 static __always_inline void note_request(struct request *rq)
 {
 	__u32 operation = request_operation(rq);
@@ -132,6 +130,8 @@ static __always_inline void note_request(struct request *rq)
 		find_owner(&io, rq->bio);
 	else if (filter_pid || filter_cgroup_id)
 		io.wanted = false;
+	io.may_merge = io.operation != BLOCK_FLUSH;
+	count_unseen_end(rq);
 	note((__u64)rq, &io);
 }
 

@@ -35,6 +35,27 @@ struct io_key {
 	__u32 reserved;
 };
 
+/* An I/O that has been submitted and has not ended, in the map "submissions". */
+struct submission {
+	struct owner owner;
+	__u64 submitted_ns;
+	__u64 issued_ns; /* to its driver; 0: not seen */
+	__u64 sector;
+	__u64 bytes; /* of a request: what was completed so far */
+	__u32 device;
+	__u32 operation;
+	__s32 error;
+	__u8 wanted;	/* by the filters */
+	__u8 may_merge; /* as long as its driver does not have it */
+	__u8 reserved[2];
+};
+
+/* Whether its end is missing yet: it was not merged into another one. */
+static inline __attribute__((always_inline)) int submission_is_open(const struct submission *io)
+{
+	return io->wanted && (io->issued_ns || !io->may_merge);
+}
+
 struct io_event {
 	struct event event; /* when it ended */
 	struct owner owner; /* who submitted it; zero for I/O that is older than the trace */
@@ -68,6 +89,7 @@ struct iotop_count {
 	__u64 latency_mean_ns; /* by user space */
 };
 
+_Static_assert(sizeof(struct submission) == 80, "submission is shared with the kernel side");
 _Static_assert(sizeof(struct io_key) == 32, "io_key is shared with the kernel side");
 _Static_assert(sizeof(struct io_event) == 96, "io_event is shared with the kernel side");
 _Static_assert(sizeof(struct iotop_key) == 40, "iotop_key is shared with the kernel side");

@@ -33,6 +33,7 @@
 #define FLUSHES	    30
 #define IOS	    (READS + WRITES + DISCARDS + FLUSHES)
 #define OTHERS	    25
+#define UNSEEN	    3
 #define FLOOD	    20000 /* the ring of 1 MiB holds 10,082 records of 104 bytes */
 #define BLOCK_BYTES LOOP_DISK_BLOCK_BYTES
 
@@ -137,8 +138,22 @@ static void worker_run(struct worker *worker)
 /* ---- what was seen ---- */
 
 struct seen {
-	int64_t reads, writes, discards, flushes, bytes;
+	int64_t reads, writes, discards, flushes;
 };
+
+/*
+ * So many were made, and so many seen: all, but for those whose end is known to be missing. On the
+ * machine where this was written the kernel runs no program in interrupts of one of its threads,
+ * though ftrace sees the tracepoint passed; a few I/Os in a hundred thousand end there.
+ */
+static void assert_seen(const struct fixture *fixture, int64_t seen, int64_t made)
+{
+	int64_t unseen = (int64_t)(fixture->run.events_lost + fixture->run.not_ended);
+
+	assert_true(seen <= made && seen + unseen >= made);
+	assert_true(unseen <= UNSEEN);
+	assert_int_equal(fixture->run.updates_lost, 0);
+}
 
 /* Events of one disk; each must be whole and without error. */
 static struct seen count_events(json_t *lines, const char *disk, pid_t pid, const char *cgroup)
@@ -158,7 +173,8 @@ static struct seen count_events(json_t *lines, const char *disk, pid_t pid, cons
 		seen.writes += !strcmp(operation, "write");
 		seen.discards += !strcmp(operation, "discard");
 		seen.flushes += !strcmp(operation, "flush");
-		seen.bytes += trace_run_number(line, "bytes");
+		assert_int_equal(trace_run_number(line, "bytes"),
+				 strcmp(operation, "flush") ? BLOCK_BYTES : 0);
 		assert_true(json_is_null(json_object_get(line, "error")));
 		assert_int_equal(trace_run_number(line, "pid"), pid);
 		assert_string_equal(trace_run_string(line, "comm"), "test_trace_io");
@@ -173,13 +189,13 @@ static struct seen count_events(json_t *lines, const char *disk, pid_t pid, cons
 	return seen;
 }
 
-static void assert_all_kinds(struct seen seen)
+static void assert_all_kinds(const struct fixture *fixture, struct seen seen)
 {
-	assert_int_equal(seen.reads, READS);
-	assert_int_equal(seen.writes, WRITES);
-	assert_int_equal(seen.discards, DISCARDS);
-	assert_int_equal(seen.flushes, FLUSHES);
-	assert_int_equal(seen.bytes, (READS + WRITES + DISCARDS) * BLOCK_BYTES);
+	assert_seen(fixture, seen.reads, READS);
+	assert_seen(fixture, seen.writes, WRITES);
+	assert_seen(fixture, seen.discards, DISCARDS);
+	assert_seen(fixture, seen.flushes, FLUSHES);
+	assert_seen(fixture, seen.reads + seen.writes + seen.discards + seen.flushes, IOS);
 }
 
 static void assert_kernel_counts(struct disk_counts before, struct disk_counts after)
@@ -207,9 +223,8 @@ static void test_each_io_once(void **state)
 	make_all_kinds(fixture->disk.path);
 	assert_kernel_counts(before, disk_counts(fixture->disk.name));
 	trace_run_stop(&fixture->run, SIGINT);
-	assert_int_equal(fixture->run.events_lost + fixture->run.updates_lost, 0);
 	lines = trace_run_lines(&fixture->run);
-	assert_all_kinds(count_events(lines, fixture->disk.name, getpid(), NULL));
+	assert_all_kinds(fixture, count_events(lines, fixture->disk.name, getpid(), NULL));
 	json_decref(lines);
 }
 
@@ -256,10 +271,10 @@ static void test_filters(void **state)
 		worker_run(worker);
 		trace_run_stop(&fixture->run, SIGTERM);
 		lines = trace_run_lines(&fixture->run);
-		assert_int_equal(json_array_size(lines), IOS);
-		assert_int_equal(fixture->run.shown, IOS);
-		assert_all_kinds(
-			count_events(lines, fixture->disk.name, pid, fixture->cgroup.path));
+		assert_int_equal(json_array_size(lines), fixture->run.shown);
+		assert_seen(fixture, (int64_t)fixture->run.shown, IOS);
+		assert_all_kinds(fixture, count_events(lines, fixture->disk.name, pid,
+						       fixture->cgroup.path));
 		json_decref(lines);
 		trace_run_discard(&fixture->run);
 		loop_disk_down(&fixture->disk);
@@ -282,7 +297,7 @@ static void test_minimum(void **state)
 								     "-m", cases[i].least, NULL});
 		make_all_kinds(fixture->disk.path);
 		trace_run_stop(&fixture->run, SIGINT);
-		assert_int_equal(fixture->run.shown, cases[i].count);
+		assert_seen(fixture, (int64_t)fixture->run.shown, cases[i].count);
 		trace_run_discard(&fixture->run);
 	}
 }
@@ -316,10 +331,10 @@ static void test_partition(void **state)
 		assert_int_equal(disk_counts(name).reads - before.reads, READS);
 		trace_run_stop(&fixture->run, SIGINT);
 		lines = trace_run_lines(&fixture->run);
-		assert_all_kinds(count_events(lines, name, getpid(), NULL));
-		assert_int_equal(count_events(lines, fixture->disk.name, getpid(), NULL).reads,
-				 whole ? OTHERS : 0);
-		assert_int_equal(json_array_size(lines), IOS + (whole ? OTHERS : 0));
+		assert_all_kinds(fixture, count_events(lines, name, getpid(), NULL));
+		assert_seen(fixture, count_events(lines, fixture->disk.name, getpid(), NULL).reads,
+			    whole ? OTHERS : 0);
+		assert_seen(fixture, (int64_t)json_array_size(lines), IOS + (whole ? OTHERS : 0));
 		json_decref(lines);
 		trace_run_discard(&fixture->run);
 	}
@@ -361,6 +376,7 @@ static void test_device_without_requests(void **state)
 	struct fixture *fixture = *state;
 	FILE *stream = fopen("/sys/class/zram-control/hot_add", "re");
 	char name[16], path[24];
+	struct seen seen;
 	json_t *lines;
 	int number;
 
@@ -378,8 +394,9 @@ static void test_device_without_requests(void **state)
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
 	assert_int_equal(json_array_size(lines), READS + WRITES);
-	assert_int_equal(count_events(lines, name, getpid(), NULL).bytes,
-			 (READS + WRITES) * BLOCK_BYTES);
+	seen = count_events(lines, name, getpid(), NULL);
+	assert_int_equal(seen.reads, READS);
+	assert_int_equal(seen.writes, WRITES);
 	assert_true(json_is_null(json_object_get(json_array_get(lines, 0), "queue_ns")));
 	json_decref(lines);
 }
@@ -422,16 +439,16 @@ static void test_histograms(void **state)
 		lines = trace_run_lines(&fixture->run);
 		assert_int_equal(json_array_size(lines), rows[i]);
 		if (i == 3)
-			assert_int_equal(count_of(lines, NULL, "device"), IOS - FLUSHES);
+			assert_seen(fixture, count_of(lines, NULL, "device"), IOS - FLUSHES);
 		if (i == 3)
-			assert_int_equal(count_of(lines, NULL, "queue"), IOS - FLUSHES);
+			assert_seen(fixture, count_of(lines, NULL, "queue"), IOS - FLUSHES);
 		if (i != 3)
-			assert_int_equal(count_of(lines, NULL, NULL), IOS);
+			assert_seen(fixture, count_of(lines, NULL, NULL), IOS);
 		if (rows[i] > 1) {
-			assert_int_equal(count_of(lines, "read", stage), READS);
-			assert_int_equal(count_of(lines, "write", stage), WRITES);
-			assert_int_equal(count_of(lines, "discard", stage), DISCARDS);
-			assert_int_equal(count_of(lines, "flush", NULL), FLUSHES);
+			assert_seen(fixture, count_of(lines, "read", stage), READS);
+			assert_seen(fixture, count_of(lines, "write", stage), WRITES);
+			assert_seen(fixture, count_of(lines, "discard", stage), DISCARDS);
+			assert_seen(fixture, count_of(lines, "flush", NULL), FLUSHES);
 		}
 		json_decref(lines);
 		trace_run_discard(&fixture->run);
@@ -458,13 +475,13 @@ static void test_errors(void **state)
 		assert_true(pread(fixture->disk.device, block, BLOCK_BYTES, i * BLOCK_BYTES) < 0);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
-	assert_int_equal(json_array_size(lines), 21);
+	assert_seen(fixture, (int64_t)json_array_size(lines), 21);
 	json_array_foreach(lines, index, line)
 	{
 		assert_string_equal(trace_run_string(line, "error"), "io");
 		assert_string_equal(trace_run_string(line, "operation"), "read");
 		assert_int_equal(trace_run_number(line, "bytes"),
-				 index ? BLOCK_BYTES : 2 * BLOCK_BYTES);
+				 trace_run_number(line, "sector") ? BLOCK_BYTES : 2 * BLOCK_BYTES);
 	}
 	json_decref(lines);
 }
@@ -503,7 +520,8 @@ static void test_flood_is_shown_or_counted_as_lost(void **state)
 	trace_run_stop(&fixture->run, SIGINT);
 	assert_true(fixture->run.events_lost > 0);
 	assert_int_equal(fixture->run.updates_lost, 0);
-	assert_int_equal(fixture->run.shown + fixture->run.events_lost, FLOOD);
+	assert_int_equal(fixture->run.shown + fixture->run.events_lost + fixture->run.not_ended,
+			 FLOOD);
 }
 
 /* By Python's reader of CSV. */
@@ -520,10 +538,13 @@ static void test_csv(void **state)
 	snprintf(command, sizeof(command),
 		 "python3 -c 'import csv, sys; "
 		 "rows = list(csv.DictReader(open(sys.argv[1]), strict=True)); "
-		 "sys.exit(not (len(rows) == %d and sum(r[\"operation\"] == \"read\" and "
+		 "sys.exit(not (len(rows) == %" PRIu64
+		 " and %d <= sum(r[\"operation\"] == \"read\" and "
 		 "r[\"bytes\"] == \"%d\" and r[\"pid\"] == \"%d\" and int(r[\"latency_ns\"]) > 0 "
-		 "and None not in r for r in rows) == %d))' /proc/%d/fd/%d",
-		 IOS, BLOCK_BYTES, (int)getpid(), READS, (int)getpid(), fixture->run.output);
+		 "and None not in r for r in rows) <= %d))' /proc/%d/fd/%d",
+		 fixture->run.shown, READS - UNSEEN, BLOCK_BYTES, (int)getpid(), READS,
+		 (int)getpid(), fixture->run.output);
+	assert_seen(fixture, (int64_t)fixture->run.shown, IOS);
 	assert_int_equal(system(command), 0);
 }
 

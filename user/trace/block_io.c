@@ -49,6 +49,19 @@ const char *block_error_name(uint64_t error)
 	return NULL;
 }
 
+static void count_pending(void *context, const void *value)
+{
+	*(uint64_t *)context += submission_is_open(value);
+}
+
+uint64_t block_io_count_pending(const struct object *object)
+{
+	uint64_t pending = 0;
+
+	(void)object_map_read(object, "submissions", count_pending, &pending);
+	return pending;
+}
+
 int block_io_configure(const struct trace_options *options, struct object_constant *constants,
 		       size_t *count, struct text *error)
 {

@@ -28,6 +28,9 @@ const char *block_operation_name(uint64_t operation);
  * for a status without a name of its own. */
 const char *block_error_name(uint64_t error);
 
+/* As struct trace has it. */
+uint64_t block_io_count_pending(const struct object *object);
+
 /* The constants of bpf/submission.bpf.h, as struct trace has it. */
 int block_io_configure(const struct trace_options *options, struct object_constant *constants,
 		       size_t *count, struct text *error);

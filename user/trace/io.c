@@ -83,5 +83,6 @@ const struct trace trace_io = {
 		},
 	.mode = TRACE_MODE_EVENTS,
 	.interval_mode = TRACE_MODE_HISTOGRAM,
+	.count_pending = block_io_count_pending,
 	.configure = block_io_configure,
 };

@@ -112,6 +112,10 @@ struct trace {
 	uint32_t default_interval_s;   /* for what is shown in intervals; 0: once, at the end */
 	bool polls; /* its events come of iterators, which are read once an interval */
 
+	/* How many of what it shows had begun and not ended when the programs were taken off; NULL
+	 * where nothing has a length. */
+	uint64_t (*count_pending)(const struct object *object);
+
 	/* More constants of the programs than the common ones; may be NULL. Returns 0, or a
 	 * negative errno with a line in 'error'. */
 	int (*configure)(const struct trace_options *options, struct object_constant *constants,
