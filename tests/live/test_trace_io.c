@@ -6,11 +6,10 @@
  */
 #include "base/clock.h"
 #include "live/cgroup_rig.h"
-#include "live/child.h"
+#include "live/disk_worker.h"
 #include "live/loop_disk.h"
 #include "live/trace_run.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/blkpg.h>
 #include <setjmp.h>
@@ -27,29 +26,16 @@
 #include <cmocka.h>
 
 #define DISK_BYTES  (8 << 20)
-#define READS	    200
-#define WRITES	    150
-#define DISCARDS    40
-#define FLUSHES	    30
-#define IOS	    (READS + WRITES + DISCARDS + FLUSHES)
 #define OTHERS	    25
 #define UNSEEN	    3
 #define FLOOD	    20000 /* the ring of 1 MiB holds 10,082 records of 104 bytes */
 #define BLOCK_BYTES LOOP_DISK_BLOCK_BYTES
 
-/* A process that makes I/O when it is let. */
-struct worker {
-	pid_t pid;
-	int gate[2];
-	const char *path;
-	const struct cgroup_rig *cgroup; /* it is in; NULL: where the test is */
-};
-
 struct fixture {
 	struct trace_run run;
 	struct loop_disk disk, other_disk;
 	struct cgroup_rig cgroup;
-	struct worker worker, other;
+	struct disk_worker worker, other;
 	int zram; /* its number and 1; 0: none */
 };
 
@@ -67,8 +53,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	child_kill(&fixture->worker.pid);
-	child_kill(&fixture->other.pid);
+	disk_worker_discard(&fixture->worker);
+	disk_worker_discard(&fixture->other);
 	trace_run_discard(&fixture->run);
 	loop_disk_down(&fixture->disk);
 	loop_disk_down(&fixture->other_disk);
@@ -91,48 +77,6 @@ static void prepare(struct fixture *fixture)
 	skip_because(trace_run_obstacle());
 	skip_because(loop_disk_obstacle());
 	loop_disk_up(&fixture->disk, DISK_BYTES);
-}
-
-/* ---- who makes I/O ---- */
-
-static void make_all_kinds(const char *path)
-{
-	disk_read(path, READS);
-	disk_write(path, WRITES);
-	disk_discard(path, DISCARDS);
-	disk_flush(path, FLUSHES);
-}
-
-static void work(void *context)
-{
-	const struct worker *worker = context;
-	char byte;
-
-	if (worker->cgroup)
-		cgroup_rig_enter(worker->cgroup);
-	if (read(worker->gate[0], &byte, 1) != 1)
-		abort();
-	make_all_kinds(worker->path);
-}
-
-static void worker_start(struct worker *worker, const char *path, const struct cgroup_rig *cgroup)
-{
-	assert_int_equal(pipe2(worker->gate, O_CLOEXEC), 0);
-	worker->path = path;
-	worker->cgroup = cgroup;
-	worker->pid = child_start(work, worker);
-}
-
-static void worker_run(struct worker *worker)
-{
-	int status;
-
-	assert_int_equal(write(worker->gate[1], "", 1), 1);
-	status = child_wait(worker->pid);
-	worker->pid = 0;
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_RETURNED);
-	close(worker->gate[0]);
-	close(worker->gate[1]);
 }
 
 /* ---- what was seen ---- */
@@ -191,22 +135,24 @@ static struct seen count_events(json_t *lines, const char *disk, pid_t pid, cons
 
 static void assert_all_kinds(const struct fixture *fixture, struct seen seen)
 {
-	assert_seen(fixture, seen.reads, READS);
-	assert_seen(fixture, seen.writes, WRITES);
-	assert_seen(fixture, seen.discards, DISCARDS);
-	assert_seen(fixture, seen.flushes, FLUSHES);
-	assert_seen(fixture, seen.reads + seen.writes + seen.discards + seen.flushes, IOS);
+	assert_seen(fixture, seen.reads, WORKER_READS);
+	assert_seen(fixture, seen.writes, WORKER_WRITES);
+	assert_seen(fixture, seen.discards, WORKER_DISCARDS);
+	assert_seen(fixture, seen.flushes, WORKER_FLUSHES);
+	assert_seen(fixture, seen.reads + seen.writes + seen.discards + seen.flushes, WORKER_IOS);
 }
 
 static void assert_kernel_counts(struct disk_counts before, struct disk_counts after)
 {
-	assert_int_equal(after.reads - before.reads, READS);
-	assert_int_equal(after.read_sectors - before.read_sectors, READS * BLOCK_BYTES / 512);
+	assert_int_equal(after.reads - before.reads, WORKER_READS);
+	assert_int_equal(after.read_sectors - before.read_sectors,
+			 WORKER_READS * BLOCK_BYTES / 512);
 	/* A flush without data is a write of no sectors there, too. */
-	assert_int_equal(after.writes - before.writes, WRITES + FLUSHES);
-	assert_int_equal(after.write_sectors - before.write_sectors, WRITES * BLOCK_BYTES / 512);
-	assert_int_equal(after.discards - before.discards, DISCARDS);
-	assert_int_equal(after.flushes - before.flushes, FLUSHES);
+	assert_int_equal(after.writes - before.writes, WORKER_WRITES + WORKER_FLUSHES);
+	assert_int_equal(after.write_sectors - before.write_sectors,
+			 WORKER_WRITES * BLOCK_BYTES / 512);
+	assert_int_equal(after.discards - before.discards, WORKER_DISCARDS);
+	assert_int_equal(after.flushes - before.flushes, WORKER_FLUSHES);
 }
 
 /* ---- tests ---- */
@@ -220,7 +166,7 @@ static void test_each_io_once(void **state)
 	prepare(fixture);
 	trace_run_start(&fixture->run, (const char *const[]){"io", "-o", "json", NULL});
 	before = disk_counts(fixture->disk.name);
-	make_all_kinds(fixture->disk.path);
+	disk_work(fixture->disk.path, 0);
 	assert_kernel_counts(before, disk_counts(fixture->disk.name));
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
@@ -233,7 +179,7 @@ static void test_filters(void **state)
 {
 	enum { BY_DEVICE, BY_PATH, BY_PID, BY_CGROUP, BY_ALL, CASES };
 	struct fixture *fixture = *state;
-	struct worker *worker = &fixture->worker, *other = &fixture->other;
+	struct disk_worker *worker = &fixture->worker, *other = &fixture->other;
 
 	for (int i = 0; i < CASES; i++) {
 		const char *arguments[TRACE_RUN_ARGUMENTS_MAX] = {"io", "-o", "json"};
@@ -247,11 +193,13 @@ static void test_filters(void **state)
 		loop_disk_up(&fixture->other_disk, DISK_BYTES);
 		cgroup_rig_up(&fixture->cgroup, "io");
 		/* By device alone its disk is another one, else it is not. */
-		worker_start(worker, fixture->disk.path, &fixture->cgroup);
-		worker_start(other,
-			     i == BY_DEVICE || i == BY_PATH ? fixture->other_disk.path
-							    : fixture->disk.path,
-			     NULL);
+		*worker = (struct disk_worker){.path = fixture->disk.path,
+					       .cgroup = &fixture->cgroup};
+		*other = (struct disk_worker){.path = i == BY_DEVICE || i == BY_PATH
+							      ? fixture->other_disk.path
+							      : fixture->disk.path};
+		disk_worker_start(worker);
+		disk_worker_start(other);
 		pid = worker->pid;
 		snprintf(number, sizeof(number), "%d", (int)pid);
 		if (i == BY_DEVICE || i == BY_PATH || i == BY_ALL) {
@@ -267,12 +215,12 @@ static void test_filters(void **state)
 			arguments[count++] = fixture->cgroup.path;
 		}
 		trace_run_start(&fixture->run, arguments);
-		worker_run(other);
-		worker_run(worker);
+		disk_worker_run(other);
+		disk_worker_run(worker);
 		trace_run_stop(&fixture->run, SIGTERM);
 		lines = trace_run_lines(&fixture->run);
 		assert_int_equal(json_array_size(lines), fixture->run.shown);
-		assert_seen(fixture, (int64_t)fixture->run.shown, IOS);
+		assert_seen(fixture, (int64_t)fixture->run.shown, WORKER_IOS);
 		assert_all_kinds(fixture, count_events(lines, fixture->disk.name, pid,
 						       fixture->cgroup.path));
 		json_decref(lines);
@@ -288,14 +236,14 @@ static void test_minimum(void **state)
 	static const struct {
 		const char *least;
 		int64_t count;
-	} cases[] = {{"1ns", IOS}, {"60s", 0}};
+	} cases[] = {{"1ns", WORKER_IOS}, {"60s", 0}};
 	struct fixture *fixture = *state;
 
 	prepare(fixture);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		trace_run_start(&fixture->run, (const char *const[]){"io", "-d", fixture->disk.name,
 								     "-m", cases[i].least, NULL});
-		make_all_kinds(fixture->disk.path);
+		disk_work(fixture->disk.path, 0);
 		trace_run_stop(&fixture->run, SIGINT);
 		assert_seen(fixture, (int64_t)fixture->run.shown, cases[i].count);
 		trace_run_discard(&fixture->run);
@@ -327,14 +275,15 @@ static void test_partition(void **state)
 						      whole ? fixture->disk.name : name, NULL});
 		before = disk_counts(name);
 		disk_read(fixture->disk.path, OTHERS);
-		make_all_kinds(path);
-		assert_int_equal(disk_counts(name).reads - before.reads, READS);
+		disk_work(path, 0);
+		assert_int_equal(disk_counts(name).reads - before.reads, WORKER_READS);
 		trace_run_stop(&fixture->run, SIGINT);
 		lines = trace_run_lines(&fixture->run);
 		assert_all_kinds(fixture, count_events(lines, name, getpid(), NULL));
 		assert_seen(fixture, count_events(lines, fixture->disk.name, getpid(), NULL).reads,
 			    whole ? OTHERS : 0);
-		assert_seen(fixture, (int64_t)json_array_size(lines), IOS + (whole ? OTHERS : 0));
+		assert_seen(fixture, (int64_t)json_array_size(lines),
+			    WORKER_IOS + (whole ? OTHERS : 0));
 		json_decref(lines);
 		trace_run_discard(&fixture->run);
 	}
@@ -389,14 +338,14 @@ static void test_device_without_requests(void **state)
 	snprintf(name, sizeof(name), "zram%d", number);
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	trace_run_start(&fixture->run, (const char *const[]){"io", "-o", "json", "-d", name, NULL});
-	disk_read(path, READS);
-	disk_write(path, WRITES);
+	disk_read(path, WORKER_READS);
+	disk_write(path, WORKER_WRITES);
 	trace_run_stop(&fixture->run, SIGINT);
 	lines = trace_run_lines(&fixture->run);
-	assert_int_equal(json_array_size(lines), READS + WRITES);
+	assert_int_equal(json_array_size(lines), WORKER_READS + WORKER_WRITES);
 	seen = count_events(lines, name, getpid(), NULL);
-	assert_int_equal(seen.reads, READS);
-	assert_int_equal(seen.writes, WRITES);
+	assert_int_equal(seen.reads, WORKER_READS);
+	assert_int_equal(seen.writes, WORKER_WRITES);
 	assert_true(json_is_null(json_object_get(json_array_get(lines, 0), "queue_ns")));
 	json_decref(lines);
 }
@@ -434,21 +383,23 @@ static void test_histograms(void **state)
 		trace_run_start(&fixture->run,
 				(const char *const[]){"io", "-o", "json", "--by", keys[i], "-d",
 						      fixture->disk.name, NULL});
-		make_all_kinds(fixture->disk.path);
+		disk_work(fixture->disk.path, 0);
 		trace_run_stop(&fixture->run, SIGINT);
 		lines = trace_run_lines(&fixture->run);
 		assert_int_equal(json_array_size(lines), rows[i]);
 		if (i == 3)
-			assert_seen(fixture, count_of(lines, NULL, "device"), IOS - FLUSHES);
+			assert_seen(fixture, count_of(lines, NULL, "device"),
+				    WORKER_IOS - WORKER_FLUSHES);
 		if (i == 3)
-			assert_seen(fixture, count_of(lines, NULL, "queue"), IOS - FLUSHES);
+			assert_seen(fixture, count_of(lines, NULL, "queue"),
+				    WORKER_IOS - WORKER_FLUSHES);
 		if (i != 3)
-			assert_seen(fixture, count_of(lines, NULL, NULL), IOS);
+			assert_seen(fixture, count_of(lines, NULL, NULL), WORKER_IOS);
 		if (rows[i] > 1) {
-			assert_seen(fixture, count_of(lines, "read", stage), READS);
-			assert_seen(fixture, count_of(lines, "write", stage), WRITES);
-			assert_seen(fixture, count_of(lines, "discard", stage), DISCARDS);
-			assert_seen(fixture, count_of(lines, "flush", NULL), FLUSHES);
+			assert_seen(fixture, count_of(lines, "read", stage), WORKER_READS);
+			assert_seen(fixture, count_of(lines, "write", stage), WORKER_WRITES);
+			assert_seen(fixture, count_of(lines, "discard", stage), WORKER_DISCARDS);
+			assert_seen(fixture, count_of(lines, "flush", NULL), WORKER_FLUSHES);
 		}
 		json_decref(lines);
 		trace_run_discard(&fixture->run);
@@ -533,7 +484,7 @@ static void test_csv(void **state)
 	prepare(fixture);
 	trace_run_start(&fixture->run,
 			(const char *const[]){"io", "-o", "csv", "-d", fixture->disk.name, NULL});
-	make_all_kinds(fixture->disk.path);
+	disk_work(fixture->disk.path, 0);
 	trace_run_stop(&fixture->run, SIGINT);
 	snprintf(command, sizeof(command),
 		 "python3 -c 'import csv, sys; "
@@ -542,9 +493,9 @@ static void test_csv(void **state)
 		 " and %d <= sum(r[\"operation\"] == \"read\" and "
 		 "r[\"bytes\"] == \"%d\" and r[\"pid\"] == \"%d\" and int(r[\"latency_ns\"]) > 0 "
 		 "and None not in r for r in rows) <= %d))' /proc/%d/fd/%d",
-		 fixture->run.shown, READS - UNSEEN, BLOCK_BYTES, (int)getpid(), READS,
-		 (int)getpid(), fixture->run.output);
-	assert_seen(fixture, (int64_t)fixture->run.shown, IOS);
+		 fixture->run.shown, WORKER_READS - UNSEEN, BLOCK_BYTES, (int)getpid(),
+		 WORKER_READS, (int)getpid(), fixture->run.output);
+	assert_seen(fixture, (int64_t)fixture->run.shown, WORKER_IOS);
 	assert_int_equal(system(command), 0);
 }
 

@@ -19,5 +19,6 @@ extern const struct trace trace_oom;
 extern const struct trace trace_runq;
 extern const struct trace trace_hang;
 extern const struct trace trace_io;
+extern const struct trace trace_iotop;
 
 #endif
