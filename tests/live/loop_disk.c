@@ -38,7 +38,8 @@ void loop_disk_up_over(struct loop_disk *disk, int image, bool partitions)
 {
 	const struct loop_config config = {
 		.fd = (__u32)image,
-		.info.lo_flags = partitions ? LO_FLAGS_PARTSCAN : 0,
+		/* Gone with its last user, however the test ends. */
+		.info.lo_flags = (__u32)LO_FLAGS_AUTOCLEAR | (partitions ? LO_FLAGS_PARTSCAN : 0U),
 	};
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), number, fd = -1;
 
