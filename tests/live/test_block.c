@@ -5,6 +5,7 @@
  * statistics of the device.
  */
 #include "base/clock.h"
+#include "live/disk_worker.h"
 #include "live/loop_disk.h"
 #include "probe/block.h"
 
@@ -23,6 +24,7 @@
 #define BLOCK_BYTES 4096
 #define READS	    500
 #define WRITES	    300
+#define UNSEEN	    1 /* see test_trace_io.c */
 
 struct fixture {
 	struct loop_disk disk;
@@ -126,6 +128,44 @@ static void test_counts(void **state)
 	free(buffer);
 }
 
+static void assert_seen(uint64_t seen, uint64_t made)
+{
+	assert_in_range(seen, made - UNSEEN, made);
+}
+
+static void test_all_kinds(void **state)
+{
+	struct fixture *fixture = *state;
+	struct disk_counts before, after;
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+	const struct block_sum *sums;
+	const struct block_disk *disk;
+
+	if (obstacle()) {
+		print_message("%s\n", obstacle());
+		skip();
+	}
+	if (block_probe_open(&fixture->probe, &error))
+		fail_msg("%s", reason);
+	before = disk_counts(fixture->disk.name);
+	disk_work(fixture->disk.path, 0);
+	after = disk_counts(fixture->disk.name);
+	disk = find(fixture);
+	assert_non_null(disk);
+	sums = disk->operations;
+	assert_seen(total(sums[BLOCK_READ].record.device), after.reads - before.reads);
+	/* Each flush is a write of no bytes there, too. */
+	assert_seen(total(sums[BLOCK_WRITE].record.device),
+		    after.writes - before.writes - WORKER_FLUSHES);
+	assert_seen(total(sums[BLOCK_DISCARD].record.device), after.discards - before.discards);
+	assert_seen(total(sums[BLOCK_FLUSH].record.device), after.flushes - before.flushes);
+	assert_int_equal(after.reads - before.reads, WORKER_READS);
+	assert_int_equal(after.writes - before.writes, WORKER_WRITES + WORKER_FLUSHES);
+	assert_int_equal(after.discards - before.discards, WORKER_DISCARDS);
+	assert_int_equal(after.flushes - before.flushes, WORKER_FLUSHES);
+}
+
 /* Beyond the file behind the device: each read fails, and is an error and no bytes. */
 static void test_errors(void **state)
 {
@@ -159,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_kinds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 	};
 
