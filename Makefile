@@ -57,6 +57,7 @@ LIBRARY_CFLAGS = $(call need_tool,$(CC),build)$(call need_libraries,$(LIBRARIES)
 	once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(LIBRARIES)))
 LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(LIBRARIES)))
 CMOCKA_LIBS = $(call need_libraries,cmocka,test)$(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
+FUSE_LIBS = $(call need_libraries,fuse3,test)$(call once,FUSE_LIBS,$(shell $(PKG_CONFIG) --libs fuse3))
 BPF_TOOLS = $(call need_tool,$(CLANG),build)$(call need_tool,$(BPFTOOL),build)$(call once,BPF_TOOLS,)
 
 PROGRAMS  := $(wildcard bpf/*.bpf.c)
@@ -140,7 +141,7 @@ $(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags.stamp | $(SKELETONS) $(TEST_SKELETO
 $(LIVE_TESTS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o $(LIVE_SUPPORT) $(BUILD)/libtocsin.a \
 		$(BUILD)/link-flags.stamp
 	$(call say,LINK)
-	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(FUSE_LIBS) $(LIBRARY_LIBS) -lm
 
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
 	$(call say,LINK)

@@ -16,6 +16,7 @@ const volatile bool request_has_queue = false;
 /* Numbers of enum req_op, which have never changed; since 4.10 odd ones write. */
 enum {
 	REQUEST_OPERATION_MASK = 0xff,
+	REQUEST_WRITE = 1,
 	REQUEST_FLUSH = 2,
 	REQUEST_DISCARD = 3,
 	REQUEST_PASSTHROUGH = 32, /* and above: commands that are no block I/O */
@@ -27,9 +28,10 @@ enum {
 	REQUEST_EOPNOTSUPP = -95,
 };
 
-static __always_inline __u32 request_operation(const struct request *rq)
+/* BLOCK_OPERATIONS for what is none. */
+static __always_inline __u32 operation_of_flags(__u32 flags)
 {
-	__u32 operation = rq->cmd_flags & REQUEST_OPERATION_MASK;
+	__u32 operation = flags & REQUEST_OPERATION_MASK;
 
 	if (operation >= REQUEST_PASSTHROUGH)
 		return BLOCK_OPERATIONS;
@@ -38,6 +40,11 @@ static __always_inline __u32 request_operation(const struct request *rq)
 	if (operation == REQUEST_DISCARD)
 		return BLOCK_DISCARD;
 	return operation & 1 ? BLOCK_WRITE : BLOCK_READ;
+}
+
+static __always_inline __u32 request_operation(const struct request *rq)
+{
+	return operation_of_flags(rq->cmd_flags);
 }
 
 static __always_inline struct gendisk *request_disk(struct request *rq)

@@ -63,7 +63,9 @@ struct kernfs_node {
 	__u64 id;
 };
 
-struct cgroup_root;
+struct cgroup_root {
+	int hierarchy_id;
+};
 
 struct cgroup {
 	struct kernfs_node *kn;
@@ -403,21 +405,58 @@ struct tcphdr {
 	__be16 window;
 };
 
+struct blk_mq_ops;
+
 struct gendisk {
 	int major;
 	int first_minor;
 	char disk_name[32];
+	struct request_queue *queue;
+};
+
+struct block_device {
+	struct gendisk *bd_disk;
+	__u32 bd_dev;
 };
 
 struct request_queue {
+	const struct blk_mq_ops *mq_ops;
 	unsigned long queue_flags;
 	struct gendisk *disk;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+struct bvec_iter {
+	__u64 bi_sector;
+	unsigned int bi_size;
+};
+
+struct bio {
+	struct block_device *bi_bdev;
+	__u32 bi_opf;
+	__u8 bi_status;
+	struct bvec_iter bi_iter;
+	struct blkcg_gq *bi_blkg;
+};
+
+/* Before Linux 5.12. */
+struct bio___v511 {
+	struct gendisk *bi_disk;
 };
 
 struct request {
 	struct request_queue *q;
 	__u32 cmd_flags;
 	unsigned int __data_len;
+	__u64 __sector;
+	struct bio *bio;
 	__u64 start_time_ns;
 	__u64 io_start_time_ns;
 };

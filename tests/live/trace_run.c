@@ -133,6 +133,9 @@ static void read_summary(struct trace_run *run)
 		   ": %" SCNu64 " %15s shown, %" SCNu64 " events lost, %" SCNu64 " updates lost",
 		   &run->shown, word, &run->events_lost, &run->updates_lost) != 4)
 		fail_msg("no summary in: %s", log);
+	line = strstr(line, " interrupted itself, ");
+	if (line && sscanf(line, " interrupted itself, %" SCNu64, &run->not_ended) != 1)
+		fail_msg("what does the summary say in: %s", log);
 	free(log);
 }
 

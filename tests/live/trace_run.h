@@ -15,7 +15,9 @@
 struct trace_run {
 	pid_t pid;
 	int output, log; /* files without a name: a trace never waits for the test to read */
-	uint64_t shown, events_lost, updates_lost; /* by the summary, once it is stopped */
+	/* By the summary, once it is stopped. */
+	uint64_t shown, events_lost, updates_lost;
+	uint64_t not_ended; /* where it tells */
 };
 
 /* Why traces cannot be run, or NULL. */

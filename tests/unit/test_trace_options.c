@@ -133,6 +133,8 @@ static void test_refused(void **state)
 		{"retrans -n nosuch",
 		 "tocsin trace retrans: -n: no network namespace 'nosuch': No such file or "
 		 "directory\n"},
+		{"io -d nosuch",
+		 "tocsin trace io: -d: no block device 'nosuch': No such file or directory\n"},
 		{"retrans -d sda", "tocsin trace retrans: it takes no -d; it shows each TCP "
 				   "retransmit, or counts by connection\n"},
 		{"retrans -H", "tocsin trace retrans: it has no histogram, and so no -H\n"},

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/block.h"
 
+#include "base/block_device.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,6 @@ static const struct program programs[] = {
 };
 
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
-#define MINOR_MASK    ((1U << BLOCK_MINOR_BITS) - 1)
 
 struct block_probe {
 	struct block_bpf *skeleton;
@@ -165,52 +164,33 @@ struct block_counters block_probe_counters(const struct block_probe *probe)
 
 /* ---- reading ---- */
 
-/* A slash in a disk's name ("cciss/c0d0") is an exclamation mark in sysfs. */
-static void set_name(struct block_disk *disk, const char *name)
-{
-	snprintf(disk->name, sizeof(disk->name), "%.*s", BLOCK_NAME_BYTES - 1, name);
-	for (char *place = disk->name; *place; place++)
-		if (*place == '!')
-			*place = '/';
-}
-
 /*
- * The name that the device has now: a number may be given to another disk. Paths of an NVMe disk
- * behind multipath have no number in sysfs; for them the name of their first I/O counts, as long as
- * there is such a disk. False when the disk is gone.
+ * The name that the device has now. Paths of an NVMe disk behind multipath have no number in sysfs;
+ * for them the name of their first I/O counts, as long as there is such a disk. False when the disk
+ * is gone.
  */
 static bool find_name(const struct block_probe *probe, struct block_disk *disk)
 {
-	char path[64 + BLOCK_NAME_BYTES], target[PATH_MAX];
+	char path[64 + BLOCK_NAME_BYTES];
 	struct block_name noted;
-	const char *slash;
-	ssize_t length;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", disk->device >> BLOCK_MINOR_BITS,
-		 disk->device & MINOR_MASK);
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length > 0) {
-		target[length] = '\0';
-		slash = strrchr(target, '/');
-		set_name(disk, slash ? slash + 1 : target);
+	if (!block_device_name(disk->device, disk->name, sizeof(disk->name)))
 		return true;
-	}
 	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.block_names), &disk->device,
 				&noted))
 		return false;
-	noted.name[BLOCK_NAME_BYTES - 1] = '\0';
-	snprintf(path, sizeof(path), "/sys/block/%s", noted.name);
-	set_name(disk, noted.name);
+	snprintf(disk->name, sizeof(disk->name), "%.*s", BLOCK_NAME_BYTES - 1, noted.name);
+	snprintf(path, sizeof(path), "/sys/block/%s", disk->name);
 	return !access(path, F_OK);
 }
 
 static void find_in_flight(struct block_disk *disk)
 {
-	char path[64];
+	char number[32], path[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/inflight",
-		 disk->device >> BLOCK_MINOR_BITS, disk->device & MINOR_MASK);
+	block_device_number(disk->device, number, sizeof(number));
+	snprintf(path, sizeof(path), "/sys/dev/block/%s/inflight", number);
 	file = fopen(path, "re");
 	if (!file)
 		return;

@@ -298,6 +298,29 @@ int object_aggregates_drain(struct object *object,
 	return 0;
 }
 
+int object_map_read(const struct object *object, const char *map,
+		    void (*take)(void *context, const void *value), void *context)
+{
+	const struct bpf_map *found = bpf_object__find_map_by_name(*object->skeleton->obj, map);
+	char keys[2][KEY_BYTES_MAX], value[VALUE_BYTES_MAX];
+	char *key = NULL, *next = keys[0];
+	int fd;
+
+	if (!found)
+		return -ENOENT;
+	if (bpf_map__key_size(found) > KEY_BYTES_MAX ||
+	    bpf_map__value_size(found) > VALUE_BYTES_MAX)
+		return -E2BIG;
+	fd = bpf_map__fd(found);
+	while (!bpf_map_get_next_key(fd, key, next)) {
+		if (!bpf_map_lookup_elem(fd, next, value))
+			take(context, value);
+		key = next;
+		next = next == keys[0] ? keys[1] : keys[0];
+	}
+	return 0;
+}
+
 struct trace_counters object_counters(const struct object *object)
 {
 	struct trace_counters none = {0};
@@ -305,4 +328,21 @@ struct trace_counters object_counters(const struct object *object)
 		find_variable(*object->skeleton->obj, ".bss", "trace_counters", sizeof(none));
 
 	return counters ? *counters : none;
+}
+
+uint64_t object_runs_missed(const struct object *object)
+{
+	struct bpf_program *program;
+	uint64_t missed = 0;
+
+	bpf_object__for_each_program(program, *object->skeleton->obj)
+	{
+		struct bpf_prog_info info = {0};
+		__u32 length = sizeof(info);
+		int fd = bpf_program__fd(program);
+
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &length))
+			missed += info.recursion_misses;
+	}
+	return missed;
 }

@@ -96,6 +96,15 @@ int object_aggregates_drain(struct object *object,
 			    void (*aggregate)(void *context, const void *key, const void *value),
 			    void *context);
 
+/* Hands on each value of a map. Returns 0 or a negative errno: -ENOENT when there is no such map.
+ */
+int object_map_read(const struct object *object, const char *map,
+		    void (*take)(void *context, const void *value), void *context);
+
 struct trace_counters object_counters(const struct object *object);
+
+/* How often the kernel left out a program because it interrupted itself: what happened then is not
+ * seen. */
+uint64_t object_runs_missed(const struct object *object);
 
 #endif

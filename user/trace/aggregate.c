@@ -72,7 +72,6 @@ static void collect(void *context, const void *key, const void *value)
 	}
 	memcpy(row->key, key, collection->key_bytes);
 	memcpy(row->value, value, collection->value_bytes);
-	row->order = order_of(collection, value);
 	collection->count++;
 }
 
@@ -92,29 +91,58 @@ static int compare_keys(const void *a, const void *b)
 	return memcmp(left->key, right->key, KEY_BYTES);
 }
 
+static void add_histogram(void *into, const void *more)
+{
+	struct trace_histogram *sum = into;
+	const struct trace_histogram *histogram = more;
+
+	sum->sum_ns += histogram->sum_ns;
+	for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+		sum->counts[bucket] += histogram->counts[bucket];
+}
+
 /* Keys may go on behind what the columns describe (the CPU, so that CPUs do not write to the same
- * place): histograms that differ in nothing that is shown are one. */
-static void merge_histograms(struct collection *collection)
+ * place): values that differ in nothing that is shown are one. */
+static void merge(struct collection *collection, void (*add)(void *into, const void *more))
 {
 	size_t kept = 0;
 
 	qsort(collection->rows, collection->count, sizeof(*collection->rows), compare_keys);
 	for (size_t i = 1; i < collection->count; i++) {
 		struct row *into = &collection->rows[kept], *row = &collection->rows[i];
-		struct trace_histogram *sum = (struct trace_histogram *)into->value;
-		const struct trace_histogram *more = (const struct trace_histogram *)row->value;
 
 		if (compare_keys(into, row)) {
 			collection->rows[++kept] = *row;
 			continue;
 		}
-		sum->sum_ns += more->sum_ns;
-		for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
-			sum->counts[bucket] += more->counts[bucket];
-		into->order += row->order;
+		add(into->value, row->value);
 		free(row->value);
 	}
 	collection->count = kept + 1;
+}
+
+/* Rows as they are shown, the largest first. */
+static void settle(struct collection *collection)
+{
+	const struct trace_options *options = collection->options;
+	bool histogram = options->mode == TRACE_MODE_HISTOGRAM;
+	void (*add)(void *into, const void *more) =
+		histogram ? add_histogram : options->trace->count_add;
+
+	for (size_t i = 0; i < collection->count; i++)
+		memset(collection->rows[i].key + collection->key_bytes, 0,
+		       KEY_BYTES - collection->key_bytes);
+	if (add && collection->count)
+		merge(collection, add);
+	for (size_t i = 0; i < collection->count; i++) {
+		struct row *row = &collection->rows[i];
+
+		if (!histogram && options->trace->count_finish)
+			options->trace->count_finish(row->value);
+		row->order = order_of(collection, row->value);
+	}
+	if (collection->count)
+		qsort(collection->rows, collection->count, sizeof(*collection->rows), compare);
 }
 
 void aggregate_titles(const struct trace_options *options, const struct renderer *renderer)
@@ -182,13 +210,7 @@ int aggregate_show(struct object *object, const struct trace_options *options,
 	if (!r && collection.out_of_memory)
 		r = -ENOMEM;
 	if (!r) {
-		for (size_t i = 0; i < collection.count; i++)
-			memset(collection.rows[i].key + collection.key_bytes, 0,
-			       KEY_BYTES - collection.key_bytes);
-		if (collection.count && histogram)
-			merge_histograms(&collection);
-		if (collection.count)
-			qsort(collection.rows, collection.count, sizeof(*collection.rows), compare);
+		settle(&collection);
 		show_rows(&collection, renderer, now_ns);
 		*shown += collection.count;
 	}

@@ -12,6 +12,8 @@ const struct trace *const traces[] = {
 	&trace_drop,
 	&trace_tcplife,
 	&trace_accept,
+	&trace_io,
+	&trace_iotop,
 	&trace_crash,
 	&trace_exit,
 	&trace_exec,

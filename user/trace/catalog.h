@@ -19,5 +19,7 @@ extern const struct trace trace_exec;
 extern const struct trace trace_oom;
 extern const struct trace trace_runq;
 extern const struct trace trace_hang;
+extern const struct trace trace_io;
+extern const struct trace trace_iotop;
 
 #endif

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/names.h"
 
+#include "base/block_device.h"
 #include "trace/symbols.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_SIZE	  256
-#define NAME_MAX_BYTES	  512
-#define KERNEL_MINOR_BITS 20
+#define CACHE_SIZE     256
+#define NAME_MAX_BYTES 512
 
 /* Direct-mapped: what was looked up last under a hash. A device number that is given to another
  * device meanwhile is found out after as many others. */
@@ -68,23 +67,11 @@ static void find_cgroup(const struct names *names, struct entry *entry)
 
 static void find_device(const struct names *names, struct entry *entry)
 {
-	unsigned int major = (unsigned int)entry->id >> KERNEL_MINOR_BITS;
-	unsigned int minor = (unsigned int)entry->id & ((1U << KERNEL_MINOR_BITS) - 1);
-	char link[64], target[PATH_MAX];
-	const char *slash;
-	ssize_t length;
+	uint32_t device = (uint32_t)entry->id;
 
 	(void)names;
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major, minor);
-	length = readlink(link, target, sizeof(target) - 1);
-	if (length > 0) {
-		target[length] = '\0';
-		slash = strrchr(target, '/');
-		snprintf(entry->name, sizeof(entry->name), "%.*s", NAME_MAX_BYTES - 1,
-			 slash ? slash + 1 : target);
-	} else {
-		snprintf(entry->name, sizeof(entry->name), "%u:%u", major, minor);
-	}
+	if (block_device_name(device, entry->name, sizeof(entry->name)))
+		block_device_number(device, entry->name, sizeof(entry->name));
 }
 
 static const char *look_up(struct names *names, struct entry cache[static CACHE_SIZE], uint64_t id,

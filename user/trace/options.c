@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/options.h"
 
+#include "base/block_device.h"
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -12,12 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define INTERVAL_MAX_S 86400.0
-/* The kernel's own device numbers (include/linux/kdev_t.h), which its programs see. */
-#define KERNEL_MINOR_BITS 20
 
 enum { OPTION_BY = 256, OPTION_LIST, OPTION_EVENTS };
 
@@ -175,33 +173,6 @@ static int parse_netns(const char *text, uint32_t *ret_inode)
 	return 0;
 }
 
-static int parse_device(const char *text, uint32_t *ret_device)
-{
-	const char *name = strrchr(text, '/') ? strrchr(text, '/') + 1 : text;
-	unsigned int major_number, minor_number;
-	char path[512];
-	struct stat status;
-	FILE *file;
-	int fields;
-
-	if (*text == '/' && !stat(text, &status) && S_ISBLK(status.st_mode)) {
-		*ret_device = major(status.st_rdev) << KERNEL_MINOR_BITS | minor(status.st_rdev);
-		return 0;
-	}
-	if (!*name || *name == '.')
-		return -ENOENT;
-	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", name);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	fields = fscanf(file, "%u:%u", &major_number, &minor_number);
-	fclose(file);
-	if (fields != 2)
-		return -EIO;
-	*ret_device = major_number << KERNEL_MINOR_BITS | minor_number;
-	return 0;
-}
-
 static int parse_cgroup(const struct trace_options *options, const char *text,
 			struct cgroup_place *ret_place)
 {
@@ -272,7 +243,7 @@ static int parse_option(struct trace_options *options, int letter, const char *a
 				    strerror(-r))
 			 : 0;
 	case 'd':
-		r = parse_device(argument, &options->device);
+		r = block_device_find(argument, &options->device);
 		return r ? complain(options, "-d: no block device '%s': %s", argument, strerror(-r))
 			 : 0;
 	case 'r':

@@ -229,9 +229,13 @@ static void print_summary(const struct run *run)
 
 	fprintf(stderr,
 		"tocsin trace %s: %" PRIu64 " %s shown, %" PRIu64 " events lost, %" PRIu64
-		" updates lost because a map was full\n",
+		" updates lost because a map was full, %" PRIu64
+		" hooks missed because a program interrupted itself",
 		run->trace->name, run->shown, what, (uint64_t)counters.events_lost,
-		(uint64_t)counters.updates_lost);
+		(uint64_t)counters.updates_lost, object_runs_missed(run->object));
+	if (run->trace->count_pending)
+		fprintf(stderr, ", %" PRIu64 " not ended", run->trace->count_pending(run->object));
+	fputc('\n', stderr);
 }
 
 static void print_banner(const struct run *run, const struct program_status *statuses)

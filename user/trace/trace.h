@@ -87,7 +87,7 @@ struct grouping {
 	struct layout key; /* of the aggregate's key; none: one histogram of all */
 };
 
-#define GROUPINGS_MAX 4
+#define GROUPINGS_MAX 5
 
 struct trace_options;
 
@@ -112,12 +112,21 @@ struct trace {
 	 * which the first is the order of lines (largest first). */
 	struct layout count_key, count_value;
 	size_t count_value_bytes;
+	/* Adds up values whose keys differ in nothing that is shown (the CPU, so that CPUs do not
+	 * write to the same place); NULL where there are none. */
+	void (*count_add)(void *into, const void *more);
+	/* Fills in what follows from the rest of a value; may be NULL. */
+	void (*count_finish)(void *value);
 
 	enum trace_mode mode;	       /* without an option that asks for another */
 	enum trace_mode interval_mode; /* when an interval is given */
 	uint32_t default_interval_s;   /* of the mode above; 0: once, at the end */
 	/* Its iterators are read once an interval, and at the end. */
 	bool polls;
+
+	/* How many of what it shows had begun and not ended when the programs were taken off; NULL
+	 * where nothing has a length. */
+	uint64_t (*count_pending)(const struct object *object);
 
 	/* More constants of the programs than the common ones; may be NULL. Returns 0, or a
 	 * negative errno with a line in 'error'. */
