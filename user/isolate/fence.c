@@ -4,11 +4,13 @@
 #include "isolate/nft.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TABLE	    "tocsin_fence"
 #define FIXED_BYTES 16384 /* of the commands without the elements of the sets */
-#define LINE_BYTES  (ADDRESS_TEXT_MAX + 16)
+#define LINE_BYTES  (ADDRESS_TEXT_MAX + 64)
 
 /*
  * A chain is rules seen from one side: with which field a packet names the other end and this one.
@@ -39,42 +41,45 @@ static const struct family *family_of(const struct address *address, unsigned in
 	return &families[address_is_v4(address) && prefix >= 96 ? 0 : 1];
 }
 
-static void add_cidrs(struct text *text, const struct family *family, const char *name,
-		      const char *comment, const struct cidr *cidrs, size_t count)
+static int compare_cidrs(const void *left, const void *right)
 {
-	char buffer[ADDRESS_TEXT_MAX];
-	bool any = false;
+	const struct cidr *a = left, *b = right;
+	int order = memcmp(&a->address, &b->address, sizeof(a->address));
 
-	text_printf(text, "set %s%c {\ntype %s; flags interval; auto-merge; comment \"%s\";\n",
-		    name, family->suffix, family->type, comment);
-	for (size_t i = 0; i < count; i++) {
-		if (family_of(&cidrs[i].address, cidrs[i].prefix) != family)
-			continue;
-		text_printf(text, "%s%s", any ? ",\n" : "elements = {\n",
-			    cidr_format(&cidrs[i], buffer));
-		any = true;
-	}
-	text_printf(text, "%s}\n", any ? "\n}\n" : "");
+	return order ? order : a->prefix - b->prefix;
 }
 
-/* Of single addresses: sets of intervals with ports are filled after the rules have switched over.
- */
+/* Sets of intervals take no overlaps: sorted, a network comes before all that it contains. */
+static void add_cidrs(struct text *text, const struct family *family, const char *name,
+		      const struct cidr *sorted, size_t count)
+{
+	const struct cidr *last = NULL;
+	char buffer[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		if (family_of(&sorted[i].address, sorted[i].prefix) != family ||
+		    (last && cidr_contains(last, &sorted[i].address)))
+			continue;
+		if (!last)
+			text_printf(text, "add element inet " TABLE " %s%c {\n", name,
+				    family->suffix);
+		text_printf(text, "%s,\n", cidr_format(&sorted[i], buffer));
+		last = &sorted[i];
+	}
+	if (last)
+		text_printf(text, "}\n");
+}
+
 static void add_endpoints(struct text *text, const struct family *family,
 			  const struct fence_endpoint *endpoints, size_t count)
 {
 	char buffer[ADDRESS_TEXT_MAX];
-	bool any = false;
 
-	text_printf(text, "set store%c {\ntype %s . inet_service; comment \"the store\";\n",
-		    family->suffix, family->type);
-	for (size_t i = 0; i < count; i++) {
-		if (family_of(&endpoints[i].address, 128) != family)
-			continue;
-		text_printf(text, "%s%s . %u", any ? ",\n" : "elements = {\n",
-			    address_format(&endpoints[i].address, buffer), endpoints[i].port);
-		any = true;
-	}
-	text_printf(text, "%s}\n", any ? "\n}\n" : "");
+	for (size_t i = 0; i < count; i++)
+		if (family_of(&endpoints[i].address, 128) == family)
+			text_printf(text, "add element inet " TABLE " store%c { %s . %u }\n",
+				    family->suffix, address_format(&endpoints[i].address, buffer),
+				    endpoints[i].port);
 }
 
 static void add_rules_of_family(struct text *text, const struct direction *direction,
@@ -122,69 +127,100 @@ static void add_chain(struct text *text, const struct direction *direction, unsi
 			  "counter drop comment \"all else: this node is isolated\"\n}\n");
 }
 
+static void add_empty_table(struct text *text)
+{
+	static const char *const hooks[] = {"input", "output", "forward"};
+
+	text_printf(text, "table inet " TABLE " {\ncomment \"this node is isolated by tocsin: "
+			  "'tocsin release' lifts it\"\n");
+	for (size_t i = 0; i < FAMILIES; i++) {
+		const char *type = families[i].type;
+		char v = families[i].suffix;
+
+		text_printf(
+			text,
+			"set members%c { type %s; flags interval; "
+			"comment \"nodes of the cluster\"; }\n"
+			"set store%c { type %s . inet_service; comment \"the store\"; }\n"
+			"set allow%c { type %s; flags interval; comment \"isolation.allow\"; }\n",
+			v, type, v, type, v, type);
+	}
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++)
+		text_printf(text,
+			    "chain %s { type filter hook %s priority raw - 10; policy drop; }\n",
+			    hooks[i], hooks[i]);
+	text_printf(text, "}\n");
+}
+
 /*
- * Chains stay and their rules are exchanged, because that alone is one step for a packet: chains
- * that were deleted and made again would both be there for a moment, or neither. Sets are made
- * anew: old rules go on with the old ones. One whose type is ever to change needs another name.
+ * Chains and sets stay, and their contents are exchanged, because that alone is one step for a
+ * packet. Chains that were deleted and made again would both be there for a moment, or neither; a
+ * new set is empty for the first packets that its rules see (Linux 6.18 lost two to five of a flood
+ * with each change). A set whose type is ever to change needs another name.
  */
 static void write_commands(struct text *text, const struct fence_settings *settings)
 {
-	static const char *const hooks[] = {"input", "output", "forward"};
-	static const char *const sets[] = {"members", "store", "allow"};
-
-	text_printf(text, "add table inet " TABLE " { comment \"this node is isolated by tocsin: "
-			  "'tocsin release' lifts it\"; }\n");
-	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++)
-		text_printf(text,
-			    "add chain inet " TABLE
-			    " %s { type filter hook %s priority raw - 10; policy drop; }\n",
-			    hooks[i], hooks[i]);
+	add_empty_table(text);
 	text_printf(text, "flush table inet " TABLE "\n");
-	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets) * FAMILIES; i++) {
-		const struct family *family = &families[i % FAMILIES];
-		bool store = i / FAMILIES == 1;
+	for (size_t i = 0; i < FAMILIES; i++) {
+		const struct family *family = &families[i];
+		char v = family->suffix;
 
 		text_printf(text,
-			    "add set inet " TABLE " %s%c { type %s%s; %s}\n"
-			    "delete set inet " TABLE " %s%c\n",
-			    sets[i / FAMILIES], family->suffix, family->type,
-			    store ? " . inet_service" : "", store ? "" : "flags interval; ",
-			    sets[i / FAMILIES], family->suffix);
+			    "flush set inet " TABLE " members%c\nflush set inet " TABLE
+			    " store%c\nflush set inet " TABLE " allow%c\n",
+			    v, v, v);
+		add_cidrs(text, family, "members", settings->members, settings->member_count);
+		add_endpoints(text, family, settings->store, settings->store_count);
+		add_cidrs(text, family, "allow", settings->allow, settings->allow_count);
 	}
 	text_printf(text, "table inet " TABLE " {\n");
-	for (size_t i = 0; i < FAMILIES; i++) {
-		add_cidrs(text, &families[i], "members", "nodes of the cluster", settings->members,
-			  settings->member_count);
-		add_endpoints(text, &families[i], settings->store, settings->store_count);
-		add_cidrs(text, &families[i], "allow", "isolation.allow", settings->allow,
-			  settings->allow_count);
-	}
 	for (size_t i = 0; i < sizeof(directions) / sizeof(*directions); i++)
 		add_chain(text, &directions[i], settings->agent_port);
 	text_printf(text, "chain forward {\ncounter drop comment \"this node forwards for nobody: "
 			  "it is isolated\"\n}\n}\n");
 }
 
+/* A copy to be freed; NULL when there is no memory. */
+static struct cidr *sort_cidrs(const struct cidr *cidrs, size_t count)
+{
+	struct cidr *sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted || !count)
+		return sorted;
+	memcpy(sorted, cidrs, count * sizeof(*sorted));
+	qsort(sorted, count, sizeof(*sorted), compare_cidrs);
+	return sorted;
+}
+
 static int run(const struct fence_settings *settings, bool check, struct text *error)
 {
 	size_t elements = settings->member_count + settings->store_count + settings->allow_count;
 	struct text text = {.size = FIXED_BYTES + elements * LINE_BYTES};
-	int r;
+	struct fence_settings sorted = *settings;
+	struct cidr *members = sort_cidrs(settings->members, settings->member_count);
+	struct cidr *allow = sort_cidrs(settings->allow, settings->allow_count);
+	int r = -ENOMEM;
 
 	text.data = malloc(text.size);
-	if (!text.data) {
+	if (!members || !allow || !text.data) {
 		text_printf(error, "no memory for the fence's rules");
-		return -ENOMEM;
+		goto out;
 	}
 	text.data[0] = '\0';
-	write_commands(&text, settings);
+	sorted.members = members;
+	sorted.allow = allow;
+	write_commands(&text, &sorted);
 	if (text.truncated) {
 		text_printf(error, "the fence's rules do not fit %zu bytes", text.size);
 		r = -E2BIG;
 	} else {
 		r = nft_run(text.data, check, error);
 	}
+out:
 	free(text.data);
+	free(members);
+	free(allow);
 	return r;
 }
 
