@@ -24,6 +24,8 @@ PKG_CONFIG ?= pkg-config
 
 VERSION   := 0.1.0
 LIBRARIES := libbpf libelf zlib libuv jansson yaml-0.1 libmicrohttpd libsodium libcurl
+# Loaded only by the process that needs it (user/isolate/nft.c): headers, not linked.
+LOADED    := libnftables
 
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
@@ -53,8 +55,8 @@ need_libraries = $(call need_tool,$(PKG_CONFIG),$(2))$(foreach l,$(1),$(if \
 	which installs what is missing)))
 
 once = $(eval $(1) := $(2))$($(1))
-LIBRARY_CFLAGS = $(call need_tool,$(CC),build)$(call need_libraries,$(LIBRARIES),build)$(call \
-	once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(LIBRARIES)))
+LIBRARY_CFLAGS = $(call need_tool,$(CC),build)$(call need_libraries,$(LIBRARIES) $(LOADED),build)$(call \
+	once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) $(LOADED)))
 LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(LIBRARIES)))
 CMOCKA_LIBS = $(call need_libraries,cmocka,test)$(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
 FUSE_LIBS = $(call need_libraries,fuse3,test)$(call once,FUSE_LIBS,$(shell $(PKG_CONFIG) --libs fuse3))

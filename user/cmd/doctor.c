@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cmd/command.h"
 
+#include "isolate/fence.h"
 #include "probe/family.h"
 #include "probe/feature.h"
 #include "probe/tcp.h"
@@ -46,7 +47,8 @@ struct finding {
 };
 
 #define TRACES_MAX   32
-#define FINDINGS_MAX (FEATURES_MAX + TRACES_MAX + 32)
+#define ACTIONS_MAX  1
+#define FINDINGS_MAX (FEATURES_MAX + TRACES_MAX + ACTIONS_MAX + 32)
 
 static size_t find_features(struct feature features[static FEATURES_MAX],
 			    struct finding findings[static FINDINGS_MAX], bool *able)
@@ -105,6 +107,20 @@ static size_t find_traces(struct finding *findings, size_t room, char details[][
 	return count;
 }
 
+/* What could be done to this node. 'detail' must live as long as the finding. */
+static struct finding find_fence(struct text *detail)
+{
+	bool usable = !fence_check(detail);
+
+	return (struct finding){
+		.kind = "action",
+		.name = "fence",
+		.usable = usable ? "yes" : "no",
+		.detail = usable ? "nf_tables takes the rules that block an isolated node's traffic"
+				 : detail->data,
+	};
+}
+
 static void print_table(const struct finding *findings, size_t count, bool able)
 {
 	for (size_t i = 0; i < count; i++)
@@ -152,6 +168,8 @@ int cmd_doctor(int argc, char **argv)
 	struct text error = TEXT(reason);
 	static const struct probe_settings probe_settings = {.max_groups = 16};
 	static struct probes probes;
+	char fence_reason[512] = "";
+	struct text fence_error = TEXT(fence_reason);
 	const struct program_status *programs;
 	size_t program_count;
 	char name[] = "tocsin doctor";
@@ -169,8 +187,9 @@ int cmd_doctor(int argc, char **argv)
 		able = false;
 	} else {
 		programs = tcp_probe_programs(probe, &program_count);
-		count += find_programs(programs, program_count, findings + count,
-				       FINDINGS_MAX - TRACES_MAX - count, true, &able);
+		count +=
+			find_programs(programs, program_count, findings + count,
+				      FINDINGS_MAX - TRACES_MAX - ACTIONS_MAX - count, true, &able);
 	}
 	/* These are not the main job: peers are judged without them. */
 	probes_open(&probes, &probe_settings);
@@ -180,9 +199,11 @@ int cmd_doctor(int argc, char **argv)
 							     "no", probes.errors[kind], false};
 		programs = probes_programs(&probes, kind, &program_count);
 		count += find_programs(programs, program_count, findings + count,
-				       FINDINGS_MAX - TRACES_MAX - count, false, &able);
+				       FINDINGS_MAX - TRACES_MAX - ACTIONS_MAX - count, false,
+				       &able);
 	}
 	count += find_traces(findings + count, TRACES_MAX, details);
+	findings[count++] = find_fence(&fence_error);
 	if (json)
 		r = print_json(findings, count, able);
 	else
