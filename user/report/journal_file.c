@@ -212,11 +212,10 @@ static int open_newest(struct journal_file *file, const struct journal_repair *r
 	file->torn = repair->cut_bytes > 0;
 	if (file->torn)
 		r = cut(file);
-	/* It may have been renamed by a run that did not live to sync that. */
-	if (!r && file->io->sync_directory(file->directory))
+	/* What a run wrote or renamed that did not live to sync it counts as acknowledged from now
+	 * on. */
+	if (!r && (file->io->sync(file->fd) || file->io->sync_directory(file->directory)))
 		r = -errno;
-	if (is_full(r))
-		r = 0;
 	if (r)
 		text_printf(error, "%s cannot be mended: %s", name, strerror(-r));
 	return r;
