@@ -226,11 +226,14 @@ static void test_threads(void **state)
 		(void)child_wait(child_start(end_racing, NULL));
 	}
 	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 0);
-	for (int i = 0; i < RACES; i++)
+	for (int i = 0; i < RACES; i++) {
 		assert_int_equal(WTERMSIG(child_wait(child_start(abort_after_main, NULL))),
 				 SIGABRT);
-	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], RACES);
-	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), RACES);
+		assert_int_equal(WTERMSIG(child_wait(child_start(abort_among_threads, NULL))),
+				 SIGABRT);
+	}
+	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], 2 * RACES);
+	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 2 * RACES);
 }
 
 /* ---- memory ---- */
