@@ -69,3 +69,21 @@ void end_racing(void *unused)
 	/* What wait() reports is the first thread's or, since 6.0, the last one's. */
 	syscall(SYS_exit, ENDINGS_CODE);
 }
+
+static void *wait_for_end(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+void abort_among_threads(void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	for (int i = 1; i < THREADS; i++)
+		pthread_create(&thread, NULL, wait_for_end, NULL);
+	abort();
+}

@@ -12,6 +12,9 @@ void end_threads(void *unused);
 /* By SIGABRT of a thread, after the main thread has ended by itself. */
 void abort_after_main(void *unused);
 
+/* By SIGABRT, which ends its other threads, too. */
+void abort_among_threads(void *unused);
+
 /* All threads end at once, each by itself: which is the last is a race. */
 void end_racing(void *unused);
 

@@ -12,15 +12,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -223,11 +226,14 @@ static void test_threads(void **state)
 		(void)child_wait(child_start(end_racing, NULL));
 	}
 	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 0);
-	for (int i = 0; i < RACES; i++)
+	for (int i = 0; i < RACES; i++) {
 		assert_int_equal(WTERMSIG(child_wait(child_start(abort_after_main, NULL))),
 				 SIGABRT);
-	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], RACES);
-	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), RACES);
+		assert_int_equal(WTERMSIG(child_wait(child_start(abort_among_threads, NULL))),
+				 SIGABRT);
+	}
+	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], 2 * RACES);
+	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 2 * RACES);
 }
 
 /* ---- memory ---- */
@@ -375,6 +381,52 @@ static void test_a_group_made_again_goes_on_with_its_series(void **state)
 	assert_int_equal(task_probe_counters(fixture->probe).records_lost, 0);
 }
 
+/* ---- names ---- */
+
+/* Whether this process may open files by handle. */
+static void allow_handles(bool allowed)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2];
+
+	assert_int_equal(syscall(SYS_capget, &header, sets), 0);
+	if (allowed)
+		sets[0].effective |= 1U << CAP_DAC_READ_SEARCH;
+	else
+		sets[0].effective &= ~(1U << CAP_DAC_READ_SEARCH);
+	assert_int_equal(syscall(SYS_capset, &header, sets), 0);
+}
+
+/* With and without the capability, which an agent need not have. */
+static void test_paths_are_found_either_way(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[CGROUP_PATH_MAX], expected[128];
+	struct cgroup_place place, root;
+	int tree;
+
+	start(fixture, MAX_SERIES);
+	move_to(fixture, "a", 7);
+	cgroup_rig_leave(&fixture->cgroup);
+	snprintf(expected, sizeof(expected), "%s/a7", fixture->cgroup.path);
+	tree = fixture->groups.trees[TASK_TREE_V2];
+	assert_int_equal(cgroup_find(tree, expected, &place), 0);
+	assert_int_equal(cgroup_find(tree, "/", &root), 0);
+	for (int allowed = 1; allowed >= 0; allowed--) {
+		allow_handles(allowed);
+		assert_int_equal(cgroup_path(tree, place.id, path, sizeof(path)), 0);
+		assert_string_equal(path, expected);
+		assert_int_equal(cgroup_path(tree, root.id, path, sizeof(path)), 0);
+		assert_string_equal(path, "/");
+		assert_int_equal(cgroup_path(tree, INT64_MAX, path, sizeof(path)), -ESTALE);
+	}
+	allow_handles(true);
+	assert_true(cgroup_is_at(tree, expected, place.id));
+	assert_false(cgroup_is_at(tree, expected, root.id));
+	remove_groups(fixture, "a");
+	assert_false(cgroup_is_at(tree, expected, place.id));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -385,6 +437,7 @@ int main(void)
 		TEST(test_oom_kills_are_of_the_memory_group),
 		TEST(test_series_are_bounded_and_the_sum_is_whole),
 		TEST(test_a_group_made_again_goes_on_with_its_series),
+		TEST(test_paths_are_found_either_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

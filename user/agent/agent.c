@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Open files: at rest and with a few clients; with all clients and connects that there can be. */
-#define FILES_MIN    64
+#define FILES_MIN    96
 #define FILES_WANTED 1024
 
 static int load_config(const char *file, struct config *ret_config, struct text *error)
