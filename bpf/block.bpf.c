@@ -24,6 +24,20 @@ struct block_counters block_counters = {};
 volatile __u32 issue_needs_clock = 0;
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BLOCK_SLOTS);
+	__type(key, __u32);
+	__type(value, struct block_slot);
+} block_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BLOCK_SLOTS);
+	__type(key, __u32);
+	__type(value, struct block_key);
+} block_slot_owners SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	/* Most devices see few operations, and most machines few devices. */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -51,29 +65,53 @@ struct {
 /* A record that a new one starts from: too large for the stack. */
 static const struct block_record no_record = {};
 
-static __noinline int record_make(__u32 device, __u32 operation, const struct block_name *name)
+static __always_inline bool is_key(const struct block_key *key, const struct block_key *other)
+{
+	return key->device == other->device && key->operation == other->operation;
+}
+
+/* Returns 1 when the slot belongs to the key, for which there is a record in the hash otherwise. */
+static __noinline int record_make(__u32 device, __u32 operation, __u32 index,
+				  const struct block_name *name)
 {
 	struct block_key key = {.device = device, .operation = operation};
+	const struct block_key *owner;
 
 	if (!name)
 		return 0;
 	/* The bound is of devices: one whose name finds no room gets no record. */
 	if (bpf_map_update_elem(&block_names, &key.device, name, BPF_ANY))
 		return 0;
+	/* The first is the owner, whatever CPUs do at the same time. */
+	bpf_map_update_elem(&block_slot_owners, &index, &key, BPF_NOEXIST);
+	owner = bpf_map_lookup_elem(&block_slot_owners, &index);
+	if (owner && is_key(owner, &key))
+		return 1;
 	bpf_map_update_elem(&block_records, &key, &no_record, BPF_NOEXIST);
 	return 0;
 }
 
+/* The slot is found without a call (since 6.10), which a hash is not. */
 static __always_inline struct block_record *record_get(struct gendisk *disk, __u32 operation)
 {
 	struct block_key key = {.device = disk_device(disk), .operation = operation};
-	struct block_record *record = bpf_map_lookup_elem(&block_records, &key);
+	__u32 index = block_slot_index(&key);
+	struct block_slot *slot = bpf_map_lookup_elem(&block_slots, &index);
+	struct block_record *record;
 	struct block_name name = {};
 
+	if (!slot)
+		return NULL;
+	if (is_key(&slot->key, &key))
+		return &slot->record;
+	record = bpf_map_lookup_elem(&block_records, &key);
 	if (record)
 		return record;
 	bpf_core_read_str(name.name, sizeof(name.name), &disk->disk_name);
-	record_make(key.device, operation, &name);
+	if (record_make(key.device, operation, index, &name)) {
+		slot->key = key;
+		return &slot->record;
+	}
 	record = bpf_map_lookup_elem(&block_records, &key);
 	if (!record)
 		__sync_fetch_and_add(&block_counters.records_lost, 1);

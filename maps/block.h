@@ -7,7 +7,10 @@
  * What the block programs and user space share.
  *
  *	map			kind
- *	block_records		per-CPU hash	device and operation -> struct block_record
+ *	block_slots		per-CPU array	struct block_slot, where device and operation lead to
+ *	block_slot_owners	hash		slot -> the struct block_key that it belongs to
+ *	block_records		per-CPU hash	device and operation -> struct block_record, for those whose slot
+ *						is another one's
  *	block_names		hash		device -> its name at its first I/O
  *	block_in_flight		array, mapped	sets of requests that their driver has and has not completed
  *
@@ -45,6 +48,20 @@ struct block_record {
 	__u64 queue[HISTOGRAM_BUCKETS];	 /* from allocation to its driver's start */
 };
 
+/* A key has a slot or, because it was too late, a record in the hash, which costs a call more. */
+#define BLOCK_SLOT_BITS 6
+#define BLOCK_SLOTS	(1 << BLOCK_SLOT_BITS)
+
+static inline __attribute__((always_inline)) __u32 block_slot_index(const struct block_key *key)
+{
+	return (key->device << 2 | key->operation) * 0x9e3779b1 >> (32 - BLOCK_SLOT_BITS);
+}
+
+struct block_slot {
+	struct block_key key; /* of device 0: not used on this CPU */
+	struct block_record record;
+};
+
 struct block_name {
 	char name[BLOCK_NAME_BYTES];
 };
@@ -78,6 +95,7 @@ struct block_counters {
 
 _Static_assert(sizeof(struct block_key) == 8, "block_key is shared with the kernel side");
 _Static_assert(sizeof(struct block_record) == 1584, "block_record is shared with the kernel side");
+_Static_assert(sizeof(struct block_slot) == 1592, "block_slot is shared with the kernel side");
 _Static_assert(sizeof(struct block_set) == 128, "block_set is shared with the kernel side");
 
 #endif

@@ -34,44 +34,85 @@ const char *loop_disk_obstacle(void)
 	return NULL;
 }
 
-void loop_disk_up_over(struct loop_disk *disk, int image, bool partitions)
+/* Returns false when another process has taken it. */
+static bool configure(struct loop_disk *disk, int number, int image, bool partitions)
 {
 	const struct loop_config config = {
 		.fd = (__u32)image,
 		/* Gone with its last user, however the test ends. */
 		.info.lo_flags = (__u32)LO_FLAGS_AUTOCLEAR | (partitions ? LO_FLAGS_PARTSCAN : 0U),
 	};
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), number, fd = -1;
 
-	*disk = (struct loop_disk){.image = image};
-	assert_true(control >= 0);
-	/* Another process may take a free one before us. */
-	for (int try = 0; try < TRIES && fd < 0; try++) {
-		number = ioctl(control, LOOP_CTL_GET_FREE);
-		assert_true(number >= 0);
-		snprintf(disk->name, sizeof(disk->name), "loop%d", number);
-		snprintf(disk->path, sizeof(disk->path), "/dev/loop%d", number);
-		fd = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
-		assert_true(fd >= 0);
-		if (ioctl(fd, LOOP_CONFIGURE, &config)) {
-			if (errno != EBUSY)
-				fail_msg("LOOP_CONFIGURE of %s: %s", disk->name, strerror(errno));
-			close(fd);
-			fd = -1;
-		}
-	}
-	close(control);
-	assert_true(fd >= 0);
-	disk->device = fd;
+	snprintf(disk->name, sizeof(disk->name), "loop%d", number);
+	snprintf(disk->path, sizeof(disk->path), "/dev/loop%d", number);
+	disk->image = image;
+	disk->device = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	assert_true(disk->device >= 0);
+	if (!ioctl(disk->device, LOOP_CONFIGURE, &config))
+		return true;
+	if (errno != EBUSY)
+		fail_msg("LOOP_CONFIGURE of %s: %s", disk->name, strerror(errno));
+	close(disk->device);
+	disk->device = 0;
+	return false;
 }
 
-void loop_disk_up(struct loop_disk *disk, size_t bytes)
+static int open_control(void)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+
+	assert_true(control >= 0);
+	return control;
+}
+
+static int open_memory(size_t bytes)
 {
 	int image = memfd_create("tocsin-disk", MFD_CLOEXEC);
 
 	assert_true(image >= 0);
 	assert_int_equal(ftruncate(image, (off_t)bytes), 0);
-	loop_disk_up_over(disk, image, false);
+	return image;
+}
+
+void loop_disk_up_over(struct loop_disk *disk, int image, bool partitions)
+{
+	int control = open_control();
+
+	*disk = (struct loop_disk){0};
+	for (int try = 0; try < TRIES && !disk->device; try++) {
+		int number = ioctl(control, LOOP_CTL_GET_FREE);
+
+		assert_true(number >= 0);
+		(void)configure(disk, number, image, partitions);
+	}
+	close(control);
+	assert_true(disk->device > 0);
+}
+
+void loop_disk_up(struct loop_disk *disk, size_t bytes)
+{
+	loop_disk_up_over(disk, open_memory(bytes), false);
+}
+
+void loop_disk_up_as(struct loop_disk *disk, int number, size_t bytes)
+{
+	int control = open_control();
+
+	*disk = (struct loop_disk){0};
+	assert_int_equal(ioctl(control, LOOP_CTL_ADD, number), number);
+	close(control);
+	disk->number = number;
+	assert_true(configure(disk, number, open_memory(bytes), false));
+}
+
+/* Whoever has looked at it may have it open for a moment yet. */
+static void remove_device(int number)
+{
+	int control = open_control();
+
+	for (int i = 0; i < 500 && ioctl(control, LOOP_CTL_REMOVE, number); i++)
+		usleep(2000);
+	close(control);
 }
 
 void loop_disk_down(struct loop_disk *disk)
@@ -80,6 +121,8 @@ void loop_disk_down(struct loop_disk *disk)
 		(void)ioctl(disk->device, LOOP_CLR_FD, 0);
 		close(disk->device);
 	}
+	if (disk->number > 0)
+		remove_device(disk->number);
 	if (disk->image > 0)
 		close(disk->image);
 	*disk = (struct loop_disk){0};

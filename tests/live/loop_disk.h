@@ -14,6 +14,7 @@
 struct loop_disk {
 	int device; /* opened with O_DIRECT; 0: not up */
 	int image;
+	int number;    /* of a device that was made; 0: none */
 	char name[32]; /* "loop3" */
 	char path[40]; /* "/dev/loop3" */
 };
@@ -31,6 +32,9 @@ void loop_disk_up_over(struct loop_disk *disk, int image, bool partitions);
 
 /* Over a file of so many bytes in memory. */
 void loop_disk_up(struct loop_disk *disk, size_t bytes);
+
+/* The same, as the device of this number, which is made; it is gone when the disk is down. */
+void loop_disk_up_as(struct loop_disk *disk, int number, size_t bytes);
 
 /* One that is not up is fine. */
 void loop_disk_down(struct loop_disk *disk);

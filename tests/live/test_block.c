@@ -20,14 +20,16 @@
 
 #include <cmocka.h>
 
-#define DISK_BYTES  (8 * 1024 * 1024)
-#define BLOCK_BYTES 4096
-#define READS	    500
-#define WRITES	    300
-#define UNSEEN	    1 /* see test_trace_io.c */
+#define DISK_BYTES   (8 * 1024 * 1024)
+#define BLOCK_BYTES  4096
+#define READS	     500
+#define WRITES	     300
+#define LOOP_MAJOR   7U
+#define FIRST_NUMBER 5000 /* of loop devices that nobody else makes */
+#define UNSEEN	     1	  /* see test_trace_io.c */
 
 struct fixture {
-	struct loop_disk disk;
+	struct loop_disk disk, other_disk;
 	struct block_probe *probe;
 };
 
@@ -55,6 +57,7 @@ static int tear_down(void **state)
 
 	block_probe_close(fixture->probe);
 	loop_disk_down(&fixture->disk);
+	loop_disk_down(&fixture->other_disk);
 	return 0;
 }
 
@@ -67,16 +70,21 @@ static uint64_t total(const __u64 counts[static HISTOGRAM_BUCKETS])
 	return sum;
 }
 
-static const struct block_disk *find(struct fixture *fixture)
+static const struct block_disk *find_named(struct fixture *fixture, const char *name)
 {
 	const struct block_disk *disks;
 	size_t count;
 
 	assert_int_equal(block_probe_read(fixture->probe, &disks, &count), 0);
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(disks[i].name, fixture->disk.name))
+		if (!strcmp(disks[i].name, name))
 			return &disks[i];
 	return NULL;
+}
+
+static const struct block_disk *find(struct fixture *fixture)
+{
+	return find_named(fixture, fixture->disk.name);
 }
 
 static void test_counts(void **state)
@@ -166,6 +174,57 @@ static void test_all_kinds(void **state)
 	assert_int_equal(after.flushes - before.flushes, WORKER_FLUSHES);
 }
 
+static uint32_t read_slot(int number)
+{
+	const struct block_key key = {.device = LOOP_MAJOR << BLOCK_MINOR_BITS | (uint32_t)number,
+				      .operation = BLOCK_READ};
+
+	return block_slot_index(&key);
+}
+
+static uint64_t reads_of(struct fixture *fixture, const char *name)
+{
+	const struct block_disk *disk = find_named(fixture, name);
+
+	return disk ? total(disk->operations[BLOCK_READ].record.device) : 0;
+}
+
+/* Two devices whose reads lead to the same slot, and one that comes back under its number. */
+static void test_devices_that_share_a_slot_and_a_number(void **state)
+{
+	struct fixture *fixture = *state;
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+	int number = FIRST_NUMBER + (int)getpid() % 10000, other = number + 1;
+
+	if (obstacle()) {
+		print_message("%s\n", obstacle());
+		skip();
+	}
+	while (read_slot(other) != read_slot(number))
+		other++;
+	loop_disk_down(&fixture->disk);
+	if (block_probe_open(&fixture->probe, &error))
+		fail_msg("%s", reason);
+	for (int round = 0; round < 2; round++) {
+		char name[32], other_name[32];
+
+		loop_disk_up_as(&fixture->disk, number, DISK_BYTES);
+		loop_disk_up_as(&fixture->other_disk, other, DISK_BYTES);
+		snprintf(name, sizeof(name), "%s", fixture->disk.name);
+		snprintf(other_name, sizeof(other_name), "%s", fixture->other_disk.name);
+		disk_read(fixture->disk.path, 40);
+		disk_read(fixture->other_disk.path, 30);
+		assert_seen(reads_of(fixture, name), 40);
+		assert_seen(reads_of(fixture, other_name), 30);
+		loop_disk_down(&fixture->disk);
+		loop_disk_down(&fixture->other_disk);
+		assert_null(find_named(fixture, name));
+		assert_null(find_named(fixture, other_name));
+	}
+	assert_int_equal(block_probe_counters(fixture->probe).records_lost, 0);
+}
+
 /* Beyond the file behind the device: each read fails, and is an error and no bytes. */
 static void test_errors(void **state)
 {
@@ -200,6 +259,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_kinds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_devices_that_share_a_slot_and_a_number, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 	};
 

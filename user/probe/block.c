@@ -29,6 +29,7 @@ struct block_probe {
 	struct program_status statuses[PROGRAM_COUNT];
 	struct block_set *sets; /* mapped */
 	struct block_record *of_cpus;
+	struct block_slot *slot_of_cpus;
 	size_t cpus;
 	struct block_disk disks[BLOCK_DEVICES_MAX];
 	size_t disk_count;
@@ -99,7 +100,8 @@ static int make_room(struct block_probe *probe)
 		return cpus;
 	probe->cpus = (size_t)cpus;
 	probe->of_cpus = calloc(probe->cpus, sizeof(*probe->of_cpus));
-	return probe->of_cpus ? 0 : -ENOMEM;
+	probe->slot_of_cpus = calloc(probe->cpus, sizeof(*probe->slot_of_cpus));
+	return probe->of_cpus && probe->slot_of_cpus ? 0 : -ENOMEM;
 }
 
 int block_probe_open(struct block_probe **ret_probe, struct text *error)
@@ -147,6 +149,7 @@ void block_probe_close(struct block_probe *probe)
 		munmap(probe->sets, BLOCK_SETS * sizeof(struct block_set));
 	block_bpf__destroy(probe->skeleton);
 	free(probe->of_cpus);
+	free(probe->slot_of_cpus);
 	free(probe);
 }
 
@@ -252,12 +255,46 @@ static void read_record(struct block_probe *probe, const struct block_key *key)
 		add(&disk->operations[key->operation].record, &probe->of_cpus[i]);
 }
 
+/* What its device has counted is forgotten; there are no programs on a device that is gone. */
+static void free_slot(const struct block_probe *probe, uint32_t index, uint32_t device)
+{
+	memset(probe->slot_of_cpus, 0, probe->cpus * sizeof(*probe->slot_of_cpus));
+	(void)bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.block_slots), &index,
+				  probe->slot_of_cpus, BPF_ANY);
+	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.block_slot_owners), &index);
+	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.block_names), &device);
+}
+
+static void read_slot(struct block_probe *probe, uint32_t index)
+{
+	const struct block_slot *slots = probe->slot_of_cpus;
+	struct block_disk *disk;
+	struct block_key owner;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.block_slot_owners), &index,
+				&owner) ||
+	    owner.operation >= BLOCK_OPERATIONS)
+		return;
+	disk = place_of(probe, owner.device);
+	if (!disk) {
+		free_slot(probe, index, owner.device);
+		return;
+	}
+	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.block_slots), &index,
+				probe->slot_of_cpus))
+		return;
+	for (size_t i = 0; i < probe->cpus; i++)
+		add(&disk->operations[owner.operation].record, &slots[i].record);
+}
+
 static int read_records(struct block_probe *probe)
 {
 	int records = bpf_map__fd(probe->skeleton->maps.block_records);
 	struct block_key keys[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	size_t count = 0;
 
+	for (uint32_t index = 0; index < BLOCK_SLOTS; index++)
+		read_slot(probe, index);
 	/* First all keys: one that is deleted would begin the walk anew. */
 	while (count < sizeof(keys) / sizeof(*keys) &&
 	       !bpf_map_get_next_key(records, count ? &keys[count - 1] : NULL, &keys[count]))
