@@ -33,7 +33,6 @@ static void test_application(void **state)
 	fence_rig_apply(fence, &fence->settings);
 	assert_int_equal(fence_rig_call(fence, fence_present), 1);
 	expect_application(fence, PARTY_MEMBER, false);
-	expect_application(fence, PARTY_STORE, false);
 	expect_application(fence, PARTY_STRANGER, false);
 	expect_application(fence, PARTY_MANAGER, true);
 	/* It is the fence that drops, and it drops each packet once. */
