@@ -85,7 +85,9 @@ static void add_endpoints(struct text *text, const struct family *family,
 static void add_rules_of_family(struct text *text, const struct direction *direction,
 				const struct family *family, unsigned int port)
 {
+	static const char no_start[] = "tcp flags & (syn | ack) != syn ";
 	const char *ip = family->name, *remote = direction->remote;
+	bool inwards = direction == directions;
 	char v = family->suffix;
 
 	text_printf(text,
@@ -96,12 +98,13 @@ static void add_rules_of_family(struct text *text, const struct direction *direc
 		    "\"our connects that confirm a suspicion: handshakes, no data\"\n",
 		    ip, remote, v, port, ip, remote, v, direction->local_port, port, ip, remote, v,
 		    direction->remote_port, port);
+	/* Of a connection's two ends the server's does not begin: its port alone opens nothing. */
 	text_printf(text,
-		    "%s %s . tcp %s @store%c accept comment \"this node with the store\"\n"
-		    "%s %s @members%c %s %s . tcp %s @store%c accept comment "
+		    "%s %s . tcp %s @store%c %saccept comment \"this node with the store\"\n"
+		    "%s %s @members%c %s %s . tcp %s @store%c %saccept comment "
 		    "\"members with the part of the store that this node hosts\"\n",
-		    ip, remote, direction->remote_port, v, ip, remote, v, ip, direction->local,
-		    direction->local_port, v);
+		    ip, remote, direction->remote_port, v, inwards ? no_start : "", ip, remote, v,
+		    ip, direction->local, direction->local_port, v, inwards ? "" : no_start);
 	text_printf(text, "%s %s @allow%c accept comment \"isolation.allow\"\n", ip, remote, v);
 }
 
