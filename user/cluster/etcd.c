@@ -117,8 +117,9 @@ static void on_row_written(void *context, const struct etcd_answer *answer)
 		store->row.dirty = true;
 		return;
 	}
-	store->row.settled = true;
 	store->row.revision = revision;
+	if (!store->row.proof_revision)
+		store->row.proof_revision = revision;
 	/* A write has a revision of its own, newer than all before. */
 	if (revision <= store->row.view_revision)
 		etcd_view_restart(store);
@@ -178,7 +179,7 @@ static bool is_actor(const struct etcd_store *store)
 static bool is_connected(const struct etcd_store *store)
 {
 	return store->lease.id && store->view.synced && store->view.watching &&
-	       (store->row.settled || !store->row.data);
+	       !store->row.unproven;
 }
 
 static void log_connection(struct etcd_store *store)
@@ -194,6 +195,8 @@ static void update_state(struct etcd_store *store)
 	struct store_state *state = &store->store.state, before = *state;
 	struct text reason = TEXT(state->reason);
 
+	if (store->row.proof_revision && store->row.proof_revision <= store->view.revision)
+		store->row.unproven = false;
 	state->connected = is_connected(store);
 	state->actor = is_actor(store);
 	state->actor_revision = state->actor ? store->actor.create_revision : 0;
@@ -284,9 +287,10 @@ static void on_failed(void *context)
 	struct etcd_store *store = context;
 
 	/* Written again by the next endpoint in any case: this shows that writing works there, and
-	 * what comes back shows that its watch does. */
-	store->row.settled = false;
+	 * what comes back shows that its watch is up to date. */
 	store->row.dirty = true;
+	store->row.unproven = !!store->row.data;
+	store->row.proof_revision = 0;
 	store->lease.next_ns = 0;
 	etcd_view_failed(store);
 	etcd_actor_failed(store);

@@ -40,8 +40,11 @@ struct etcd_store {
 		struct etcd_call call;
 		void *data; /* NULL: none to publish */
 		size_t size;
-		bool dirty;		/* what is wanted was not sent yet */
-		bool settled;		/* it was written once by this connection */
+		bool dirty; /* what is wanted was not sent yet */
+		/* After a failure: it was not yet written by the new endpoint, at proof_revision,
+		 * and told back by that one's watch. */
+		bool unproven;
+		uint64_t proof_revision; /* 0: not written yet */
 		bool contested;		/* another process writes it, too, and that was logged */
 		uint64_t view_revision; /* of what was told when it was sent */
 		uint64_t revision;	/* of the last write that was answered */
