@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cluster/http_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#define CONNECTIONS_MAX	   8
+#define BUFFER_BYTES_FIRST 2048
+#define BUFFER_BYTES_KEPT  65536
+/* A connection on which nothing comes is probed each second, and given up when this has passed
+ * without an answer: a watch must not wait on a peer that is gone. */
+#define KEEPALIVE_S    1L
+#define SILENCE_MAX_MS 3000
+
+struct http_call {
+	LIST_ENTRY(http_call) link;
+	struct http_client *client;
+	CURL *easy;
+	struct curl_slist *headers;
+	size_t bytes_max;
+	void *context;
+	void (*line)(void *context, const char *line, size_t length);
+	void (*done)(void *context, const struct http_result *result);
+
+	char *buffer; /* what came and was not told yet; there is room for a NUL behind it */
+	size_t bytes, capacity;
+	size_t searched; /* holds no end of a line up to here */
+	bool news, ended;
+	CURLcode code;
+	enum http_failure failure; /* ours, when it was us who ended the transfer */
+	char message[CURL_ERROR_SIZE];
+};
+
+LIST_HEAD(http_calls, http_call);
+
+struct http_socket {
+	LIST_ENTRY(http_socket) link;
+	uv_poll_t poll;
+	struct http_client *client;
+	curl_socket_t fd;
+};
+
+struct http_client {
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	CURLM *multi;
+	LIST_HEAD(, http_socket) sockets;
+	struct http_calls calls;
+	struct http_calls retired; /* while handlers are being called; freed after that */
+	bool telling, closing;
+	unsigned int open_handles;
+	char *ca_file, *cert_file, *key_file;
+};
+
+static void tell(struct http_client *client);
+
+static void free_call(struct http_call *call)
+{
+	curl_easy_cleanup(call->easy);
+	curl_slist_free_all(call->headers);
+	free(call->buffer);
+	free(call);
+}
+
+static void free_client(struct http_client *client)
+{
+	free(client->ca_file);
+	free(client->cert_file);
+	free(client->key_file);
+	free(client);
+	curl_global_cleanup();
+}
+
+/* libcurl's callbacks */
+
+static void act(struct http_client *client, curl_socket_t fd, int events)
+{
+	int running;
+
+	/* Its errors are those of wrong use. */
+	(void)curl_multi_socket_action(client->multi, fd, events, &running);
+	tell(client);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timeout_wanted(CURLM *multi, long timeout_ms, void *context)
+{
+	struct http_client *client = context;
+
+	(void)multi;
+	/* Both only fail for a timer that is being closed. */
+	if (timeout_ms < 0) {
+		(void)uv_timer_stop(&client->timer);
+	} else {
+		uv_update_time(client->loop);
+		(void)uv_timer_start(&client->timer, on_timer, (uint64_t)timeout_ms, 0);
+	}
+	return 0;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	const struct http_socket *socket = poll->data;
+	int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+
+	if (events & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	act(socket->client, socket->fd, flags);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+	struct http_socket *socket = handle->data;
+	struct http_client *client = socket->client;
+
+	free(socket);
+	if (!--client->open_handles)
+		free_client(client);
+}
+
+static void forget_socket(struct http_socket *socket)
+{
+	LIST_REMOVE(socket, link);
+	/* The descriptor is libcurl's and closed by it after this. */
+	uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
+}
+
+static struct http_socket *watch_socket(struct http_client *client, curl_socket_t fd)
+{
+	struct http_socket *socket = calloc(1, sizeof(*socket));
+
+	if (!socket)
+		return NULL;
+	socket->client = client;
+	socket->fd = fd;
+	if (uv_poll_init_socket(client->loop, &socket->poll, fd)) {
+		free(socket);
+		return NULL;
+	}
+	socket->poll.data = socket;
+	client->open_handles++;
+	LIST_INSERT_HEAD(&client->sockets, socket, link);
+	return socket;
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *context,
+			    void *socket_context)
+{
+	struct http_client *client = context;
+	struct http_socket *socket = socket_context;
+	int events =
+		(what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (socket) {
+			(void)curl_multi_assign(client->multi, fd, NULL);
+			forget_socket(socket);
+		}
+		return 0;
+	}
+	if (!socket) {
+		/* Without it the request runs into its time limit. */
+		socket = watch_socket(client, fd);
+		if (!socket)
+			return 0;
+		(void)curl_multi_assign(client->multi, fd, socket);
+	}
+	(void)uv_poll_start(&socket->poll, events, on_ready);
+	return 0;
+}
+
+/* Sockets are not for the programs that the agent runs, and notice when their peer is gone. */
+static int on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
+{
+	const unsigned int silence_max_ms = SILENCE_MAX_MS;
+
+	(void)context;
+	(void)purpose;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return CURL_SOCKOPT_ERROR;
+	/* Without it the connection works as well, and is only given up later. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_max_ms,
+			 sizeof(silence_max_ms));
+	return CURL_SOCKOPT_OK;
+}
+
+/* Makes room for so many bytes more and a NUL. */
+static enum http_failure reserve(struct http_call *call, size_t bytes)
+{
+	size_t capacity = call->capacity ?: BUFFER_BYTES_FIRST;
+	char *buffer;
+
+	if (bytes > call->bytes_max || call->bytes > call->bytes_max - bytes)
+		return HTTP_FAILURE_LENGTH;
+	while (capacity <= call->bytes + bytes)
+		capacity *= 2;
+	if (capacity == call->capacity)
+		return HTTP_FAILURE_NONE;
+	buffer = realloc(call->buffer, capacity);
+	if (!buffer)
+		return HTTP_FAILURE_MEMORY;
+	call->buffer = buffer;
+	call->capacity = capacity;
+	return HTTP_FAILURE_NONE;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *context)
+{
+	struct http_call *call = context;
+	size_t bytes = size * count;
+
+	call->failure = reserve(call, bytes);
+	if (call->failure)
+		return bytes + 1; /* which ends the transfer */
+	memcpy(call->buffer + call->bytes, data, bytes);
+	call->bytes += bytes;
+	call->buffer[call->bytes] = '\0';
+	call->news = true;
+	return bytes;
+}
+
+/* What is told to the handlers. This happens outside of libcurl's callbacks, in which hardly
+ * anything of libcurl may be called. */
+
+static bool is_cancelled(const struct http_call *call)
+{
+	return !call->done;
+}
+
+static unsigned int status_of(const struct http_call *call)
+{
+	long status = 0;
+
+	if (curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status))
+		return 0;
+	return (unsigned int)status;
+}
+
+static void tell_lines(struct http_call *call, bool last)
+{
+	size_t start = 0;
+
+	while (!is_cancelled(call) && start < call->bytes) {
+		size_t from = call->searched > start ? call->searched : start;
+		char *end = memchr(call->buffer + from, '\n', call->bytes - from);
+		size_t length;
+
+		if (!end && !last)
+			break;
+		length = end ? (size_t)(end - call->buffer) - start : call->bytes - start;
+		call->buffer[start + length] = '\0';
+		if (length)
+			call->line(call->context, call->buffer + start, length);
+		start += length + !!end;
+	}
+	memmove(call->buffer, call->buffer + start, call->bytes - start);
+	call->bytes -= start;
+	call->searched = call->bytes;
+	if (!call->bytes && call->capacity > BUFFER_BYTES_KEPT) {
+		free(call->buffer);
+		call->buffer = NULL;
+		call->capacity = 0;
+	}
+}
+
+static enum http_failure failure_of(const struct http_call *call)
+{
+	if (call->failure)
+		return call->failure;
+	switch (call->code) {
+	case CURLE_OK:
+		return HTTP_FAILURE_NONE;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return HTTP_FAILURE_NAME;
+	case CURLE_COULDNT_CONNECT:
+		return HTTP_FAILURE_CONNECT;
+	case CURLE_OPERATION_TIMEDOUT:
+		return HTTP_FAILURE_TIME;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ISSUER_ERROR:
+		return HTTP_FAILURE_CERTIFICATE;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CIPHER:
+	case CURLE_USE_SSL_FAILED:
+		return HTTP_FAILURE_TLS;
+	case CURLE_OUT_OF_MEMORY:
+		return HTTP_FAILURE_MEMORY;
+	default:
+		return HTTP_FAILURE_BROKEN;
+	}
+}
+
+static void tell_end(struct http_call *call)
+{
+	struct http_result result = {
+		.failure = failure_of(call),
+		.status = status_of(call),
+		.body = call->buffer ?: "",
+		.body_bytes = call->bytes,
+	};
+
+	result.message = "";
+	if (result.failure)
+		result.message = *call->message ? call->message : curl_easy_strerror(call->code);
+	call->done(call->context, &result);
+}
+
+static void take_ends(struct http_client *client)
+{
+	const CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(client->multi, &left))) {
+		struct http_call *call = NULL;
+
+		if (message->msg != CURLMSG_DONE ||
+		    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call))
+			continue;
+		call->ended = true;
+		call->code = message->data.result;
+	}
+}
+
+static struct http_call *next_to_tell(struct http_client *client)
+{
+	struct http_call *call;
+
+	LIST_FOREACH(call, &client->calls, link)
+	if (call->ended || (call->news && call->line))
+		return call;
+	return NULL;
+}
+
+/* Takes it out of everything; it is freed when no handler is running any more. */
+static void retire(struct http_call *call)
+{
+	struct http_client *client = call->client;
+
+	/* Fails only for a handle that is not in it. */
+	(void)curl_multi_remove_handle(client->multi, call->easy);
+	LIST_REMOVE(call, link);
+	if (client->telling)
+		LIST_INSERT_HEAD(&client->retired, call, link);
+	else
+		free_call(call);
+}
+
+static void tell(struct http_client *client)
+{
+	struct http_call *call;
+
+	/* A handler that starts or ends something else gets here again. */
+	if (client->telling || client->closing)
+		return;
+	client->telling = true;
+	take_ends(client);
+	while (!client->closing && (call = next_to_tell(client))) {
+		call->news = false;
+		if (call->line && status_of(call) == 200)
+			tell_lines(call, call->ended);
+		if (call->ended && !is_cancelled(call)) {
+			retire(call);
+			tell_end(call);
+		}
+	}
+	client->telling = false;
+	while ((call = LIST_FIRST(&client->retired))) {
+		LIST_REMOVE(call, link);
+		free_call(call);
+	}
+}
+
+void http_call_cancel(struct http_call *call)
+{
+	call->done = NULL;
+	retire(call);
+}
+
+/* Requests */
+
+#define SET(option, value)                                                  \
+	do {                                                                \
+		if (!code)                                                  \
+			code = curl_easy_setopt(call->easy, option, value); \
+	} while (0)
+
+static int add_header(struct http_call *call, const char *name, const char *value)
+{
+	struct curl_slist *headers;
+	char *line;
+	size_t size = strlen(name) + strlen(value) + 3;
+
+	line = malloc(size);
+	if (!line)
+		return -ENOMEM;
+	strcpy(line, name);
+	strcat(line, ": ");
+	strcat(line, value);
+	headers = curl_slist_append(call->headers, line);
+	free(line);
+	if (!headers)
+		return -ENOMEM;
+	call->headers = headers;
+	return 0;
+}
+
+static CURLcode set_files(const struct http_client *client, struct http_call *call)
+{
+	CURLcode code = CURLE_OK;
+
+	if (client->ca_file)
+		SET(CURLOPT_CAINFO, client->ca_file);
+	if (client->cert_file)
+		SET(CURLOPT_SSLCERT, client->cert_file);
+	if (client->key_file)
+		SET(CURLOPT_SSLKEY, client->key_file);
+	return code;
+}
+
+static CURLcode set_request(struct http_call *call, const struct http_request *request)
+{
+	CURLcode code = CURLE_OK;
+
+	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_HTTPHEADER, call->headers);
+	if (request->body)
+		SET(CURLOPT_COPYPOSTFIELDS, request->body);
+	if (request->method)
+		SET(CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->connect_limit_ms)
+		SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_limit_ms);
+	SET(CURLOPT_TIMEOUT_MS, (long)request->limit_ms);
+	return code;
+}
+
+static CURLcode set_fixed(struct http_call *call)
+{
+	CURLcode code = CURLE_OK;
+
+	SET(CURLOPT_PRIVATE, call);
+	SET(CURLOPT_ERRORBUFFER, call->message);
+	SET(CURLOPT_WRITEFUNCTION, on_data);
+	SET(CURLOPT_WRITEDATA, call);
+	SET(CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
+	return code;
+}
+
+int http_client_send(struct http_client *client, const struct http_request *request,
+		     struct http_call **ret_call)
+{
+	struct http_call *call = calloc(1, sizeof(*call));
+	int err = -ENOMEM;
+
+	if (!call)
+		return -ENOMEM;
+	call->client = client;
+	call->bytes_max = request->bytes_max;
+	call->context = request->context;
+	call->line = request->line;
+	call->done = request->done;
+	call->easy = curl_easy_init();
+	if (!call->easy)
+		goto out;
+	/* A body is sent with its header; nobody is asked first whether it is welcome. */
+	if (add_header(call, "Content-Type", "application/json") ||
+	    !curl_slist_append(call->headers, "Expect:"))
+		goto out;
+	if (request->authorization && add_header(call, "Authorization", request->authorization))
+		goto out;
+	if (set_fixed(call) || set_files(client, call) || set_request(call, request) ||
+	    curl_multi_add_handle(client->multi, call->easy))
+		goto out;
+	LIST_INSERT_HEAD(&client->calls, call, link);
+	*ret_call = call;
+	call = NULL;
+	err = 0;
+out:
+	if (call)
+		free_call(call);
+	return err;
+}
+
+/* The client */
+
+static CURLM *make_multi(struct http_client *client)
+{
+	CURLM *multi = curl_multi_init();
+	CURLMcode code = CURLM_OK;
+
+	if (!multi)
+		return NULL;
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
+	if (!code)
+		code = curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+					 (long)CONNECTIONS_MAX);
+	if (code) {
+		(void)curl_multi_cleanup(multi);
+		return NULL;
+	}
+	return multi;
+}
+
+static void free_multi(struct http_client *client)
+{
+	struct http_socket *socket;
+
+	/* Every easy handle is out of it, so that this cannot fail. */
+	(void)curl_multi_cleanup(client->multi);
+	client->multi = NULL;
+	while ((socket = LIST_FIRST(&client->sockets)))
+		forget_socket(socket);
+}
+
+void http_client_drop_connections(struct http_client *client)
+{
+	CURLM *multi;
+
+	if (!LIST_EMPTY(&client->calls))
+		return;
+	multi = make_multi(client);
+	if (!multi)
+		return;
+	free_multi(client);
+	(void)uv_timer_stop(&client->timer);
+	client->multi = multi;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct http_client *client = handle->data;
+
+	if (!--client->open_handles)
+		free_client(client);
+}
+
+void http_client_close(struct http_client *client)
+{
+	struct http_call *call;
+
+	if (!client || client->closing)
+		return;
+	while ((call = LIST_FIRST(&client->calls)))
+		http_call_cancel(call);
+	client->closing = true;
+	free_multi(client);
+	uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+}
+
+static int copy_path(char **target, const char *path)
+{
+	if (!path || !*path)
+		return 0;
+	*target = strdup(path);
+	return *target ? 0 : -ENOMEM;
+}
+
+int http_client_open(struct http_client **ret_client, struct uv_loop_s *loop,
+		     const struct http_client_files *files)
+{
+	struct http_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+		free(client);
+		return -ENOMEM;
+	}
+	client->loop = loop;
+	LIST_INIT(&client->sockets);
+	LIST_INIT(&client->calls);
+	LIST_INIT(&client->retired);
+	if (!copy_path(&client->ca_file, files->ca_file) &&
+	    !copy_path(&client->cert_file, files->cert_file) &&
+	    !copy_path(&client->key_file, files->key_file))
+		client->multi = make_multi(client);
+	if (!client->multi) {
+		free_client(client);
+		return -ENOMEM;
+	}
+	(void)uv_timer_init(loop, &client->timer);
+	client->timer.data = client;
+	client->open_handles = 1;
+	*ret_client = client;
+	return 0;
+}
