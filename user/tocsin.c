@@ -9,6 +9,8 @@ static const struct command commands[] = {
 	{"trace", cmd_trace, "show what the kernel does, as it happens"},
 	{"status", cmd_status, "what this node sees, from its running agent"},
 	{"cluster", cmd_cluster, "every node: what it sees, verdicts, isolations"},
+	{"incidents", cmd_incidents,
+	 "what the journal tells: detected, isolated, recovered, and when"},
 	{"doctor", cmd_doctor, "what this kernel and these privileges allow, and why not"},
 	{"config", cmd_config, "check a configuration file"},
 };
@@ -18,7 +20,7 @@ static void print_usage(FILE *stream)
 	fprintf(stream, "Usage: tocsin COMMAND [OPTION...]\n\n"
 			"A kernel-level health probe for the nodes of a cluster.\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-		fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fprintf(stream, "\n`tocsin COMMAND --help` tells more; `tocsin --version` the version.\n");
 }
 

@@ -16,6 +16,7 @@ int cmd_cluster(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_incidents(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 
 #endif
