@@ -11,6 +11,8 @@ static const struct command commands[] = {
 	{"cluster", cmd_cluster, "every node: what it sees, verdicts, isolations"},
 	{"incidents", cmd_incidents,
 	 "what the journal tells: detected, isolated, recovered, and when"},
+	{"isolate", cmd_isolate, "isolate a node by hand, through the rails"},
+	{"release", cmd_isolate, "end a node's isolation"},
 	{"doctor", cmd_doctor, "what this kernel and these privileges allow, and why not"},
 	{"config", cmd_config, "check a configuration file"},
 };

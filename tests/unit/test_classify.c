@@ -70,6 +70,10 @@ static void test_one_node(void **state)
 		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u", "hhhh-"},
 		 NULL,
 		 "node-unreachable:5!"},
+		{"one is in doubt still, and its old row does not help it",
+		 {"-hhhs", "h-hhu", "hh-hu", "hhh-u", "hhhh-"},
+		 NULL,
+		 "node-unreachable:5!"},
 		{"its row is gone",
 		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u", "."},
 		 NULL,
@@ -264,30 +268,92 @@ static const char *const well[] = {"-hhhh", "h-hhh", "hh-hh", "hhh-h", "hhhh-"};
 
 static void test_rebuttal(void **state)
 {
-	static const char *const accusing[] = {"-hhhu", "h-hhu", "hh-hu", "hhh-u"};
 	struct bench bench;
 
 	(void)state;
 	bench_make(&bench, well, 5);
 	bench_expect(&bench, 900, "");
-	for (unsigned int i = 0; i < 4; i++)
-		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1000 * CLUSTER_MS);
+	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
+	cluster_say(&bench.cluster, 1, "h-hhu", 0, 0, 1000 * CLUSTER_MS);
+	cluster_say(&bench.cluster, 2, "hh-hs", 0, 0, 1000 * CLUSTER_MS);
 	/* n5 has VIEW_REBUTTAL_NS to contradict. */
 	bench_expect(&bench, 1199, "");
 	assert_true(bench.judgement.pending);
-	assert_true(view_must_rebut(&bench.cluster.view, 4, 1100 * CLUSTER_MS));
-	assert_false(view_must_rebut(&bench.cluster.view, 0, 1100 * CLUSTER_MS));
-	bench_expect(&bench, 1200, "node-unreachable:5!");
+	assert_true(view_must_confirm(&bench.cluster.view, 4, 1100 * CLUSTER_MS));
+	assert_false(view_must_confirm(&bench.cluster.view, 0, 1100 * CLUSTER_MS));
+	assert_false(view_must_confirm(&bench.cluster.view, 3, 1100 * CLUSTER_MS));
+	bench_expect(&bench, 1200, "partial-partition:1,2,5");
+	/* Most of those who observe it agree: nothing is waited for. */
+	cluster_say(&bench.cluster, 2, "hh-hu", 0, 0, 1200 * CLUSTER_MS);
+	cluster_say(&bench.cluster, 3, "hhh-u", 0, 0, 1200 * CLUSTER_MS);
+	bench_expect(&bench, 1201, "node-unreachable:5!");
 	assert_false(bench.judgement.pending);
 	assert_int_equal(bench.judgement.verdicts[0].since_ns, 1000 * CLUSTER_MS);
 	assert_int_equal(bench.judgement.verdicts[0].witness_count, 4);
 	/* It does, late: four against one, but nobody knows who is right. */
 	cluster_say(&bench.cluster, 4, "hhhh-", 0, 0, 1300 * CLUSTER_MS);
-	assert_false(view_must_rebut(&bench.cluster.view, 4, 1300 * CLUSTER_MS));
+	assert_false(view_must_confirm(&bench.cluster.view, 4, 1300 * CLUSTER_MS));
 	bench_expect(&bench, 1300, "");
 	/* Then it sees it, too. */
 	cluster_say(&bench.cluster, 4, "uuuu-", 0, 0, 1400 * CLUSTER_MS);
 	bench_expect(&bench, 1400, "node-isolated:5!");
+	bench_free(&bench);
+}
+
+/* The store did not answer meanwhile: nobody could speak. */
+static void test_stalled_store(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
+	bench.cluster.view.stalled_ns = 3000 * CLUSTER_MS;
+	bench_expect(&bench, 3599, "");
+	assert_true(bench.judgement.pending);
+	bench_expect(&bench, 3600, "partial-partition:1,5");
+	assert_false(bench.judgement.pending);
+	bench_free(&bench);
+}
+
+/* One accuses: until the others have said that they see nothing, more may come of it. */
+static void test_confirmation(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
+	bench_expect(&bench, 1240, "partial-partition:1,5");
+	for (unsigned int i = 1; i < 4; i++) {
+		/* What is said at once says nothing. */
+		cluster_say(&bench.cluster, i, well[i], 0, 0, 1100 * CLUSTER_MS);
+		assert_false(view_must_confirm(&bench.cluster.view, i, 1249 * CLUSTER_MS));
+	}
+	bench_expect(&bench, 1249, "partial-partition:1,5");
+	assert_true(bench.judgement.pending);
+	for (unsigned int i = 1; i < 4; i++) {
+		assert_true(view_must_confirm(&bench.cluster.view, i, 1250 * CLUSTER_MS));
+		cluster_say(&bench.cluster, i, well[i], 0, 0, 1250 * CLUSTER_MS);
+		assert_false(view_must_confirm(&bench.cluster.view, i, 1250 * CLUSTER_MS));
+		bench_expect(&bench, 1250, "partial-partition:1,5");
+		assert_int_equal(bench.judgement.pending, i < 3);
+	}
+	bench_free(&bench);
+}
+
+/* Who does not say anything any more is waited for for a second. */
+static void test_confirmation_ends(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
+	bench_expect(&bench, 1999, "partial-partition:1,5");
+	assert_true(bench.judgement.pending);
+	bench_expect(&bench, 2000, "partial-partition:1,5");
+	assert_false(bench.judgement.pending);
 	bench_free(&bench);
 }
 
@@ -469,6 +535,9 @@ int main(void)
 		cmocka_unit_test(test_partitions),
 		cmocka_unit_test(test_no_verdict),
 		cmocka_unit_test(test_rebuttal),
+		cmocka_unit_test(test_stalled_store),
+		cmocka_unit_test(test_confirmation),
+		cmocka_unit_test(test_confirmation_ends),
 		cmocka_unit_test(test_slow_reporters),
 		cmocka_unit_test(test_blind_accusers),
 		cmocka_unit_test(test_starved_node),

@@ -123,9 +123,21 @@ static void test_succession(void **state)
 	run(&bench, 1000, VERDICT_NODE_UNREACHABLE, 4, false);
 	run(&bench, 1100, VERDICT_NODE_ISOLATED, 4, true);
 	run(&bench, 1600, VERDICT_NODE_ISOLATED, 4, true);
-	run(&bench, 2000, VERDICT_NODE_ISOLATED, 4, false);
-	expect(&bench, "150:raised:node-unreachable:4 1600:raised:node-isolated:4 "
-		       "1600:cleared:node-unreachable:4");
+	run(&bench, 3000, VERDICT_NODE_ISOLATED, 4, false);
+	expect(&bench, "150:raised:node-unreachable:4 2500:raised:node-isolated:4 "
+		       "2500:cleared:node-unreachable:4");
+}
+
+/* A node comes back: the store has its row before its peers hear it again. */
+static void test_return(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1000, VERDICT_NODE_UNREACHABLE, 4, false);
+	run(&bench, 2400, VERDICT_NODE_ISOLATED, 4, false);
+	run(&bench, 3000, -1, 0, false);
+	expect(&bench, "150:raised:node-unreachable:4 2400:cleared:node-unreachable:4");
 }
 
 static void test_full(void **state)
@@ -162,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_pending_ends),
 		cmocka_unit_test(test_succession),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/cluster.h"
+#include "agent/control.h"
 #include "agent/journal.h"
 #include "agent/state_dir.h"
 #include "base/clock.h"
@@ -162,6 +164,19 @@ static bool probe_settings_differ(const struct config *a, const struct config *b
 	       !address_equal(&a->http.listen.address, &b->http.listen.address);
 }
 
+/* The members, the store or what may be done have changed: the view begins anew. */
+static void rejoin(struct agent *agent)
+{
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+
+	cluster_close(agent->cluster);
+	agent->cluster = NULL;
+	if (cluster_open(&agent->cluster, agent, &error))
+		log_error("the cluster is left", log_string("reason", buffer),
+			  log_string("consequence", "nothing is shared until the next reload"));
+}
+
 static void reload(struct agent *agent)
 {
 	char buffer[512] = "";
@@ -202,6 +217,7 @@ static void reload(struct agent *agent)
 	config.metrics.max_cgroups = agent->config.metrics.max_cgroups;
 	config_free(&agent->config);
 	agent->config = config;
+	rejoin(agent);
 	log_configure(config.log.format, config.log.level);
 	log_info("configuration reloaded", log_unsigned("nodes", config.node_count));
 	return;
@@ -290,17 +306,6 @@ static int watch_signals(struct agent *agent)
 	return r;
 }
 
-static void tell_mode(const struct config *config)
-{
-	if (config->mode != CONFIG_MODE_OBSERVE)
-		log_warning("mode has no effect yet",
-			    log_string("mode",
-				       config->mode == CONFIG_MODE_ADVISE ? "advise" : "enforce"),
-			    log_string("consequence",
-				       "this version observes and tells, and acts on "
-				       "nothing"));
-}
-
 static size_t count_attached(const struct program_status *programs, size_t count)
 {
 	size_t attached = 0;
@@ -368,13 +373,18 @@ static int start(struct agent *agent)
 	}
 	if (heartbeat_open(&agent->heartbeat, &agent->loop, &agent->config, &error))
 		goto failed;
+	if (cluster_open(&agent->cluster, agent, &error))
+		goto failed;
+	if (control_open(&agent->control, agent, &error)) {
+		log_warning("nobody can isolate or release by hand", log_string("reason", buffer));
+		error.length = 0;
+	}
 	if (open_http(agent, &error))
 		goto failed;
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
 	agent_watch_crashes(agent);
 	tell_start(agent);
-	tell_mode(&agent->config);
 	return 0;
 
 failed:

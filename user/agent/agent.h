@@ -35,6 +35,8 @@ struct agent {
 	struct groups groups;
 	struct journal *journal; /* NULL: none, and the log said why */
 	uint64_t journal_told_ns;
+	struct cluster *cluster; /* NULL while it starts and stops */
+	struct control *control; /* NULL: nobody can tell it anything */
 	struct heartbeat_socket *heartbeat;
 	struct confirm *confirm;
 	struct http *http;
@@ -60,6 +62,7 @@ struct agent {
 	struct snapshot_disk snapshot_disks[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	struct snapshot_group *snapshot_groups;
 	struct snapshot_drop snapshot_drops[DROP_SLOTS];
+	struct snapshot_cluster snapshot_cluster;
 	struct snapshot_probe snapshot_probes[24];
 };
 
@@ -68,6 +71,9 @@ struct agent {
  * configuration, 1 when it could not start; the reason is on stderr.
  */
 int agent_run(const char *config_file);
+
+/* A probe that the main job needs is not attached. */
+bool agent_is_blind(const struct agent *agent);
 
 /* turn.c */
 void agent_start_turns(struct agent *agent);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/cluster.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -177,6 +178,11 @@ static const char *blind_reason(const struct agent *agent)
 	return "";
 }
 
+bool agent_is_blind(const struct agent *agent)
+{
+	return blind_reason(agent)[0] != '\0';
+}
+
 static void add_probes(struct agent *agent, const struct program_status *programs, size_t count,
 		       struct snapshot *ret)
 {
@@ -338,7 +344,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->alone = agent->alone;
 	ret->carrier_down = agent->carrier_down;
 	ret->blind_reason = blind_reason(agent);
-	ret->blind = ret->blind_reason[0] != '\0';
+	ret->blind = agent_is_blind(agent);
 	ret->late_ticks = agent->self.late_ticks;
 	ret->late_ticks_ns = agent->self.late_ns;
 	ret->distrust_ratio = agent->self.distrust;
@@ -350,6 +356,10 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	describe_groups(agent, ret);
 	describe_drops(agent, ret);
 	describe_sched(agent, ret);
+	if (agent->cluster) {
+		cluster_snapshot(agent->cluster, &agent->snapshot_cluster);
+		ret->cluster = &agent->snapshot_cluster;
+	}
 	if (agent->probe) {
 		add_tcp_of_all(agent, ret);
 		ret->tcp_counters = tcp_probe_counters(agent->probe);

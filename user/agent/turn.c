@@ -5,6 +5,7 @@
  */
 #include "agent/agent.h"
 
+#include "agent/cluster.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/histogram.h"
@@ -317,6 +318,8 @@ static void on_turn(uv_timer_t *timer)
 			    log_string("consequence", "what it did not observe is not judged"));
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
 		alert |= judge(agent, peer, &self, &settings);
+	if (agent->cluster)
+		alert |= cluster_turn(agent->cluster);
 	agent_tell_journal(agent);
 	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);
 }

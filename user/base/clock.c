@@ -18,11 +18,6 @@ uint64_t clock_monotonic_ns(void)
 	return clock_read_ns(CLOCK_MONOTONIC);
 }
 
-uint64_t clock_boottime_ns(void)
-{
-	return clock_read_ns(CLOCK_BOOTTIME);
-}
-
 uint64_t clock_realtime_ns(void)
 {
 	return clock_read_ns(CLOCK_REALTIME);

@@ -12,9 +12,6 @@
  * reads. */
 uint64_t clock_monotonic_ns(void);
 
-/* CLOCK_BOOTTIME in ns: goes on while the machine sleeps, as a lease in a store does. */
-uint64_t clock_boottime_ns(void);
-
 /* CLOCK_REALTIME in ns since the epoch: for people and for stamps that leave the machine, never for
  * ages. */
 uint64_t clock_realtime_ns(void);

@@ -46,9 +46,10 @@ int classifier_init(struct classifier *classifier, const struct membership *memb
 	classifier->sides = calloc(count + 1, sizeof(*classifier->sides));
 	classifier->order = calloc(count + 1, sizeof(*classifier->order));
 	classifier->mark = calloc(count + 1, sizeof(*classifier->mark));
+	classifier->accusations = calloc(count + 1, sizeof(*classifier->accusations));
 	classifier->pool = calloc(classifier->pool_size + 1, sizeof(*classifier->pool));
 	return classifier->pairs && classifier->side && classifier->sides && classifier->order &&
-			       classifier->mark && classifier->pool
+			       classifier->mark && classifier->accusations && classifier->pool
 		       ? 0
 		       : -ENOMEM;
 }
@@ -60,6 +61,7 @@ void classifier_free(struct classifier *classifier)
 	free(classifier->sides);
 	free(classifier->order);
 	free(classifier->mark);
+	free(classifier->accusations);
 	free(classifier->pool);
 	*classifier = (struct classifier){0};
 }
@@ -124,8 +126,10 @@ static void find_links(struct classifier *classifier, const struct view *view, u
 {
 	const struct membership *membership = classifier->membership;
 
-	for (uint32_t i = 0; i < membership->count; i++)
+	for (uint32_t i = 0; i < membership->count; i++) {
 		classifier->side[i] = i;
+		classifier->accusations[i] = view_accusation_of(view, i, now_ns);
+	}
 	for_each_link(classifier, member, at)
 	{
 		uint32_t peer = membership->observers[at];
@@ -133,7 +137,8 @@ static void find_links(struct classifier *classifier, const struct view *view, u
 
 		if (peer < member)
 			continue;
-		pair = view_pair_of(view, member, at - membership->start[member], now_ns);
+		pair = view_pair_of(view, member, at - membership->start[member],
+				    classifier->accusations, now_ns);
 		judgement->pending |= pair.pending;
 		if (is_up(pair.link))
 			join_sides(classifier->side, member, peer);

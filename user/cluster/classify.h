@@ -82,7 +82,8 @@ struct classifier {
 	struct classifier_side *sides; /* by such a lowest member */
 	uint32_t *order;	       /* lowest members of lost sides, by when they were lost */
 	uint32_t *mark;		       /* scratch, by member */
-	uint32_t *pool;		       /* lists of the verdicts */
+	struct view_accusation *accusations; /* by member */
+	uint32_t *pool;			     /* lists of the verdicts */
 	uint32_t pool_used, pool_size;
 };
 

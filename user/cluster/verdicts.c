@@ -69,6 +69,19 @@ static bool is_succeeded(const struct verdicts *verdicts, const struct standing 
 	return false;
 }
 
+/* It is raised under another class. */
+static bool has_predecessor(const struct verdicts *verdicts, const struct standing *standing)
+{
+	for (unsigned int i = 0; i < verdicts->count; i++) {
+		const struct standing *other = &verdicts->standing[i];
+
+		if (other != standing && other->raised &&
+		    same_subjects(other, standing->subjects, standing->subject_count))
+			return true;
+	}
+	return false;
+}
+
 void verdicts_update(struct verdicts *verdicts, const struct judgement *judgement, uint64_t now_ns,
 		     verdicts_function *raised, verdicts_function *cleared, void *context)
 {
@@ -85,7 +98,9 @@ void verdicts_update(struct verdicts *verdicts, const struct judgement *judgemen
 			continue;
 		standing->present = true;
 		standing->last_ns = now_ns;
-		if (standing->raised || now_ns - standing->first_ns < steady_ns)
+		if (standing->raised ||
+		    now_ns - standing->first_ns <
+			    (has_predecessor(verdicts, standing) ? VERDICTS_CHANGE_NS : steady_ns))
 			continue;
 		standing->raised = true;
 		raised(context, standing, verdict);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows arrive at one node a little before or after they do at another. */
+#define SKEW_NS (50 * 1000000ULL)
+
 int view_init(struct view *view, const struct membership *membership)
 {
 	uint32_t count = membership->count;
@@ -142,8 +145,19 @@ static enum view_link link_of(enum row_word one, enum row_word other)
 	return VIEW_LINK_DOWN;
 }
 
+/* Whether something that was due at one time may still come: a store that did not answer meanwhile
+ * has let nobody speak. */
+static bool may_still_come(const struct view *view, uint64_t since_ns, uint64_t patience_ns,
+			   uint64_t now_ns)
+{
+	if (view->stalled_ns > since_ns && view->stalled_ns + VIEW_RESUMED_NS > now_ns)
+		return true;
+	return since_ns + patience_ns > now_ns;
+}
+
 /* One accuses, the other calls the link good. */
-static struct view_pair weigh(const struct view *view, uint32_t praiser, enum row_word bad,
+static struct view_pair weigh(const struct view *view, uint32_t praiser,
+			      const struct view_accusation *of_praiser, enum row_word bad,
 			      uint64_t bad_since_ns, bool accuser_first, uint64_t now_ns)
 {
 	struct view_pair pair = {.witnesses = 1, .since_ns = bad_since_ns};
@@ -151,7 +165,8 @@ static struct view_pair weigh(const struct view *view, uint32_t praiser, enum ro
 	if (view->rows[praiser].arrived_ns > bad_since_ns) {
 		pair.link = VIEW_LINK_CONTRADICTED;
 		pair.since_ns = view->rows[praiser].arrived_ns;
-	} else if (bad_since_ns + VIEW_REBUTTAL_NS > now_ns) {
+	} else if (!of_praiser->by_most &&
+		   may_still_come(view, bad_since_ns, VIEW_REBUTTAL_NS, now_ns)) {
 		pair.pending = true;
 	} else {
 		pair.link =
@@ -160,8 +175,58 @@ static struct view_pair weigh(const struct view *view, uint32_t praiser, enum ro
 	return pair;
 }
 
+struct view_accusation view_accusation_of(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+	uint32_t start = membership->start[member], end = membership->start[member + 1];
+	struct view_accusation accusation = {0};
+	uint32_t accusers = 0;
+
+	for (uint32_t at = start; at < end; at++) {
+		uint32_t peer = membership->observers[at];
+		uint32_t back = (uint32_t)membership_slot(membership, peer, member);
+		uint64_t since_ns = view->word_since_ns[back];
+
+		if (!is_bad(view_word(view, peer, back - membership->start[peer], now_ns)))
+			continue;
+		accusers++;
+		if (!accusation.first_ns || since_ns < accusation.first_ns)
+			accusation.first_ns = since_ns;
+		if (since_ns > accusation.last_ns)
+			accusation.last_ns = since_ns;
+	}
+	accusation.by_most = accusers >= 2 && accusers * 2 > end - start;
+	return accusation;
+}
+
+/* The member is accused, and has not written its row since. */
+static bool is_silent(const struct view *view, uint32_t member,
+		      const struct view_accusation *accusation)
+{
+	return view->rows[member].arrived_ns < accusation->first_ns;
+}
+
+static bool is_given_up(const struct view *view, const struct view_accusation *accusation,
+			uint64_t now_ns)
+{
+	return accusation->by_most ||
+	       !may_still_come(view, accusation->first_ns, VIEW_REBUTTAL_NS, now_ns);
+}
+
+/* A third accuses 'subject', and the row that calls the link to it good is from too early. */
+static bool is_unconfirmed(const struct view *view, uint32_t praiser, enum row_word word,
+			   const struct view_accusation *of_praiser,
+			   const struct view_accusation *of_subject, uint64_t now_ns)
+{
+	/* From one that is accused itself no answer may come; its links are weighed by others. */
+	return is_good(word) && !of_praiser->first_ns && of_subject->first_ns &&
+	       view->rows[praiser].arrived_ns <
+		       of_subject->first_ns + VIEW_CONFIRM_AFTER_NS - SKEW_NS &&
+	       may_still_come(view, of_subject->first_ns, VIEW_CONFIRM_NS, now_ns);
+}
+
 struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t slot,
-			      uint64_t now_ns)
+			      const struct view_accusation *accusations, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
 	uint32_t at = membership->start[first] + slot;
@@ -169,37 +234,53 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 	uint32_t back_at = (uint32_t)membership_slot(membership, second, first);
 	enum row_word one = view_word(view, first, slot, now_ns);
 	enum row_word other = view_word(view, second, back_at - membership->start[second], now_ns);
+	const struct view_accusation *of_first = &accusations[first];
+	const struct view_accusation *of_second = &accusations[second];
 	uint64_t one_since_ns = view->word_since_ns[at];
 	uint64_t other_since_ns = view->word_since_ns[back_at];
 	struct view_pair pair = {
-		.pending = one == ROW_WORD_SUSPECT || other == ROW_WORD_SUSPECT,
 		.since_ns = one_since_ns > other_since_ns ? one_since_ns : other_since_ns,
-		.witnesses = (uint8_t)((is_good(one) || is_bad(one)) +
-				       (is_good(other) || is_bad(other))),
 	};
+	bool silent_first = is_good(one) && !is_good(other) && is_silent(view, first, of_first);
+	bool silent_second = is_good(other) && !is_good(one) && is_silent(view, second, of_second);
 
 	if (is_bad(one) && is_good(other))
-		return weigh(view, second, one, one_since_ns, true, now_ns);
+		return weigh(view, second, of_second, one, one_since_ns, true, now_ns);
 	if (is_bad(other) && is_good(one))
-		return weigh(view, first, other, other_since_ns, false, now_ns);
+		return weigh(view, first, of_first, other, other_since_ns, false, now_ns);
+	/* Whoever is accused and does not contradict is not there: where nobody else has a good
+	 * word for the link, its own is void. */
+	if (silent_first && is_given_up(view, of_first, now_ns))
+		one = ROW_WORD_NONE;
+	if (silent_second && is_given_up(view, of_second, now_ns))
+		other = ROW_WORD_NONE;
+	pair.witnesses =
+		(uint8_t)((is_good(one) || is_bad(one)) + (is_good(other) || is_bad(other)));
 	if (pair.witnesses)
 		pair.link = link_of(one, other);
+	pair.pending = (silent_first && one) || (silent_second && other) ||
+		       one == ROW_WORD_SUSPECT || other == ROW_WORD_SUSPECT ||
+		       is_unconfirmed(view, first, one, of_first, of_second, now_ns) ||
+		       is_unconfirmed(view, second, other, of_second, of_first, now_ns);
 	return pair;
 }
 
-bool view_must_rebut(const struct view *view, uint32_t member, uint64_t now_ns)
+bool view_must_confirm(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
+	uint64_t arrived_ns = view->rows[member].arrived_ns;
 
 	if (!view_row_current(view, member, now_ns))
 		return false;
+	if (view_accusation_of(view, member, now_ns).last_ns >= arrived_ns)
+		return true;
 	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
-		uint32_t peer = membership->observers[at];
-		uint32_t back_at = (uint32_t)membership_slot(membership, peer, member);
+		uint64_t accused_ns =
+			view_accusation_of(view, membership->observers[at], now_ns).first_ns;
+		uint64_t due_ns = accused_ns + VIEW_CONFIRM_AFTER_NS;
 
-		if (is_good((enum row_word)view->words[at]) &&
-		    is_bad(view_word(view, peer, back_at - membership->start[peer], now_ns)) &&
-		    view->word_since_ns[back_at] >= view->rows[member].arrived_ns)
+		if (accused_ns && is_good((enum row_word)view->words[at]) && arrived_ns < due_ns &&
+		    due_ns <= now_ns)
 			return true;
 	}
 	return false;

@@ -9,7 +9,8 @@
  * A row is only written when it changes, so that it cannot be told from its age whether its writer
  * still stands by it. But a node that is accused while it sees nothing wrong writes its row again
  * at once (SWIM's refutation): what it said before the accusation counts no more a moment later,
- * and what it says after is a contradiction.
+ * and what it says after is a contradiction. So do the others who observe the accused: until they
+ * have, more is about to be known.
  */
 
 #include "cluster/membership.h"
@@ -18,8 +19,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long an accused node has to contradict: a few round trips to the store. */
+/* How long an accused node has to contradict: a few round trips to the store. One whom more than
+ * half of its observers accuse is not waited for. */
 #define VIEW_REBUTTAL_NS (200 * 1000000ULL)
+/* After the store itself did not answer for a while: until its clients have found back to it. */
+#define VIEW_RESUMED_NS (600 * 1000000ULL)
+/*
+ * The others who observe an accused node say after VIEW_CONFIRM_AFTER_NS whether they still see
+ * nothing: by then whoever is to see the same has seen it (edges of one cut are found some 100 ms
+ * apart). What was said before says nothing; VIEW_CONFIRM_NS is how long they are waited for.
+ */
+#define VIEW_CONFIRM_AFTER_NS (250 * 1000000ULL)
+#define VIEW_CONFIRM_NS	      (1000 * 1000000ULL)
 /* Rows are written every 5 s at least (ROW_PERIOD_NS); one that is older is its writer's no more,
  * whatever its lease says. */
 #define VIEW_STALE_NS (12 * 1000000000ULL)
@@ -45,6 +56,7 @@ struct view {
 	 * it is known here. */
 	uint8_t *words;
 	uint64_t *word_since_ns;
+	uint64_t stalled_ns; /* when the store was last not answering; the holder's to set */
 };
 
 /* Returns 0 or -ENOMEM; in either case view_free() is right. The membership must outlive it. */
@@ -83,16 +95,29 @@ struct view_pair {
 	uint64_t since_ns; /* newest change of a word behind it */
 };
 
-/* 'slot' is the place of 'second' among the observers of 'first'. */
+/* When a member was first accused of a cut link by one who still does, and when last; 0: it is not.
+ */
+struct view_accusation {
+	uint64_t first_ns, last_ns;
+	bool by_most; /* by more than half of its observers, and two at least */
+};
+
+struct view_accusation view_accusation_of(const struct view *view, uint32_t member,
+					  uint64_t now_ns);
+
+/*
+ * 'slot' is the place of the second among the observers of the first; accusations[] are those of
+ * all members.
+ */
 struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t slot,
-			      uint64_t now_ns);
+			      const struct view_accusation *accusations, uint64_t now_ns);
 
 /* The member's own valid word on the one in its slot, or ROW_WORD_NONE. */
 enum row_word view_word(const struct view *view, uint32_t member, uint32_t slot, uint64_t now_ns);
 
-/* Whether anybody accuses 'member' of a link that its own row calls good and was written before:
- * it should write its row again. */
-bool view_must_rebut(const struct view *view, uint32_t member, uint64_t now_ns);
+/* Whether it, or one that it observes, is accused, its own row calls the link good, and was written
+ * before: it should write its row again. */
+bool view_must_confirm(const struct view *view, uint32_t member, uint64_t now_ns);
 
 void view_free(struct view *view);
 

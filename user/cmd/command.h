@@ -17,6 +17,7 @@ int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_incidents(int argc, char **argv);
+int cmd_isolate(int argc, char **argv); /* and release: argv[0] tells */
 int cmd_status(int argc, char **argv);
 
 #endif

@@ -238,6 +238,18 @@ struct rails_case actor_case_by_hand(const struct actor *actor, const struct act
 	return action;
 }
 
+bool actor_would_isolate(const struct actor_case *now, uint32_t member)
+{
+	for (unsigned int i = 0; i < now->judgement->verdict_count; i++) {
+		const struct verdict *verdict = &now->judgement->verdicts[i];
+
+		for (uint32_t j = 0; verdict->isolates && j < verdict->subject_count; j++)
+			if (verdict->subjects[j] == member)
+				return true;
+	}
+	return false;
+}
+
 /* ---- releasing ---- */
 
 static bool is_subject(const struct judgement *judgement, uint32_t member)

@@ -95,6 +95,9 @@ void actor_update(struct actor *actor, const struct actor_case *now,
 struct rails_case actor_case_by_hand(const struct actor *actor, const struct actor_case *now,
 				     uint32_t member, bool force);
 
+/* A verdict that isolates it stands. */
+bool actor_would_isolate(const struct actor_case *now, uint32_t member);
+
 void actor_free(struct actor *actor);
 
 #endif

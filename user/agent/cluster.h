@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_AGENT_CLUSTER_H
+#define TOCSIN_AGENT_CLUSTER_H
+
+/*
+ * This node as a member of its cluster: publishes its row, keeps the view of all rows, judges it,
+ * and has acting.c do what follows. Without a shared store the cluster is this node alone.
+ */
+
+#include "base/text.h"
+#include "cluster/store.h"
+#include "cluster/verdicts.h"
+#include "isolate/actor.h"
+#include "report/snapshot.h"
+
+struct agent;
+struct acting;
+
+struct cluster {
+	struct agent *agent;
+	struct membership membership;
+	struct view view;
+	struct classifier classifier;
+	struct judgement judgement;
+	struct verdicts verdicts;
+	struct store *store;
+	struct acting *acting;
+	uint32_t self; /* this member */
+
+	/* What was published last, and when (CLOCK_BOOTTIME). */
+	struct row row;
+	uint8_t words[MEMBERSHIP_SLOTS_MAX];
+	uint64_t put_ns;
+
+	bool synced;	    /* the view holds all that the store has */
+	bool dirty;	    /* something came since the last judgement */
+	uint64_t judged_ns; /* when that was */
+	bool paused;	    /* by the file 'pause' in state_dir */
+	uint64_t pause_checked_ns;
+};
+
+/*
+ * Joins the cluster that the agent's configuration describes. Returns 0, or -errno with a line in
+ * 'error' and *ret_cluster NULL.
+ */
+int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text *error);
+
+/* To be called at each turn, after the edges are judged. Returns whether it wants the next one
+ * soon. */
+bool cluster_turn(struct cluster *cluster);
+
+/* The members reached both ways by this node's own edges, itself included. */
+uint32_t cluster_reach(const struct cluster *cluster);
+
+void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *ret_snapshot);
+
+/* NULL is allowed. */
+void cluster_close(struct cluster *cluster);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/fencing.h"
+
+#include "agent/agent.h"
+#include "agent/journal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "isolate/hook.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* etcd's peers speak on the port after that of its clients: 2380 after 2379 by default. */
+#define ETCD_PEER_PORT_OFFSET 1
+/* A fence that cannot be put up or taken down is tried again. */
+#define RETRY_NS NS_PER_S
+
+struct fencing {
+	struct agent *agent;
+	struct hook_runner *hooks; /* NULL: no hook is configured */
+	bool on;		   /* as far as is known */
+	bool advised;		   /* mode advise: it was told that it would be on */
+	bool failing;
+	uint64_t tried_ns;
+};
+
+static bool has_action(const struct config *config, enum config_action action)
+{
+	for (unsigned int i = 0; i < config->isolation.action_count; i++)
+		if (config->isolation.actions[i] == action)
+			return true;
+	return false;
+}
+
+bool fencing_is_on(const struct fencing *fencing)
+{
+	return fencing && fencing->on;
+}
+
+int fencing_endpoint(const char *url, struct fence_endpoint *ret_endpoint)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL;
+	int r = -EINVAL;
+
+	if (!parts)
+		return -ENOMEM;
+	if (!curl_url_set(parts, CURLUPART_URL, url, 0) &&
+	    !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+	    !curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) {
+		/* IPv6 addresses stand in brackets. */
+		host[strcspn(host, "]")] = '\0';
+		r = address_parse(host + (*host == '['), &ret_endpoint->address);
+		ret_endpoint->port = (uint16_t)strtoul(port, NULL, 10);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parts);
+	return r;
+}
+
+/* Puts up the fence that the configuration describes. */
+static int put_up(struct fencing *fencing, struct text *error)
+{
+	const struct config *config = &fencing->agent->config;
+	/* Each member of etcd by its clients' port and its peers': without both it cannot catch up
+	 * behind the fence. */
+	struct fence_endpoint endpoints[2 * CONFIG_ENDPOINTS_MAX];
+	struct cidr *members =
+		calloc(config->node_count * CONFIG_ADDRESSES_MAX + 1UL, sizeof(*members));
+	struct fence_settings settings = {.agent_port = config->heartbeat.listen.port,
+					  .allow = config->isolation.allow,
+					  .allow_count = config->isolation.allow_count};
+	int r;
+
+	if (!members) {
+		text_printf(error, "out of memory");
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < config->node_count; i++)
+		for (unsigned int j = 0; j < config->nodes[i].address_count; j++)
+			members[settings.member_count++] = config->nodes[i].addresses[j];
+	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++)
+		if (!fencing_endpoint(config->etcd.endpoints[i], &endpoints[settings.store_count]))
+			settings.store_count++;
+	settings.members = members;
+	settings.store = endpoints;
+	r = fence_apply(&settings, error);
+	free(members);
+	return r;
+}
+
+static void tell(struct fencing *fencing, bool on, int result, const char *detail)
+{
+	const char *node = fencing->agent->config.node;
+
+	log_fields(result ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+		   result ? (on ? "the fence cannot be put up" : "the fence cannot be taken down")
+		   : on	  ? "this node is fenced"
+			  : "this node is not fenced any more",
+		   log_string("detail", detail),
+		   log_unsigned("monotonic_ns", clock_monotonic_ns()));
+	agent_journal(fencing->agent,
+		      journal_action(node, on ? "fence" : "unfence",
+				     result ? JOURNAL_FAILED : JOURNAL_DONE, detail));
+}
+
+void fencing_set(struct fencing *fencing, bool on, const char *sentence)
+{
+	const struct config *config = &fencing->agent->config;
+	uint64_t now_ns = clock_monotonic_ns();
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+	int r;
+
+	if (config->mode != CONFIG_MODE_ENFORCE || !has_action(config, CONFIG_ACTION_FENCE)) {
+		if (on && !fencing->advised && config->mode == CONFIG_MODE_ADVISE)
+			log_warning("would fence this node", log_string("sentence", sentence));
+		fencing->advised = on;
+		/* One that was put up in another mode goes when it is not wanted any more. */
+		if (on || !fencing->on)
+			return;
+	}
+	if (on == fencing->on || (fencing->failing && now_ns < fencing->tried_ns + RETRY_NS))
+		return;
+	fencing->tried_ns = now_ns;
+	r = on ? put_up(fencing, &error) : fence_remove(&error);
+	if (!r)
+		fencing->on = on;
+	/* Told once, not at each try. */
+	if (!r || !fencing->failing)
+		tell(fencing, on, r, r ? reason : sentence);
+	fencing->failing = r != 0;
+	if (!r)
+		fencing_run_hook(fencing, on ? "fence" : "unfence", config->node, "", sentence);
+}
+
+/* ---- the hook ---- */
+
+static void on_hook_ended(void *context, const struct hook_result *result)
+{
+	struct fencing *fencing = context;
+	bool good = result->end == HOOK_EXITED && !result->code;
+	char detail[512] = "", output[256] = "";
+	struct text text = TEXT(detail), shown = TEXT(output);
+
+	hook_describe(result, &text);
+	text_printf(&shown, "%.*s", (int)result->output_bytes, result->output);
+	log_fields(good ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "hook ended",
+		   log_string("detail", detail), log_string("output", output));
+	if (*output)
+		text_printf(&text, "; it wrote: %s", output);
+	agent_journal(fencing->agent, journal_action(fencing->agent->config.node, "hook",
+						     good ? JOURNAL_DONE : JOURNAL_FAILED, detail));
+}
+
+void fencing_run_hook(struct fencing *fencing, const char *action, const char *node,
+		      const char *class, const char *sentence)
+{
+	const struct config *config = &fencing->agent->config;
+	const char *argv[CONFIG_ARGUMENTS_MAX + 1] = {NULL};
+	char time[CLOCK_TEXT_MAX];
+	char *document;
+	json_t *root;
+	int r;
+
+	if (!fencing->hooks || config->mode != CONFIG_MODE_ENFORCE)
+		return;
+	clock_format_utc(clock_realtime_ns(), time);
+	root = json_pack("{ss ss ss ss ss ss}", "action", action, "node", node, "class", class,
+			 "sentence", sentence, "by", config->node, "time", time);
+	document = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	for (unsigned int i = 0; i < config->isolation.hook.argument_count; i++)
+		argv[i] = config->isolation.hook.argv[i];
+	r = document ? hook_run(fencing->hooks, argv, config->isolation.hook.timeout_ms, document,
+				on_hook_ended, fencing)
+		     : -ENOMEM;
+	free(document);
+	if (r) {
+		log_error("hook not run", log_string("action", action), log_errno("error", r));
+		agent_journal(fencing->agent,
+			      journal_action(node, "hook", JOURNAL_FAILED, strerror(-r)));
+	}
+}
+
+int fencing_open(struct fencing **ret_fencing, struct agent *agent, struct text *error)
+{
+	struct fencing *fencing = calloc(1, sizeof(*fencing));
+	char reason[256] = "";
+	struct text text = TEXT(reason);
+	int present;
+
+	(void)error;
+	*ret_fencing = fencing;
+	if (!fencing)
+		return -ENOMEM;
+	fencing->agent = agent;
+	/* To observe takes no firewall. */
+	if (agent->config.mode == CONFIG_MODE_OBSERVE)
+		return 0;
+	present = fence_present(&text);
+	fencing->on = present > 0;
+	if (fencing->on)
+		log_warning("this node is fenced since before this start");
+	if (present < 0 && has_action(&agent->config, CONFIG_ACTION_FENCE))
+		log_error("this node cannot be fenced", log_string("reason", reason));
+	if (has_action(&agent->config, CONFIG_ACTION_HOOK))
+		return hook_open(&fencing->hooks, &agent->loop);
+	return 0;
+}
+
+void fencing_close(struct fencing *fencing)
+{
+	if (!fencing)
+		return;
+	hook_cancel(fencing->hooks);
+	free(fencing);
+}
