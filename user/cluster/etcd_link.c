@@ -29,7 +29,8 @@
 
 /* An endpoint that has worked for so long is tried without a pause when it fails next. */
 #define STABLE_NS (5 * NS_PER_S)
-/* A token that is refused when it is younger will not be helped by another one. */
+/* Tokens are refused when etcd has forgotten them, but not again and again. */
+#define TOKENS_MAX	 3
 #define TOKEN_AGE_MIN_NS NS_PER_S
 
 struct endpoint {
@@ -56,7 +57,8 @@ struct etcd_link {
 	char *user, *password_file;
 	char token[ETCD_TOKEN_MAX];
 	uint64_t token_ns;
-	bool tokenless; /* authentication is not switched on */
+	unsigned int tokens_refused; /* that were young */
+	bool tokenless;		     /* authentication is not switched on */
 	struct http_call *authentication;
 	struct http_call *farewell;
 };
@@ -74,7 +76,8 @@ static const char *const failure_words[] = {
 	[HTTP_FAILURE_TLS] =
 		"no TLS: check etcd's certificates, and http or https in etcd.endpoints",
 	[HTTP_FAILURE_LENGTH] = "its answer is too long: does something else use etcd.prefix?",
-	[HTTP_FAILURE_BROKEN] = "the connection broke",
+	[HTTP_FAILURE_BROKEN] = "the connection broke: is etcd ending there, or does it want https "
+				"or a certificate (etcd.cert_file)?",
 	[HTTP_FAILURE_MEMORY] = "no memory",
 };
 
@@ -223,6 +226,10 @@ void etcd_link_fail(struct etcd_link *link, enum etcd_error error, const char *w
 	struct text reason = TEXT(link->reason);
 
 	etcd_explain_error(&reason, current(link)->url, error, words);
+	if (error == ETCD_TOKEN) {
+		link->token[0] = '\0';
+		link->tokenless = false;
+	}
 	fail(link, KIND_OF_ETCD(error));
 }
 
@@ -359,7 +366,9 @@ static bool is_for_caller(struct etcd_link *link, enum etcd_error error, const c
 	case ETCD_COMPACTED:
 		return true;
 	case ETCD_TOKEN:
-		if (!link->user || clock_monotonic_ns() - link->token_ns < TOKEN_AGE_MIN_NS)
+		if (clock_monotonic_ns() - link->token_ns > TOKEN_AGE_MIN_NS)
+			link->tokens_refused = 0;
+		if (!link->user || ++link->tokens_refused > TOKENS_MAX)
 			break;
 		*link->token = '\0';
 		link->tokenless = false;
