@@ -37,20 +37,22 @@ static void test_encode(void **state)
 					.key = "/t/i/n",
 					.expected_revision = 9,
 					.value = &value};
-	const struct etcd_commit delete = {.guard_key = "/t/actor",
-					   .guard_revision = UINT64_MAX,
-					   .key = "/t/i/n"};
+	const struct etcd_commit delete = {
+		.guard_key = "/t/actor", .guard_revision = UINT64_MAX, .key = "/t/i/n"};
 
 	(void)state;
-	assert_encoded(etcd_encode_range("/t/", none, 0, 32),
-		       "{\"key\":\"L3Qv\",\"range_end\":\"L3Qw\",\"revision\":\"0\",\"limit\":\"32\"}");
+	assert_encoded(
+		etcd_encode_range("/t/", none, 0, 32),
+		"{\"key\":\"L3Qv\",\"range_end\":\"L3Qw\",\"revision\":\"0\",\"limit\":\"32\"}");
 	assert_encoded(etcd_encode_range("/t/", first, 5, 1),
 		       "{\"key\":\"L3QvYQA=\",\"range_end\":\"L3Qw\",\"revision\":\"5\",\"limit\":"
 		       "\"1\"}");
-	assert_encoded(etcd_encode_range("a\xff\xff", none, 0, 1),
-		       "{\"key\":\"Yf//\",\"range_end\":\"Yg==\",\"revision\":\"0\",\"limit\":\"1\"}");
-	assert_encoded(etcd_encode_range("\xff", none, 0, 1),
-		       "{\"key\":\"/w==\",\"range_end\":\"AA==\",\"revision\":\"0\",\"limit\":\"1\"}");
+	assert_encoded(
+		etcd_encode_range("a\xff\xff", none, 0, 1),
+		"{\"key\":\"Yf//\",\"range_end\":\"Yg==\",\"revision\":\"0\",\"limit\":\"1\"}");
+	assert_encoded(
+		etcd_encode_range("\xff", none, 0, 1),
+		"{\"key\":\"/w==\",\"range_end\":\"AA==\",\"revision\":\"0\",\"limit\":\"1\"}");
 	assert_encoded(etcd_encode_watch("/t/", 12),
 		       "{\"create_request\":{\"key\":\"L3Qv\",\"range_end\":\"L3Qw\","
 		       "\"start_revision\":\"12\",\"progress_notify\":true,\"fragment\":true}}");
@@ -64,29 +66,32 @@ static void test_encode(void **state)
 	assert_encoded(etcd_encode_authenticate("a\"", "b\\"),
 		       "{\"name\":\"a\\\"\",\"password\":\"b\\\\\"}");
 	assert_null(etcd_encode_authenticate("a", "\xff"));
-	assert_encoded(etcd_encode_create("/t/actor", value, 5),
-		       "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
-		       "\"L3QvYWN0b3I=\",\"create_revision\":\"0\"}],\"success\":[{\"request_put\":"
-		       "{\"key\":\"L3QvYWN0b3I=\",\"value\":\"AP8=\",\"lease\":\"5\"}}],\"failure\":"
-		       "[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}}]}");
+	assert_encoded(
+		etcd_encode_create("/t/actor", value, 5),
+		"{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
+		"\"L3QvYWN0b3I=\",\"create_revision\":\"0\"}],\"success\":[{\"request_put\":"
+		"{\"key\":\"L3QvYWN0b3I=\",\"value\":\"AP8=\",\"lease\":\"5\"}}],\"failure\":"
+		"[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}}]}");
 	assert_encoded(etcd_encode_remove("/t/actor", 5),
 		       "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
 		       "\"L3QvYWN0b3I=\",\"create_revision\":\"5\"}],\"success\":"
 		       "[{\"request_delete_range\":{\"key\":\"L3QvYWN0b3I=\"}}]}");
-	assert_encoded(etcd_encode_commit(&put),
-		       "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
-		       "\"L3QvYWN0b3I=\",\"create_revision\":\"7\"},{\"target\":\"MOD\",\"result\":"
-		       "\"EQUAL\",\"key\":\"L3QvaS9u\",\"mod_revision\":\"9\"}],\"success\":"
-		       "[{\"request_put\":{\"key\":\"L3QvaS9u\",\"value\":\"AP8=\",\"lease\":\"0\"}}],"
-		       "\"failure\":[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}},"
-		       "{\"request_range\":{\"key\":\"L3QvaS9u\"}}]}");
-	assert_encoded(etcd_encode_commit(&delete),
-		       "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
-		       "\"L3QvYWN0b3I=\",\"create_revision\":\"18446744073709551615\"},{\"target\":"
-		       "\"MOD\",\"result\":\"EQUAL\",\"key\":\"L3QvaS9u\",\"mod_revision\":\"0\"}],"
-		       "\"success\":[{\"request_delete_range\":{\"key\":\"L3QvaS9u\"}}],\"failure\":"
-		       "[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}},{\"request_range\":{\"key\":"
-		       "\"L3QvaS9u\"}}]}");
+	assert_encoded(
+		etcd_encode_commit(&put),
+		"{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
+		"\"L3QvYWN0b3I=\",\"create_revision\":\"7\"},{\"target\":\"MOD\",\"result\":"
+		"\"EQUAL\",\"key\":\"L3QvaS9u\",\"mod_revision\":\"9\"}],\"success\":"
+		"[{\"request_put\":{\"key\":\"L3QvaS9u\",\"value\":\"AP8=\",\"lease\":\"0\"}}],"
+		"\"failure\":[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}},"
+		"{\"request_range\":{\"key\":\"L3QvaS9u\"}}]}");
+	assert_encoded(
+		etcd_encode_commit(&delete),
+		"{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":"
+		"\"L3QvYWN0b3I=\",\"create_revision\":\"18446744073709551615\"},{\"target\":"
+		"\"MOD\",\"result\":\"EQUAL\",\"key\":\"L3QvaS9u\",\"mod_revision\":\"0\"}],"
+		"\"success\":[{\"request_delete_range\":{\"key\":\"L3QvaS9u\"}}],\"failure\":"
+		"[{\"request_range\":{\"key\":\"L3QvYWN0b3I=\"}},{\"request_range\":{\"key\":"
+		"\"L3QvaS9u\"}}]}");
 }
 
 /* What has no place in a request is no request. */
@@ -108,7 +113,8 @@ static void test_encode_too_long(void **state)
 
 static void test_parse(void **state)
 {
-	static const char *const wrong[] = {"", "[]", "1", "{", "{} {}", "null", "{\"a\":\"\xff\"}"};
+	static const char *const wrong[] = {
+		"", "[]", "1", "{", "{} {}", "null", "{\"a\":\"\xff\"}"};
 	json_t *root;
 
 	(void)state;
@@ -159,8 +165,9 @@ static void test_errors(void **state)
 		 ETCD_UNAVAILABLE, ""},
 		{503, "{\"message\":\"etcdserver: no leader\",\"code\":14}", ETCD_UNAVAILABLE,
 		 "no leader"},
-		{400, "{\"message\":\"etcdserver: mvcc: required revision has been compacted\","
-		      "\"code\":11}",
+		{400,
+		 "{\"message\":\"etcdserver: mvcc: required revision has been compacted\","
+		 "\"code\":11}",
 		 ETCD_COMPACTED, ""},
 		{400, "{\"message\":\"something new\",\"code\":99}", ETCD_REFUSED, "something new"},
 		/* A stream's own form. */
@@ -377,7 +384,8 @@ static void test_answers(void **state)
 	json_t *root = parse("{\"header\":{\"revision\":\"3\"},\"kvs\":[{}],\"more\":true}");
 	static const char *const no_ranges[] = {
 		"{}", "{\"header\":{\"revision\":\"3\"},\"kvs\":{}}",
-		"{\"header\":{\"revision\":\"3\"},\"more\":\"yes\"}", "{\"header\":{\"revision\":[]}}"};
+		"{\"header\":{\"revision\":\"3\"},\"more\":\"yes\"}",
+		"{\"header\":{\"revision\":[]}}"};
 
 	(void)state;
 	assert_int_equal(etcd_decode_range(root, &range), 0);
@@ -412,11 +420,12 @@ static void test_watches(void **state)
 	struct etcd_watch watch;
 	struct etcd_pair pair;
 	bool deleted;
-	json_t *root = parse("{\"result\":{\"header\":{\"revision\":\"4\"},\"events\":[{\"type\":"
-			     "\"DELETE\",\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},"
-			     "{\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":\"PUT\","
-			     "\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":\"X\","
-			     "\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":1},7,{}]}}");
+	json_t *root =
+		parse("{\"result\":{\"header\":{\"revision\":\"4\"},\"events\":[{\"type\":"
+		      "\"DELETE\",\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},"
+		      "{\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":\"PUT\","
+		      "\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":\"X\","
+		      "\"kv\":{\"key\":\"YQ==\",\"mod_revision\":\"4\"}},{\"type\":1},7,{}]}}");
 	static const int results[] = {0, 0, 0, -EPROTO, -EPROTO, -EPROTO, -EPROTO};
 
 	(void)state;
@@ -424,8 +433,9 @@ static void test_watches(void **state)
 	assert_false(watch.created || watch.cancelled || watch.fragment);
 	assert_int_equal(json_array_size(watch.events), COUNT(results));
 	for (size_t i = 0; i < COUNT(results); i++) {
-		assert_int_equal(etcd_decode_event(json_array_get(watch.events, i), &deleted, &pair),
-				 results[i]);
+		assert_int_equal(
+			etcd_decode_event(json_array_get(watch.events, i), &deleted, &pair),
+			results[i]);
 		if (!results[i])
 			assert_int_equal(deleted, i == 0);
 	}
@@ -455,10 +465,11 @@ static void test_watches(void **state)
 static void test_members(void **state)
 {
 	struct etcd_member member;
-	json_t *root = parse("{\"header\":{\"member_id\":\"18446744073709551615\",\"raft_term\":\"2\"},"
-			     "\"version\":\"3.4.23\",\"leader\":\"5\",\"raftIndex\":\"10\","
-			     "\"raftTerm\":\"2\",\"raftAppliedIndex\":\"9\",\"isLearner\":true,"
-			     "\"errors\":[\"memberID:1 alarm:NOSPACE\",\"a\\nb\",3]}");
+	json_t *root =
+		parse("{\"header\":{\"member_id\":\"18446744073709551615\",\"raft_term\":\"2\"},"
+		      "\"version\":\"3.4.23\",\"leader\":\"5\",\"raftIndex\":\"10\","
+		      "\"raftTerm\":\"2\",\"raftAppliedIndex\":\"9\",\"isLearner\":true,"
+		      "\"errors\":[\"memberID:1 alarm:NOSPACE\",\"a\\nb\",3]}");
 
 	(void)state;
 	assert_int_equal(etcd_decode_member(root, &member), 0);

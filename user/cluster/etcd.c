@@ -118,6 +118,10 @@ static void on_row_written(void *context, const struct etcd_answer *answer)
 		store->row.dirty = true;
 		return;
 	}
+	if (!revision) {
+		etcd_link_fail(store->link, ETCD_GARBAGE, "no revision in its answer");
+		return;
+	}
 	store->row.revision = revision;
 	if (!store->row.proof_revision)
 		store->row.proof_revision = revision;
