@@ -22,10 +22,10 @@
 
 #include <cmocka.h>
 
-#define WAIT_NS	    (15 * NS_PER_S)
-#define ANSWER_MAX  65536
-#define REQUEST_MS  1000L
-#define POLL_US	    5000
+#define WAIT_NS	   (15 * NS_PER_S)
+#define ANSWER_MAX 65536
+#define REQUEST_MS 1000L
+#define POLL_US	   5000
 
 static void run(const char *command)
 {
@@ -59,8 +59,7 @@ static void sign(const char *name, const char *extension)
 	char command[1024];
 
 	snprintf(command, sizeof(command),
-		 "cd " ETCD_CLUSTER_DIR
-		 " && exec 2>openssl.log && openssl req -newkey ec -pkeyopt "
+		 "cd " ETCD_CLUSTER_DIR " && exec 2>openssl.log && openssl req -newkey ec -pkeyopt "
 		 "ec_paramgen_curve:P-256 -nodes -keyout %s.key -subj /CN=%s -out %s.csr && "
 		 "printf '%s' >%s.ext && openssl x509 -req -in %s.csr -CA ca.pem -CAkey ca.key "
 		 "-CAcreateserial -days 2 -extfile %s.ext -out %s.pem",
@@ -204,9 +203,8 @@ json_t *etcd_cluster_try(struct etcd_cluster *cluster, unsigned int member, cons
 	if (*cluster->token)
 		assert_int_equal(curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers), CURLE_OK);
 	if (cluster->tls) {
-		assert_int_equal(
-			curl_easy_setopt(curl, CURLOPT_CAINFO, ETCD_CLUSTER_DIR "/ca.pem"),
-			CURLE_OK);
+		assert_int_equal(curl_easy_setopt(curl, CURLOPT_CAINFO, ETCD_CLUSTER_DIR "/ca.pem"),
+				 CURLE_OK);
 		assert_int_equal(
 			curl_easy_setopt(curl, CURLOPT_SSLCERT, ETCD_CLUSTER_DIR "/client.pem"),
 			CURLE_OK);
@@ -236,7 +234,8 @@ void etcd_cluster_wait(struct etcd_cluster *cluster, unsigned int member)
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 	json_t *answer;
 
-	while (!(answer = etcd_cluster_try(cluster, member, "/v3/kv/range", "{\"key\":\"YQ==\"}"))) {
+	while (!(answer =
+			 etcd_cluster_try(cluster, member, "/v3/kv/range", "{\"key\":\"YQ==\"}"))) {
 		if (clock_monotonic_ns() > deadline_ns) {
 			run("tail -n 20 " ETCD_CLUSTER_DIR "/m*.log >&2");
 			fail_msg("member %u of etcd does not answer", member);
@@ -303,8 +302,8 @@ void etcd_cluster_put(struct etcd_cluster *cluster, const char *key, const void 
 		json_decref(root);
 	}
 	assert_non_null(body);
-	json_decref(etcd_cluster_post(cluster, 0, value ? "/v3/kv/put" : "/v3/kv/deleterange",
-				      body));
+	json_decref(
+		etcd_cluster_post(cluster, 0, value ? "/v3/kv/put" : "/v3/kv/deleterange", body));
 	if (body != put)
 		free(body);
 	free(put);

@@ -4,7 +4,8 @@
 
 /*
  * A real etcd of one to three members, in network and mount namespaces of the test's own, so that
- * nothing of it is left when the test ends, however it ends. Member n (from 0) listens on 127.0.1.(n
+ * nothing of it is left when the test ends, however it ends. Member n (from 0) listens on
+ * 127.0.1.(n
  * + 1), ports 2379 and 2380. What cannot be done fails the running test.
  */
 

@@ -207,9 +207,9 @@ enum store_commit_result store_client_commit(struct store_client *client, const 
 	unsigned int before[4], count = client->commit_count;
 
 	memcpy(before, client->commits, sizeof(before));
-	assert_int_equal(store_commit(client->store, node, text, text ? strlen(text) : 0,
-				      expected_revision),
-			 0);
+	assert_int_equal(
+		store_commit(client->store, node, text, text ? strlen(text) : 0, expected_revision),
+		0);
 	/* The answer comes from the loop, and while it is awaited there is no second one. */
 	assert_int_equal(client->commit_count, count);
 	assert_int_equal(store_commit(client->store, node, "x", 1, 0), -EBUSY);

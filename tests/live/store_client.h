@@ -26,8 +26,8 @@ struct store_client {
 	struct etcd_settings settings; /* as it is opened */
 	struct told rows[STORE_CLIENT_ROWS], isolations[STORE_CLIENT_ROWS];
 	unsigned int row_events, resets, syncs, changes, losses;
-	unsigned int commits[4];   /* by result */
-	unsigned int commit_count; /* all of them */
+	unsigned int commits[4];		    /* by result */
+	unsigned int commit_count;		    /* all of them */
 	uint64_t connected_ns, lost_ns, elected_ns; /* CLOCK_MONOTONIC of the last change */
 	bool connected, actor;
 };
@@ -55,15 +55,14 @@ enum store_commit_result store_client_commit(struct store_client *client, const 
 					     const char *text, uint64_t expected_revision);
 
 /* Runs the loop until the condition holds, which must be within 15 s. */
-#define store_wait(condition)                                                         \
-	do {                                                                          \
-		uint64_t limit_ns_ = clock_monotonic_ns() + 15 * NS_PER_S;            \
-		while (!(condition)) {                                                \
-			if (clock_monotonic_ns() > limit_ns_)                         \
-				fail_msg("%s:%d: never came: %s", __FILE__, __LINE__, \
-					 #condition);                                 \
-			store_loop_turn();                                            \
-		}                                                                     \
+#define store_wait(condition)                                                                      \
+	do {                                                                                       \
+		uint64_t limit_ns_ = clock_monotonic_ns() + 15 * NS_PER_S;                         \
+		while (!(condition)) {                                                             \
+			if (clock_monotonic_ns() > limit_ns_)                                      \
+				fail_msg("%s:%d: never came: %s", __FILE__, __LINE__, #condition); \
+			store_loop_turn();                                                         \
+		}                                                                                  \
 	} while (0)
 void store_loop_turn(void);
 void store_loop_run_ms(unsigned int duration_ms);

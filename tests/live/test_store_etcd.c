@@ -389,8 +389,7 @@ static void test_lease_lost(void **state)
 	start_ns = clock_monotonic_ns();
 	store_wait(!store_client_row(&bench->b, "a"));
 	store_wait(store_client_has_row(&bench->b, "a", "mine"));
-	store_wait(bench->a.actor &&
-		   store_state(bench->a.store)->actor_revision > actor_revision);
+	store_wait(bench->a.actor && store_state(bench->a.store)->actor_revision > actor_revision);
 	print_message("lease revoked: row and election back in %.0f ms\n",
 		      (double)(clock_monotonic_ns() - start_ns) / NS_PER_MS);
 	assert_int_not_equal(lease_of(bench, "/tocsin/rows/a"), lease);

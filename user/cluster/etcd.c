@@ -46,6 +46,7 @@ static void hold_lease(struct etcd_store *store, const struct etcd_lease *lease,
 {
 	store->store.state.renewed_ns = sent_ns;
 	store->store.state.lease_ns = lease->ttl_s * NS_PER_S;
+	store->lease.unproven = false;
 }
 
 static void on_granted(void *context, const struct etcd_answer *answer)
@@ -117,6 +118,10 @@ static void on_row_written(void *context, const struct etcd_answer *answer)
 		store->row.dirty = true;
 		return;
 	}
+	if (!revision) {
+		etcd_link_fail(store->link, ETCD_GARBAGE, "no revision in its answer");
+		return;
+	}
 	store->row.revision = revision;
 	if (!store->row.proof_revision)
 		store->row.proof_revision = revision;
@@ -179,7 +184,7 @@ static bool is_actor(const struct etcd_store *store)
 static bool is_connected(const struct etcd_store *store)
 {
 	return store->lease.id && store->view.synced && store->view.watching &&
-	       !store->row.unproven;
+	       !store->lease.unproven && !store->row.unproven;
 }
 
 static void log_connection(struct etcd_store *store)
@@ -206,7 +211,11 @@ static void update_state(struct etcd_store *store)
 	} else {
 		const char *words = etcd_link_reason(store->link);
 
-		text_printf(&reason, "%s", *words ? words : "etcd has not answered yet");
+		text_printf(&reason, "%s%s",
+			    etcd_link_is_down(store->link)
+				    ? "no endpoint works; the last one tried: "
+				    : "",
+			    *words ? words : "etcd has not answered yet");
 	}
 	if (state->connected != store->told_connected)
 		log_connection(store);
@@ -292,6 +301,7 @@ static void on_failed(void *context)
 	store->row.unproven = !!store->row.data;
 	store->row.proof_revision = 0;
 	store->lease.next_ns = 0;
+	store->lease.unproven = true;
 	etcd_view_failed(store);
 	etcd_actor_failed(store);
 	etcd_wake(store);

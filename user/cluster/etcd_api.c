@@ -209,24 +209,22 @@ static int read_bytes(const json_t *object, const char *name, void *target, size
 		      size_t *ret_size)
 {
 	const json_t *value = json_object_get(object, name);
+	const char *text = json_string_value(value), *end;
 	size_t length = json_string_length(value);
 
 	*ret_size = 0;
 	if (!value)
 		return 0;
-	if (!json_is_string(value))
+	if (!text)
 		return -EPROTO;
 	if (length % 4)
 		return -EPROTO;
 	errno = 0;
-	if (sodium_base642bin(target, room, json_string_value(value), length, NULL, ret_size, NULL,
-			      VARIANT)) {
-		bool full = errno == ERANGE;
-
+	if (sodium_base642bin(target, room, text, length, NULL, ret_size, &end, VARIANT)) {
 		*ret_size = 0;
-		return full ? -E2BIG : -EPROTO;
+		return errno == ERANGE ? -E2BIG : -EPROTO;
 	}
-	return 0;
+	return end == text + length ? 0 : -EPROTO;
 }
 
 /* What others wrote, for a line of the log. */
@@ -404,6 +402,14 @@ int etcd_decode_found(const struct etcd_transaction *transaction, size_t index,
 	return etcd_decode_pair(json_array_get(pairs, 0), pair);
 }
 
+/* The words of a cancelled watch come without a code. */
+static enum etcd_error cancellation_error(const char *reason)
+{
+	if (strstr(reason, "invalid auth token") || strstr(reason, "user name is empty"))
+		return ETCD_TOKEN;
+	return strstr(reason, "permission denied") ? ETCD_PERMISSION : ETCD_REFUSED;
+}
+
 int etcd_decode_watch(const json_t *root, struct etcd_watch *watch)
 {
 	const json_t *result = json_object_get(root, "result");
@@ -416,6 +422,7 @@ int etcd_decode_watch(const json_t *root, struct etcd_watch *watch)
 		return -EPROTO;
 	watch->revision = etcd_decode_revision(result);
 	watch->reason = json_string_value(json_object_get(result, "cancel_reason")) ?: "";
+	watch->error = watch->cancelled ? cancellation_error(watch->reason) : ETCD_OK;
 	return 0;
 }
 

@@ -136,6 +136,7 @@ struct etcd_watch {
 	bool fragment;		   /* the events of this revision go on in the next message */
 	uint64_t compact_revision; /* when cancelled: what was asked for is older than this */
 	const char *reason;	   /* of the cancellation; borrowed, may be "" */
+	enum etcd_error error;	   /* what the reason amounts to */
 	const json_t *events;	   /* an array; may be NULL */
 };
 

@@ -19,17 +19,18 @@
 #define PAUSE_MIN_MS  50
 #define PAUSE_MAX_MS  1000
 #define ROUNDS_MAX    3 /* of doubled patience */
-#define WORK_FACTOR   4 /* how much longer a write may take than a probe */
+#define WORK_FACTOR   2 /* how much longer a write may take than a probe */
 #define LIMIT_FACTOR  8 /* and anything, at most */
 #define LATENCY_TIMES 4
-#define LATENCY_SHARE 8 /* of a new sample in the average: 1/8 */
+#define LATENCY_SHARE 8
 
 /* A page of a ranged read, or a message of a watch: etcd itself takes no request above 1.5 MiB. */
 #define ANSWER_BYTES_MAX (4U << 20)
 
 /* An endpoint that has worked for so long is tried without a pause when it fails next. */
 #define STABLE_NS (5 * NS_PER_S)
-/* A token that is refused when it is younger will not be helped by another one. */
+/* Tokens are refused when etcd has forgotten them, but not again and again. */
+#define TOKENS_MAX	 3
 #define TOKEN_AGE_MIN_NS NS_PER_S
 
 struct endpoint {
@@ -50,13 +51,14 @@ struct etcd_link {
 	uint64_t settled_ns;   /* CLOCK_MONOTONIC; 0: not by this endpoint */
 	bool paused, closing;
 	unsigned int request_limit_ms;
-	double latency_ms; /* of probes, averaged; 0: none */
+	double latency_ms[2]; /* what calls took lately: other ones, and probes */
 	char reason[256];
 
 	char *user, *password_file;
 	char token[ETCD_TOKEN_MAX];
 	uint64_t token_ns;
-	bool tokenless; /* authentication is not switched on */
+	unsigned int tokens_refused; /* that were young */
+	bool tokenless;		     /* authentication is not switched on */
 	struct http_call *authentication;
 	struct http_call *farewell;
 };
@@ -68,12 +70,14 @@ struct etcd_link {
 static const char *const failure_words[] = {
 	[HTTP_FAILURE_NAME] = "its host name is not known: check etcd.endpoints and the resolver",
 	[HTTP_FAILURE_CONNECT] = "cannot connect: is etcd running there?",
+	[HTTP_FAILURE_TIME] = "no answer in time: check etcd there, and the network",
 	[HTTP_FAILURE_CERTIFICATE] = "a certificate is not accepted: check etcd.ca_file, "
 				     "etcd.cert_file and etcd.key_file",
 	[HTTP_FAILURE_TLS] =
 		"no TLS: check etcd's certificates, and http or https in etcd.endpoints",
 	[HTTP_FAILURE_LENGTH] = "its answer is too long: does something else use etcd.prefix?",
-	[HTTP_FAILURE_BROKEN] = "the connection broke",
+	[HTTP_FAILURE_BROKEN] = "the connection broke: is etcd ending there, or does it want https "
+				"or a certificate (etcd.cert_file)?",
 	[HTTP_FAILURE_MEMORY] = "no memory",
 };
 
@@ -90,15 +94,9 @@ static const char *const error_words[] = {
 	[ETCD_REFUSED] = "it refuses what is asked",
 };
 
-void etcd_explain_failure(struct text *text, const char *endpoint, const struct http_result *result,
-			  unsigned int limit_ms)
+void etcd_explain_failure(struct text *text, const char *endpoint, const struct http_result *result)
 {
-	text_printf(text, "%s: ", endpoint);
-	if (result->failure == HTTP_FAILURE_TIME)
-		text_printf(text, "no answer in %u ms: check etcd there, and the network",
-			    limit_ms);
-	else
-		text_printf(text, "%s (%s)", failure_words[result->failure], result->message);
+	text_printf(text, "%s: %s (%s)", endpoint, failure_words[result->failure], result->message);
 }
 
 void etcd_explain_error(struct text *text, const char *endpoint, enum etcd_error error,
@@ -121,19 +119,22 @@ static unsigned int rounds_failed(const struct etcd_link *link)
 	return link->failures / link->endpoint_count;
 }
 
+bool etcd_link_is_down(const struct etcd_link *link)
+{
+	return rounds_failed(link) && link->endpoint_count > 1;
+}
+
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience)
 {
 	unsigned int rounds = rounds_failed(link);
-	double limit_ms = LATENCY_TIMES * link->latency_ms;
+	bool probe = patience == ETCD_PATIENCE_PROBE;
+	double least_ms = (double)link->request_limit_ms * (probe ? 1 : WORK_FACTOR);
+	double most_ms = (double)link->request_limit_ms * LIMIT_FACTOR;
+	double limit_ms = LATENCY_TIMES * link->latency_ms[probe];
 
-	if (limit_ms < link->request_limit_ms)
-		limit_ms = link->request_limit_ms;
-	if (patience != ETCD_PATIENCE_PROBE)
-		limit_ms *= WORK_FACTOR;
+	limit_ms = limit_ms > least_ms ? limit_ms : least_ms;
 	limit_ms *= 1U << (rounds < ROUNDS_MAX ? rounds : ROUNDS_MAX);
-	if (limit_ms > (double)LIMIT_FACTOR * link->request_limit_ms)
-		limit_ms = (double)LIMIT_FACTOR * link->request_limit_ms;
-	return (unsigned int)limit_ms;
+	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
 }
 
 static bool needs_token(const struct etcd_link *link)
@@ -212,12 +213,11 @@ static void fail(struct etcd_link *link, int kind)
 	link->handlers.failed(link->handlers.context);
 }
 
-static void fail_http(struct etcd_link *link, const struct http_result *result,
-		      unsigned int limit_ms)
+static void fail_http(struct etcd_link *link, const struct http_result *result)
 {
 	struct text reason = TEXT(link->reason);
 
-	etcd_explain_failure(&reason, current(link)->url, result, limit_ms);
+	etcd_explain_failure(&reason, current(link)->url, result);
 	fail(link, KIND_OF_HTTP(result->failure));
 }
 
@@ -226,6 +226,10 @@ void etcd_link_fail(struct etcd_link *link, enum etcd_error error, const char *w
 	struct text reason = TEXT(link->reason);
 
 	etcd_explain_error(&reason, current(link)->url, error, words);
+	if (error == ETCD_TOKEN) {
+		link->token[0] = '\0';
+		link->tokenless = false;
+	}
 	fail(link, KIND_OF_ETCD(error));
 }
 
@@ -269,7 +273,7 @@ static void on_authenticated(void *context, const struct http_result *result)
 
 	link->authentication = NULL;
 	if (result->failure) {
-		fail_http(link, result, etcd_link_limit_ms(link, ETCD_PATIENCE_WORK));
+		fail_http(link, result);
 		goto out;
 	}
 	error = etcd_decode_error(result->status, root, result->body, &text);
@@ -362,7 +366,9 @@ static bool is_for_caller(struct etcd_link *link, enum etcd_error error, const c
 	case ETCD_COMPACTED:
 		return true;
 	case ETCD_TOKEN:
-		if (!link->user || clock_monotonic_ns() - link->token_ns < TOKEN_AGE_MIN_NS)
+		if (clock_monotonic_ns() - link->token_ns > TOKEN_AGE_MIN_NS)
+			link->tokens_refused = 0;
+		if (!link->user || ++link->tokens_refused > TOKENS_MAX)
 			break;
 		*link->token = '\0';
 		link->tokenless = false;
@@ -395,11 +401,13 @@ static void on_line(void *context, const char *line, size_t length)
 	take(context, 200, line, length);
 }
 
+/* One slow answer makes patient at once, and many quick ones make impatient again. */
 static void note_latency(struct etcd_call *call)
 {
 	double ms = (double)(clock_boottime_ns() - call->sent_ns) / NS_PER_MS;
+	double *latency_ms = &call->link->latency_ms[call->patience == ETCD_PATIENCE_PROBE];
 
-	call->link->latency_ms += (ms - call->link->latency_ms) / LATENCY_SHARE;
+	*latency_ms += (ms - *latency_ms) / (ms > *latency_ms ? 1 : LATENCY_SHARE);
 }
 
 static void on_done(void *context, const struct http_result *result)
@@ -410,11 +418,11 @@ static void on_done(void *context, const struct http_result *result)
 	LIST_REMOVE(call, list);
 	call->http = NULL;
 	if (result->failure) {
-		fail_http(link, result, etcd_link_limit_ms(link, call->patience));
+		fail_http(link, result);
 	} else if (call->patience == ETCD_PATIENCE_STREAM && result->status == 200) {
 		etcd_link_fail(link, ETCD_UNAVAILABLE, "it ended the watch");
 	} else {
-		if (call->patience == ETCD_PATIENCE_PROBE)
+		if (call->patience != ETCD_PATIENCE_STREAM)
 			note_latency(call);
 		take(call, result->status, result->body, result->body_bytes);
 	}

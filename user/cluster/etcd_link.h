@@ -72,13 +72,16 @@ void etcd_link_settled(struct etcd_link *link);
 /* The limit of a call with such patience, now. */
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience);
 
+/* Whether all endpoints have failed, one after the other. */
+bool etcd_link_is_down(const struct etcd_link *link);
+
 const char *etcd_link_reason(const struct etcd_link *link);
 const char *etcd_link_endpoint(const struct etcd_link *link);
 struct http_client *etcd_link_http(struct etcd_link *link);
 
 /* What a failed exchange with an endpoint means and what to do about it, in plain words. */
-void etcd_explain_failure(struct text *text, const char *endpoint, const struct http_result *result,
-			  unsigned int limit_ms);
+void etcd_explain_failure(struct text *text, const char *endpoint,
+			  const struct http_result *result);
 void etcd_explain_error(struct text *text, const char *endpoint, enum etcd_error error,
 			const char *words);
 

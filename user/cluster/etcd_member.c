@@ -16,7 +16,6 @@ struct member_query {
 	struct http_call *http;
 	etcd_member_handler handler;
 	void *context;
-	unsigned int limit_ms;
 	char endpoint[];
 };
 
@@ -32,7 +31,7 @@ static void on_answer(void *context, const struct http_result *result)
 	LIST_REMOVE(query, list);
 	query->store->query_count--;
 	if (result->failure) {
-		etcd_explain_failure(&text, query->endpoint, result, query->limit_ms);
+		etcd_explain_failure(&text, query->endpoint, result);
 	} else {
 		error = etcd_decode_error(result->status, root, result->body, &words_text);
 		if (!error && etcd_decode_member(root, &member))
@@ -65,12 +64,10 @@ int etcd_member_status(struct store *head, const char *endpoint, etcd_member_han
 	query->store = store;
 	query->handler = handler;
 	query->context = context;
-	query->limit_ms = etcd_link_limit_ms(store->link, ETCD_PATIENCE_WORK);
 	memcpy(query->endpoint, endpoint, size);
 	snprintf(url, sizeof(url), "%s/v3/maintenance/status", endpoint);
 	request.url = url;
-	request.connect_limit_ms = query->limit_ms;
-	request.limit_ms = query->limit_ms;
+	request.limit_ms = etcd_link_limit_ms(store->link, ETCD_PATIENCE_WORK);
 	request.context = query;
 	request.done = on_answer;
 	err = http_client_send(etcd_link_http(store->link), &request, &query->http);

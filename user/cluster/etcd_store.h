@@ -34,6 +34,7 @@ struct etcd_store {
 		struct etcd_call call;
 		uint64_t id;	  /* 0: none */
 		uint64_t next_ns; /* CLOCK_BOOTTIME of the next renewal */
+		bool unproven;	  /* not renewed since the last failure */
 	} lease;
 
 	struct {
@@ -45,9 +46,9 @@ struct etcd_store {
 		 * and told back by that one's watch. */
 		bool unproven;
 		uint64_t proof_revision; /* 0: not written yet */
-		bool contested;		/* another process writes it, too, and that was logged */
-		uint64_t view_revision; /* of what was told when it was sent */
-		uint64_t revision;	/* of the last write that was answered */
+		bool contested;		 /* another process writes it, too, and that was logged */
+		uint64_t view_revision;	 /* of what was told when it was sent */
+		uint64_t revision;	 /* of the last write that was answered */
 	} row;
 
 	struct {

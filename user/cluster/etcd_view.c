@@ -249,7 +249,7 @@ static void on_watch(void *context, const struct etcd_answer *answer)
 			 log_unsigned("revision", store->view.revision));
 		etcd_view_restart(store);
 	} else if (watch.cancelled) {
-		etcd_link_fail(store->link, ETCD_REFUSED, *watch.reason ? watch.reason : "watch");
+		etcd_link_fail(store->link, watch.error, *watch.reason ? watch.reason : "watch");
 	} else {
 		if (watch.created) {
 			store->view.watching = true;

@@ -33,7 +33,8 @@ struct http_call {
 
 	char *buffer; /* what came and was not told yet; there is room for a NUL behind it */
 	size_t bytes, capacity;
-	size_t searched; /* holds no end of a line up to here */
+	size_t searched;   /* holds no end of a line up to here */
+	size_t unfinished; /* bytes since the last end of a line, or of all */
 	bool news, ended;
 	CURLcode code;
 	enum http_failure failure; /* ours, when it was us who ended the transfer */
@@ -200,13 +201,15 @@ static int on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
-/* Makes room for so many bytes more and a NUL. */
+/* Makes room for so many bytes more and a NUL. Lines are told only when libcurl has done reading
+ * for now, so that many of them may be waiting; what is bounded is the unfinished one. */
 static enum http_failure reserve(struct http_call *call, size_t bytes)
 {
 	size_t capacity = call->capacity ?: BUFFER_BYTES_FIRST;
 	char *buffer;
 
-	if (bytes > call->bytes_max || call->bytes > call->bytes_max - bytes)
+	if (call->unfinished > call->bytes_max || bytes > 2 * call->bytes_max ||
+	    call->bytes > 2 * call->bytes_max - bytes)
 		return HTTP_FAILURE_LENGTH;
 	while (capacity <= call->bytes + bytes)
 		capacity *= 2;
@@ -224,7 +227,9 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
 	struct http_call *call = context;
 	size_t bytes = size * count;
+	const char *end = call->line ? memrchr(data, '\n', bytes) : NULL;
 
+	call->unfinished = end ? (size_t)(data + bytes - end) - 1 : call->unfinished + bytes;
 	call->failure = reserve(call, bytes);
 	if (call->failure)
 		return bytes + 1; /* which ends the transfer */
@@ -269,9 +274,12 @@ static void tell_lines(struct http_call *call, bool last)
 			call->line(call->context, call->buffer + start, length);
 		start += length + !!end;
 	}
+	call->searched = call->bytes - start;
+	if (!start)
+		return;
 	memmove(call->buffer, call->buffer + start, call->bytes - start);
 	call->bytes -= start;
-	call->searched = call->bytes;
+	call->buffer[call->bytes] = '\0';
 	if (!call->bytes && call->capacity > BUFFER_BYTES_KEPT) {
 		free(call->buffer);
 		call->buffer = NULL;
@@ -288,7 +296,6 @@ static enum http_failure failure_of(const struct http_call *call)
 		return HTTP_FAILURE_NONE;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return HTTP_FAILURE_NAME;
 	case CURLE_COULDNT_CONNECT:
 		return HTTP_FAILURE_CONNECT;
