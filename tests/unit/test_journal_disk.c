@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -383,15 +385,49 @@ static void test_sync_fails(void **state)
 	rig_expect(*state, 0, 5);
 }
 
+/* A real file system that is full, and then is not. */
+static void test_full_file_system(void **state)
+{
+	struct journal *journal;
+	struct journal_state now;
+	int count = 0;
+
+	if (geteuid() || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", *state, "tmpfs", 0, "size=32k")) {
+		print_message("needs root, to mount a file system in a namespace of its own\n");
+		skip();
+	}
+	journal = rig_open(&(struct journal_options){
+		.directory = *state, .node = "n1", .retry_ms = 1, .limits = {8192, 100}});
+	do {
+		rig_append(journal, count++, 1);
+		while ((now = journal_state(journal)).queued_records && !now.error)
+			usleep(100);
+	} while (!now.error);
+	assert_int_equal(now.error, -ENOSPC);
+	assert_in_range(count, 20, 500);
+	rig_append(journal, count, 50);
+	wait_failures(journal, 10);
+	rig_expect(*state, 0, (int)journal_state(journal).acknowledged);
+	assert_int_equal(mount("tmpfs", *state, "tmpfs", MS_REMOUNT, "size=1m"), 0);
+	rig_wait(journal);
+	assert_int_equal(journal_state(journal).lost, 0);
+	assert_int_equal(journal_close(journal, 10000, NULL), 0);
+	rig_expect(*state, 0, count + 50);
+	assert_int_equal(umount(*state), 0);
+}
+
 #define TEST(function) \
 	cmocka_unit_test_setup_teardown(function, rig_make_directory, rig_remove_directory)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_group_commit),     TEST(test_hung_disk), TEST(test_lost_by_bytes),
-		TEST(test_close_while_hung), TEST(test_disk_full), TEST(test_failure_is_told_once),
-		TEST(test_sync_fails),
+		TEST(test_group_commit),  TEST(test_hung_disk),
+		TEST(test_lost_by_bytes), TEST(test_close_while_hung),
+		TEST(test_disk_full),	  TEST(test_failure_is_told_once),
+		TEST(test_sync_fails),	  TEST(test_full_file_system),
 	};
 
 	return cmocka_run_group_tests_name("journal_disk", tests, NULL, NULL);
