@@ -418,8 +418,20 @@ static void test_full_file_system(void **state)
 	assert_int_equal(umount(*state), 0);
 }
 
+/* Whatever the test before left behind. */
+static int make_sound_disk(void **state)
+{
+	pthread_mutex_lock(&disk.mutex);
+	disk.hung = false;
+	disk.size = 0;
+	disk.write_error = disk.sync_error = disk.truncate_error = 0;
+	pthread_cond_broadcast(&disk.change);
+	pthread_mutex_unlock(&disk.mutex);
+	return rig_make_directory(state);
+}
+
 #define TEST(function) \
-	cmocka_unit_test_setup_teardown(function, rig_make_directory, rig_remove_directory)
+	cmocka_unit_test_setup_teardown(function, make_sound_disk, rig_remove_directory)
 
 int main(void)
 {
