@@ -30,7 +30,7 @@ static void read_boot_id(char boot_id[static ROW_BOOT_ID_MAX])
 	FILE *stream = fopen("/proc/sys/kernel/random/boot_id", "re");
 
 	if (!stream || !fgets(boot_id, ROW_BOOT_ID_MAX, stream))
-		strcpy(boot_id, "unknown");
+		(void)text_copy(boot_id, ROW_BOOT_ID_MAX, "unknown");
 	boot_id[strcspn(boot_id, "\n")] = '\0';
 	if (stream)
 		fclose(stream);

@@ -70,7 +70,7 @@ static int put_up(struct fencing *fencing, struct text *error)
 	 * behind the fence. */
 	struct fence_endpoint endpoints[2 * CONFIG_ENDPOINTS_MAX];
 	struct cidr *members =
-		calloc(config->node_count * CONFIG_ADDRESSES_MAX + 1UL, sizeof(*members));
+		calloc((size_t)config->node_count * CONFIG_ADDRESSES_MAX + 1, sizeof(*members));
 	struct fence_settings settings = {.agent_port = config->heartbeat.listen.port,
 					  .allow = config->isolation.allow,
 					  .allow_count = config->isolation.allow_count};

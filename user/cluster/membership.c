@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cluster/membership.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -189,8 +191,8 @@ int membership_init(struct membership *membership, const struct config_node *nod
 		/* What lies behind the end of a string is not the same everywhere. */
 		struct member member = {0};
 
-		strcpy(member.name, membership->members[i].name);
-		strcpy(member.zone, membership->members[i].zone);
+		(void)text_copy(member.name, sizeof(member.name), membership->members[i].name);
+		(void)text_copy(member.zone, sizeof(member.zone), membership->members[i].zone);
 		membership->hash = hash_of(&member, sizeof(member), membership->hash + 1);
 	}
 	made = mesh ? make_mesh(membership, pairs) : make_rings(membership, places, pairs);

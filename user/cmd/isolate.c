@@ -133,8 +133,8 @@ int cmd_isolate(int argc, char **argv)
 			force = true;
 		} else if (option == 'c') {
 			file = optarg;
-		} else if (option == 'd' && strlen(optarg) < sizeof(directory)) {
-			strcpy(directory, optarg);
+		} else if (option == 'd' && !text_copy(directory, sizeof(directory), optarg)) {
+			continue;
 		} else if (option == 'h') {
 			print_usage(stdout, command);
 			return EXIT_DONE;

@@ -22,7 +22,7 @@
 
 /* So many isolations within this time, and a person decides about the release. */
 #define RECORD_RELAPSES_MAX 3
-#define RECORD_MEMORY_MS    (60 * 60 * 1000ULL)
+#define RECORD_MEMORY_MS    UINT64_C(3600000)
 
 enum record_state { RECORD_ISOLATED, RECORD_RELEASED, RECORD_STATES };
 
