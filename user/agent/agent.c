@@ -233,6 +233,10 @@ static void stop(struct agent *agent)
 	agent->stopping = true;
 	agent_stop_turns(agent);
 	agent_unwatch_crashes(agent);
+	control_close(agent->control);
+	agent->control = NULL;
+	cluster_close(agent->cluster);
+	agent->cluster = NULL;
 	http_close(agent->http);
 	heartbeat_close(agent->heartbeat);
 	confirm_close(agent->confirm);
