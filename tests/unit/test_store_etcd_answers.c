@@ -180,11 +180,8 @@ static void open_store(struct bench *bench)
 	struct text error = TEXT(reason);
 	const struct etcd_settings settings = {
 		/* Twice, so that there is no pause after a first failure. */
-		.endpoints = {url, url},
-		.endpoint_count = 2,
-		.prefix = "/t/",
-		.request_limit_ms = 50,
-		.renew_interval_ms = 20,
+		.endpoints = {url, url}, .endpoint_count = 2,	  .prefix = "/t/",
+		.request_limit_ms = 50,	 .renew_interval_ms = 20,
 	};
 	const struct store_handlers handlers = {
 		.context = bench,
@@ -469,8 +466,7 @@ static void test_close_in_handlers(void **state)
 		wait_for(bench, !bench->store || store_state(bench->store)->actor);
 		if (bench->store && strcmp(names[i], "committed") && strcmp(names[i], "lost"))
 			fake_send_chunk(bench->watcher, pairs);
-		if (bench->store &&
-		    (!strcmp(names[i], "committed") || !strcmp(names[i], "lost"))) {
+		if (bench->store && (!strcmp(names[i], "committed") || !strcmp(names[i], "lost"))) {
 			bench->bad_path = TXN;
 			bench->bad_status = 200;
 			bench->bad_body = "garbage";

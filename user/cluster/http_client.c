@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -374,7 +375,7 @@ static void retire(struct http_call *call)
 
 static void tell(struct http_client *client)
 {
-	struct http_call *call;
+	struct http_call *call, *next;
 
 	/* A handler that starts or ends something else gets here again. */
 	if (client->telling || client->closing)
@@ -391,10 +392,11 @@ static void tell(struct http_client *client)
 		}
 	}
 	client->telling = false;
-	while ((call = LIST_FIRST(&client->retired))) {
-		LIST_REMOVE(call, link);
+	for (call = LIST_FIRST(&client->retired); call; call = next) {
+		next = LIST_NEXT(call, link);
 		free_call(call);
 	}
+	LIST_INIT(&client->retired);
 }
 
 void http_call_cancel(struct http_call *call)
@@ -420,9 +422,7 @@ static int add_header(struct http_call *call, const char *name, const char *valu
 	line = malloc(size);
 	if (!line)
 		return -ENOMEM;
-	strcpy(line, name);
-	strcat(line, ": ");
-	strcat(line, value);
+	snprintf(line, size, "%s: %s", name, value);
 	headers = curl_slist_append(call->headers, line);
 	free(line);
 	if (!headers)
@@ -578,12 +578,14 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void http_client_close(struct http_client *client)
 {
-	struct http_call *call;
+	struct http_call *call, *next;
 
 	if (!client || client->closing)
 		return;
-	while ((call = LIST_FIRST(&client->calls)))
+	for (call = LIST_FIRST(&client->calls); call; call = next) {
+		next = LIST_NEXT(call, link);
 		http_call_cancel(call);
+	}
 	client->closing = true;
 	free_multi(client);
 	uv_close((uv_handle_t *)&client->timer, on_timer_closed);
