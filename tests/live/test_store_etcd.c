@@ -141,6 +141,14 @@ static void test_rows(void **state)
 	store_wait(store_client_row(&bench->b, "a")->size == sizeof(binary));
 	assert_memory_equal(store_client_row(&bench->b, "a")->data, binary, sizeof(binary));
 
+	/* Both stand still for longer than any answer may take. */
+	store_client_put(&bench->a, "still");
+	store_loop_turn();
+	usleep(700000);
+	store_loop_run_ms(50);
+	assert_true(store_client_has_row(&bench->b, "a", "still"));
+	assert_int_equal(bench->a.losses, 0);
+
 	store_client_close(&bench->a);
 	store_wait(!store_client_row(&bench->b, "a"));
 	assert_non_null(store_client_row(&bench->b, "b"));

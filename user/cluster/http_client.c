@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cluster/http_client.h"
 
+#include "base/clock.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +19,13 @@
 #define CONNECTIONS_MAX	   8
 #define BUFFER_BYTES_FIRST 2048
 #define BUFFER_BYTES_KEPT  65536
-/* A connection on which nothing comes is probed each second, and given up when this has passed
- * without an answer: a watch must not wait on a peer that is gone. */
+/* A connection on which nothing comes is probed each second, and given up when SILENCE_MAX_MS have
+ * passed without an answer: a watch must not wait on a peer that is gone. */
 #define KEEPALIVE_S    1L
 #define SILENCE_MAX_MS 3000
+/* A limit that is found to be over for LATE_NS gets GRACE_NS more, once. */
+#define LATE_NS	 (20 * NS_PER_MS)
+#define GRACE_NS (10 * NS_PER_MS)
 
 struct http_call {
 	LIST_ENTRY(http_call) link;
@@ -28,6 +33,9 @@ struct http_call {
 	CURL *easy;
 	struct curl_slist *headers;
 	size_t bytes_max;
+	uint64_t limit_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
+	unsigned int limit_ms;
+	bool graced;
 	void *context;
 	void (*line)(void *context, const char *line, size_t length);
 	void (*done)(void *context, const struct http_result *result);
@@ -53,7 +61,8 @@ struct http_socket {
 
 struct http_client {
 	uv_loop_t *loop;
-	uv_timer_t timer;
+	uv_timer_t timer;	/* libcurl's */
+	uv_timer_t limit_timer; /* of the first limit */
 	CURLM *multi;
 	LIST_HEAD(, http_socket) sockets;
 	struct http_calls calls;
@@ -399,6 +408,53 @@ static void tell(struct http_client *client)
 	LIST_INIT(&client->retired);
 }
 
+/* Limits. They are not libcurl's, which does not look at the socket before it gives up. */
+
+static void on_limit(uv_timer_t *timer);
+
+static void arm_limit(struct http_client *client)
+{
+	uint64_t next_ns = UINT64_MAX, now_ns = clock_monotonic_ns();
+	const struct http_call *call;
+
+	LIST_FOREACH(call, &client->calls, link)
+	if (call->limit_ns < next_ns)
+		next_ns = call->limit_ns;
+	/* Both only fail for a timer that is being closed. */
+	if (next_ns == UINT64_MAX) {
+		(void)uv_timer_stop(&client->limit_timer);
+		return;
+	}
+	uv_update_time(client->loop);
+	(void)uv_timer_start(&client->limit_timer, on_limit,
+			     next_ns > now_ns ? (next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0,
+			     0);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct http_client *client = timer->data;
+	uint64_t now_ns = clock_monotonic_ns();
+	struct http_call *call;
+
+	LIST_FOREACH(call, &client->calls, link)
+	{
+		if (call->limit_ns > now_ns || call->ended)
+			continue;
+		if (!call->graced && now_ns - call->limit_ns > LATE_NS) {
+			call->graced = true;
+			call->limit_ns = now_ns + GRACE_NS;
+			continue;
+		}
+		call->ended = true;
+		call->failure = HTTP_FAILURE_TIME;
+		snprintf(call->message, sizeof(call->message), "%u ms", call->limit_ms);
+	}
+	tell(client);
+	if (!client->closing)
+		arm_limit(client);
+}
+
 void http_call_cancel(struct http_call *call)
 {
 	call->done = NULL;
@@ -454,9 +510,6 @@ static CURLcode set_request(struct http_call *call, const struct http_request *r
 		SET(CURLOPT_COPYPOSTFIELDS, request->body);
 	if (request->method)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
-	if (request->connect_limit_ms)
-		SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_limit_ms);
-	SET(CURLOPT_TIMEOUT_MS, (long)request->limit_ms);
 	return code;
 }
 
@@ -489,6 +542,10 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 		return -ENOMEM;
 	call->client = client;
 	call->bytes_max = request->bytes_max;
+	call->limit_ms = request->limit_ms;
+	call->limit_ns = UINT64_MAX;
+	if (request->limit_ms)
+		call->limit_ns = clock_monotonic_ns() + request->limit_ms * NS_PER_MS;
 	call->context = request->context;
 	call->line = request->line;
 	call->done = request->done;
@@ -505,6 +562,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	    curl_multi_add_handle(client->multi, call->easy))
 		goto out;
 	LIST_INSERT_HEAD(&client->calls, call, link);
+	arm_limit(client);
 	*ret_call = call;
 	call = NULL;
 	err = 0;
@@ -589,6 +647,7 @@ void http_client_close(struct http_client *client)
 	client->closing = true;
 	free_multi(client);
 	uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&client->limit_timer, on_timer_closed);
 }
 
 static int copy_path(char **target, const char *path)
@@ -624,7 +683,9 @@ int http_client_open(struct http_client **ret_client, struct uv_loop_s *loop,
 	}
 	(void)uv_timer_init(loop, &client->timer);
 	client->timer.data = client;
-	client->open_handles = 1;
+	(void)uv_timer_init(loop, &client->limit_timer);
+	client->limit_timer.data = client;
+	client->open_handles = 2;
 	*ret_client = client;
 	return 0;
 }
