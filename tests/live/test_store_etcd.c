@@ -100,6 +100,24 @@ static void open_both(struct bench *bench)
 	store_wait(bench->a.connected && bench->b.connected);
 }
 
+/* 0 when there is no such key. */
+static uint64_t lease_of(struct bench *bench, const char *key)
+{
+	struct etcd_bytes none = {NULL, 0};
+	char *body = etcd_encode_range(key, none, 0, 1);
+	json_t *answer = etcd_cluster_post(&bench->cluster, 0, "/v3/kv/range", body);
+	struct etcd_range range;
+	static struct etcd_pair pair;
+
+	free(body);
+	assert_int_equal(etcd_decode_range(answer, &range), 0);
+	pair.lease = 0;
+	if (json_array_size(range.pairs))
+		assert_int_equal(etcd_decode_pair(json_array_get(range.pairs, 0), &pair), 0);
+	json_decref(answer);
+	return pair.lease;
+}
+
 /* A node of another process: it publishes a row, takes part in the election, and is killed. */
 static void run_other(void *context)
 {
@@ -195,7 +213,7 @@ static void test_killed(void **state)
 
 	bench->child = child_start(run_other, bench);
 	store_client_open(&bench->a, "a", &settings);
-	store_wait(store_client_row(&bench->a, "other"));
+	store_wait(store_client_row(&bench->a, "other") && lease_of(bench, "/tocsin/actor"));
 	store_campaign(bench->a.store, true);
 	store_loop_run_ms(100);
 	assert_false(bench->a.actor);
@@ -361,21 +379,6 @@ static void test_compaction(void **state)
 	assert_true(store_client_has_row(&bench->a, "hand", "row 9"));
 	store_client_put(&bench->b, "after");
 	store_wait(store_client_has_row(&bench->a, "b", "after"));
-}
-
-static uint64_t lease_of(struct bench *bench, const char *key)
-{
-	struct etcd_bytes none = {NULL, 0};
-	char *body = etcd_encode_range(key, none, 0, 1);
-	json_t *answer = etcd_cluster_post(&bench->cluster, 0, "/v3/kv/range", body);
-	struct etcd_range range;
-	static struct etcd_pair pair;
-
-	free(body);
-	assert_int_equal(etcd_decode_range(answer, &range), 0);
-	assert_int_equal(etcd_decode_pair(json_array_get(range.pairs, 0), &pair), 0);
-	json_decref(answer);
-	return pair.lease;
 }
 
 static void test_lease_lost(void **state)
