@@ -203,6 +203,11 @@ static void open_store(struct bench *bench)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u//", bench->fake.port);
 	if (store_open_etcd(&bench->store, &bench->loop, "n1", &settings, &handlers, &error))
 		fail_msg("%s", reason);
+}
+
+static void open_store_with_row(struct bench *bench)
+{
+	open_store(bench);
 	store_put_row(bench->store, "row", 3);
 }
 
@@ -216,7 +221,7 @@ static int setup(void **state)
 	bench->fake.request = on_request;
 	bench->revision = 10;
 	fake_open(&bench->fake, &bench->loop);
-	open_store(bench);
+	open_store_with_row(bench);
 	*state = bench;
 	return 0;
 }
@@ -283,7 +288,7 @@ static void test_bad_answers(void **state)
 			bench->bad_path = paths[p];
 			/* From the start, so that each path is in use. */
 			store_close(bench->store);
-			open_store(bench);
+			open_store_with_row(bench);
 			wait_for(bench, bench->bad_answers > before);
 			wait_for(bench, !store_state(bench->store)->connected &&
 						strstr(store_state(bench->store)->reason,
@@ -354,6 +359,25 @@ static void test_silent_watch(void **state)
 	assert_true(bench->watcher != watcher || bench->fake.accepted > 1);
 }
 
+/* Whoever has no row is not connected either before a renewal is answered: it is what shows that a
+ * majority is behind the endpoint, whose watch alone would open without. */
+static void test_renewals_unanswered(void **state)
+{
+	struct bench *bench = *state;
+
+	store_close(bench->store);
+	open_store(bench);
+	wait_for(bench, store_state(bench->store)->connected);
+	bench->bad_path = RENEW;
+	wait_for(bench, !store_state(bench->store)->connected);
+	bench->losses = 0;
+	loop_turn_for(&bench->loop, 400 * NS_PER_MS);
+	assert_int_equal(bench->losses, 0);
+	assert_false(store_state(bench->store)->connected);
+	bench->bad_path = NULL;
+	wait_for(bench, store_state(bench->store)->connected);
+}
+
 /* What the watch has said while the loop stood still is read before it is called silent. */
 static void test_loop_stood_still(void **state)
 {
@@ -361,6 +385,8 @@ static void test_loop_stood_still(void **state)
 	unsigned int revision;
 
 	wait_for(bench, store_state(bench->store)->connected);
+	/* Until then libcurl has timers of its own for a new connection. */
+	loop_turn_for(&bench->loop, 250 * NS_PER_MS);
 	revision = bench->revision;
 	bench->muted = true;
 	store_put_row(bench->store, "more", 4);
@@ -443,7 +469,7 @@ static void test_bad_pages(void **state)
 		bench->bad_status = 200;
 		bench->bad_body = i < COUNT(bodies) ? bodies[i] : large;
 		store_close(bench->store);
-		open_store(bench);
+		open_store_with_row(bench);
 		wait_for(bench, strstr(store_state(bench->store)->reason,
 				       i < COUNT(bodies) ? "keys" : "too long"));
 		bench->bad_path = NULL;
@@ -518,7 +544,7 @@ static void test_close_in_handlers(void **state)
 		bench->bad_path = NULL;
 		bench->close_in = names[i];
 		if (!bench->store)
-			open_store(bench);
+			open_store_with_row(bench);
 		store_campaign(bench->store, true);
 		wait_for(bench, !bench->store || store_state(bench->store)->actor);
 		if (bench->store && strcmp(names[i], "committed") && strcmp(names[i], "lost"))
@@ -573,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silent_watch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_renewals_unanswered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loop_stood_still, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overtaken_watch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_store, setup, teardown),
