@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* Whoever is called so late did not run in between. */
-#define LATE_NS (20 * NS_PER_MS)
+#define LATE_NS	 (20 * NS_PER_MS)
+#define GRACE_NS (20 * NS_PER_MS) /* to read what came meanwhile */
 
 static struct etcd_store *of(struct store *store)
 {
@@ -270,7 +271,7 @@ static void on_timer(uv_timer_t *timer)
 
 	store->awake = false;
 	if (now_ns > store->due_ns + LATE_NS)
-		etcd_view_forgive(store, now_ns - store->due_ns);
+		etcd_view_forgive(store, now_ns - store->due_ns + GRACE_NS);
 	if (etcd_link_ready(store->link)) {
 		lease_work(store);
 		row_work(store);
