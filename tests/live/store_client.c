@@ -82,7 +82,7 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 {
 	struct store_client *client = context;
 
-	client->row_events++;
+	client->row_ends += !data;
 	note(client->rows, node, data, size, 0);
 }
 

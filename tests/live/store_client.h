@@ -25,7 +25,7 @@ struct store_client {
 	struct store *store;
 	struct etcd_settings settings; /* as it is opened */
 	struct told rows[STORE_CLIENT_ROWS], isolations[STORE_CLIENT_ROWS];
-	unsigned int row_events, resets, syncs, changes, losses;
+	unsigned int row_ends, resets, syncs, changes, losses;
 	unsigned int commits[4];		    /* by result */
 	unsigned int commit_count;		    /* all of them */
 	uint64_t connected_ns, lost_ns, elected_ns; /* CLOCK_MONOTONIC of the last change */

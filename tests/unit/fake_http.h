@@ -19,7 +19,7 @@ struct fake_client {
 	uv_tcp_t tcp;
 	struct fake_http *server;
 	bool open;
-	bool in_chunks; /* an answer in chunks has begun */
+	bool in_chunks;			/* an answer in chunks has begun */
 	char request[FAKE_REQUEST_MAX]; /* the head, then the body, NUL-terminated */
 	size_t bytes;
 };

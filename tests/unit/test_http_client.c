@@ -4,6 +4,7 @@
 #include "unit/fake_http.h"
 #include "unit/loop.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -280,6 +281,26 @@ static void test_failures(void **state)
 	fake_open(&bench->fake, &bench->loop);
 }
 
+/* An answer that has come while the loop stood still counts. */
+static void test_loop_stood_still(void **state)
+{
+	struct bench *bench = *state;
+
+	/* By a connection that is there: for a new one libcurl has timers of its own. */
+	bench->reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	ask(bench, &bench->asked, "/", "{}", false);
+	wait_done(bench, &bench->asked);
+	bench->reply = NULL;
+	bench->last = NULL;
+	ask(bench, &bench->asked, "/", "{}", false);
+	wait_request(bench);
+	fake_answer(bench->last, 200, "late");
+	poll(NULL, 0, 400);
+	wait_done(bench, &bench->asked);
+	assert_int_equal(bench->asked.failure, HTTP_FAILURE_NONE);
+	assert_string_equal(bench->asked.body, "late");
+}
+
 static void test_too_long(void **state)
 {
 	static char body[BYTES_MAX + 2];
@@ -383,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_loop_stood_still, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from_handlers, setup, teardown),

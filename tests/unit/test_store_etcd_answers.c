@@ -9,6 +9,7 @@
 #include "unit/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,14 +33,17 @@ struct bench {
 	struct fake_http fake;
 	struct store *store;
 	struct fake_client *watcher;
+	bool muted; /* the watch is told nothing by itself */
 	unsigned int revision;
 	const char *bad_path; /* what is answered wrongly, */
 	const char *bad_body; /* with this; NULL: not at all, "": the connection is closed */
 	unsigned int bad_status;
 	unsigned int bad_answers;
-	unsigned int rows, resets, syncs, committed;
+	unsigned int rows, resets, syncs, committed, losses;
 	enum store_commit_result result;
 	char last_row[64];
+	bool was_connected;
+	unsigned int renew_interval_ms; /* 0: short */
 	/* Where the store is to be closed: the handler's name. */
 	const char *close_in;
 };
@@ -58,7 +62,7 @@ static void tell_progress(struct bench *bench)
 
 	snprintf(message, sizeof(message), "{\"result\":{\"header\":{\"revision\":\"%u\"}}}\n",
 		 bench->revision);
-	if (bench->watcher)
+	if (bench->watcher && !bench->muted)
 		fake_send_chunk(bench->watcher, message);
 }
 
@@ -160,7 +164,11 @@ static void on_synced(void *context)
 
 static void on_changed(void *context, const struct store_state *state)
 {
+	struct bench *bench = context;
+
 	assert_true(state->connected == !*state->reason);
+	bench->losses += bench->was_connected && !state->connected;
+	bench->was_connected = state->connected;
 	handler_runs(context, state->connected ? "connected" : "lost");
 }
 
@@ -184,7 +192,7 @@ static void open_store(struct bench *bench)
 		.endpoint_count = 2,
 		.prefix = "/t/",
 		.request_limit_ms = 50,
-		.renew_interval_ms = 20,
+		.renew_interval_ms = bench->renew_interval_ms ?: 20,
 	};
 	const struct store_handlers handlers = {
 		.context = bench,
@@ -199,6 +207,11 @@ static void open_store(struct bench *bench)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u//", bench->fake.port);
 	if (store_open_etcd(&bench->store, &bench->loop, "n1", &settings, &handlers, &error))
 		fail_msg("%s", reason);
+}
+
+static void open_store_with_row(struct bench *bench)
+{
+	open_store(bench);
 	store_put_row(bench->store, "row", 3);
 }
 
@@ -212,7 +225,7 @@ static int setup(void **state)
 	bench->fake.request = on_request;
 	bench->revision = 10;
 	fake_open(&bench->fake, &bench->loop);
-	open_store(bench);
+	open_store_with_row(bench);
 	*state = bench;
 	return 0;
 }
@@ -279,7 +292,7 @@ static void test_bad_answers(void **state)
 			bench->bad_path = paths[p];
 			/* From the start, so that each path is in use. */
 			store_close(bench->store);
-			open_store(bench);
+			open_store_with_row(bench);
 			wait_for(bench, bench->bad_answers > before);
 			wait_for(bench, !store_state(bench->store)->connected &&
 						strstr(store_state(bench->store)->reason,
@@ -350,6 +363,82 @@ static void test_silent_watch(void **state)
 	assert_true(bench->watcher != watcher || bench->fake.accepted > 1);
 }
 
+/* Whoever has no row is not connected either before a renewal is answered: it is what shows that a
+ * majority is behind the endpoint, whose watch alone would open without. */
+static void test_renewals_unanswered(void **state)
+{
+	struct bench *bench = *state;
+
+	store_close(bench->store);
+	open_store(bench);
+	wait_for(bench, store_state(bench->store)->connected);
+	bench->bad_path = RENEW;
+	wait_for(bench, !store_state(bench->store)->connected);
+	bench->losses = 0;
+	loop_turn_for(&bench->loop, 400 * NS_PER_MS);
+	assert_int_equal(bench->losses, 0);
+	assert_false(store_state(bench->store)->connected);
+	bench->bad_path = NULL;
+	wait_for(bench, store_state(bench->store)->connected);
+}
+
+/* What the watch has said while the loop stood still is read before it is called silent. */
+static void test_loop_stood_still(void **state)
+{
+	struct bench *bench = *state;
+	unsigned int revision;
+
+	/* The server stands still, too: nothing is to be asked of it meanwhile. */
+	store_close(bench->store);
+	bench->renew_interval_ms = 60000;
+	open_store_with_row(bench);
+	wait_for(bench, store_state(bench->store)->connected);
+	bench->losses = 0;
+	/* Until then libcurl has timers of its own for a new connection. */
+	loop_turn_for(&bench->loop, 250 * NS_PER_MS);
+	revision = bench->revision;
+	bench->muted = true;
+	store_put_row(bench->store, "more", 4);
+	wait_for(bench, bench->revision > revision);
+	/* The answer is taken, and what the watch says is on its way. */
+	loop_turn_for(&bench->loop, 10 * NS_PER_MS);
+	bench->muted = false;
+	tell_progress(bench);
+	poll(NULL, 0, 800);
+	loop_turn_for(&bench->loop, 150 * NS_PER_MS);
+	assert_true(store_state(bench->store)->connected);
+	assert_int_equal(bench->losses, 0);
+}
+
+/* The watch is behind an answer: it tells the end of an election before this node's own. */
+static void test_overtaken_watch(void **state)
+{
+	static const char ended[] =
+		"{\"result\":{\"header\":{},\"events\":[{\"type\":\"DELETE\","
+		"\"kv\":{\"key\":\"L3QvYWN0b3I=\",\"mod_revision\":\"%u\"}}]}}\n";
+	struct bench *bench = *state;
+	uint64_t elected;
+	char message[256];
+
+	wait_for(bench, store_state(bench->store)->connected);
+	bench->muted = true;
+	bench->revision += 10;
+	store_campaign(bench->store, true);
+	wait_for(bench, store_state(bench->store)->actor);
+	elected = store_state(bench->store)->actor_revision;
+	assert_int_equal(elected, bench->revision);
+	snprintf(message, sizeof(message), ended, bench->revision - 1);
+	fake_send_chunk(bench->watcher, message);
+	loop_turn_for(&bench->loop, 50 * NS_PER_MS);
+	assert_true(store_state(bench->store)->actor);
+	assert_int_equal(store_state(bench->store)->actor_revision, elected);
+	/* Its own end, in contrast. */
+	snprintf(message, sizeof(message), ended, bench->revision + 1);
+	bench->revision += 10;
+	fake_send_chunk(bench->watcher, message);
+	wait_for(bench, store_state(bench->store)->actor_revision > elected);
+}
+
 /* The revisions go back: it is another store, and all is read again. */
 static void test_another_store(void **state)
 {
@@ -389,7 +478,7 @@ static void test_bad_pages(void **state)
 		bench->bad_status = 200;
 		bench->bad_body = i < COUNT(bodies) ? bodies[i] : large;
 		store_close(bench->store);
-		open_store(bench);
+		open_store_with_row(bench);
 		wait_for(bench, strstr(store_state(bench->store)->reason,
 				       i < COUNT(bodies) ? "keys" : "too long"));
 		bench->bad_path = NULL;
@@ -464,13 +553,12 @@ static void test_close_in_handlers(void **state)
 		bench->bad_path = NULL;
 		bench->close_in = names[i];
 		if (!bench->store)
-			open_store(bench);
+			open_store_with_row(bench);
 		store_campaign(bench->store, true);
 		wait_for(bench, !bench->store || store_state(bench->store)->actor);
 		if (bench->store && strcmp(names[i], "committed") && strcmp(names[i], "lost"))
 			fake_send_chunk(bench->watcher, pairs);
-		if (bench->store &&
-		    (!strcmp(names[i], "committed") || !strcmp(names[i], "lost"))) {
+		if (bench->store && (!strcmp(names[i], "committed") || !strcmp(names[i], "lost"))) {
 			bench->bad_path = TXN;
 			bench->bad_status = 200;
 			bench->bad_body = "garbage";
@@ -520,6 +608,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silent_watch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_renewals_unanswered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_loop_stood_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overtaken_watch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_commit_answers, setup, teardown),

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whoever is called so late did not run in between. */
+#define LATE_NS	 (20 * NS_PER_MS)
+#define GRACE_NS (20 * NS_PER_MS) /* to read what came meanwhile */
+
 static struct etcd_store *of(struct store *store)
 {
 	_Static_assert(offsetof(struct etcd_store, store) == 0, "one is the head of the other");
@@ -255,6 +259,7 @@ static void arm_timer(struct etcd_store *store)
 		(void)uv_timer_stop(&store->timer);
 		return;
 	}
+	store->due_ns = now_ns + wait_ns;
 	uv_update_time(store->loop);
 	(void)uv_timer_start(&store->timer, on_timer, (wait_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
 }
@@ -262,11 +267,12 @@ static void arm_timer(struct etcd_store *store)
 static void on_timer(uv_timer_t *timer)
 {
 	struct etcd_store *store = timer->data;
+	uint64_t now_ns = clock_monotonic_ns();
 
 	store->awake = false;
+	if (now_ns > store->due_ns + LATE_NS)
+		etcd_view_forgive(store, now_ns - store->due_ns + GRACE_NS);
 	if (etcd_link_ready(store->link)) {
-		uint64_t now_ns = clock_monotonic_ns();
-
 		lease_work(store);
 		row_work(store);
 		etcd_view_work(store, now_ns);
@@ -283,6 +289,7 @@ void etcd_wake(struct etcd_store *store)
 	if (store->awake || store->closing)
 		return;
 	store->awake = true;
+	store->due_ns = clock_monotonic_ns();
 	(void)uv_timer_start(&store->timer, on_timer, 0, 0);
 }
 

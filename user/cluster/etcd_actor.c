@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,7 +240,7 @@ int etcd_actor_commit(struct store *head, const char *node, const void *data, si
 	commit->store = store;
 	commit->call.context = commit;
 	commit->call.answered = on_committed;
-	strcpy(commit->node, node);
+	snprintf(commit->node, sizeof(commit->node), "%s", node);
 	commit->expected_revision = expected_revision;
 	commit->actor_revision = head->state.actor_revision;
 	commit->limit_ns = clock_monotonic_ns() +

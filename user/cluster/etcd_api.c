@@ -60,9 +60,8 @@ static json_t *prefix_end(const char *prefix)
 	char end[ETCD_KEY_MAX];
 	size_t size = strlen(prefix);
 
-	if (size >= sizeof(end))
+	if (text_copy(end, sizeof(end), prefix))
 		return NULL;
-	memcpy(end, prefix, size);
 	size = step_over(end, size);
 	/* A single NUL means 'to the last'. */
 	return size ? base64(end, size) : base64("", 1);

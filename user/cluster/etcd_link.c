@@ -303,7 +303,6 @@ static int post(struct etcd_link *link, const char *path, const char *body,
 	request->url = url;
 	request->body = body;
 	request->authorization = *link->token ? link->token : NULL;
-	request->connect_limit_ms = etcd_link_limit_ms(link, ETCD_PATIENCE_PROBE);
 	request->bytes_max = ANSWER_BYTES_MAX;
 	return http_client_send(link->http, request, ret_call);
 }

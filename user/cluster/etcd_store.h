@@ -21,7 +21,8 @@ struct etcd_store {
 	struct store store;
 	uv_loop_t *loop;
 	uv_timer_t timer;
-	bool awake; /* the timer is set to run at once */
+	bool awake;	 /* the timer is set to run at once */
+	uint64_t due_ns; /* when it is to run, CLOCK_MONOTONIC */
 	bool closing;
 	bool told_connected;
 	struct etcd_link *link;
@@ -108,6 +109,8 @@ void etcd_view_work(struct etcd_store *store, uint64_t now_ns);
 void etcd_view_failed(struct etcd_store *store);
 /* What was told does not hold any more, or may not: read all again. */
 void etcd_view_restart(struct etcd_store *store);
+/* The loop stood still for so long: what the watch has said meanwhile is unread. */
+void etcd_view_forgive(struct etcd_store *store, uint64_t late_ns);
 /* This node has written at this revision. */
 void etcd_view_expect(struct etcd_store *store, uint64_t revision);
 /* When it must look again at the latest, CLOCK_MONOTONIC. */

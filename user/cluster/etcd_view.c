@@ -309,6 +309,12 @@ void etcd_view_work(struct etcd_store *store, uint64_t now_ns)
 		read_page(store);
 }
 
+void etcd_view_forgive(struct etcd_store *store, uint64_t late_ns)
+{
+	store->view.expected_since_ns += late_ns;
+	store->view.opened_ns += late_ns;
+}
+
 void etcd_view_expect(struct etcd_store *store, uint64_t revision)
 {
 	if (!is_behind(store))

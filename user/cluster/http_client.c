@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cluster/http_client.h"
 
+#include "base/clock.h"
+#include "cluster/http_multi.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <uv.h>
 
-#define CONNECTIONS_MAX	   8
 #define BUFFER_BYTES_FIRST 2048
 #define BUFFER_BYTES_KEPT  65536
-/* A connection on which nothing comes is probed each second, and given up when this has passed
- * without an answer: a watch must not wait on a peer that is gone. */
+/* A connection on which nothing comes is probed each second, and given up when SILENCE_MAX_MS have
+ * passed without an answer: a watch must not wait on a peer that is gone. */
 #define KEEPALIVE_S    1L
 #define SILENCE_MAX_MS 3000
+/* A limit that is found to be over for LATE_NS gets GRACE_NS more, once. */
+#define LATE_NS	 (20 * NS_PER_MS)
+#define GRACE_NS (10 * NS_PER_MS)
 
 struct http_call {
 	LIST_ENTRY(http_call) link;
@@ -27,6 +33,9 @@ struct http_call {
 	CURL *easy;
 	struct curl_slist *headers;
 	size_t bytes_max;
+	uint64_t limit_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
+	unsigned int limit_ms;
+	bool graced;
 	void *context;
 	void (*line)(void *context, const char *line, size_t length);
 	void (*done)(void *context, const struct http_result *result);
@@ -43,26 +52,15 @@ struct http_call {
 
 LIST_HEAD(http_calls, http_call);
 
-struct http_socket {
-	LIST_ENTRY(http_socket) link;
-	uv_poll_t poll;
-	struct http_client *client;
-	curl_socket_t fd;
-};
-
 struct http_client {
-	uv_loop_t *loop;
-	uv_timer_t timer;
-	CURLM *multi;
-	LIST_HEAD(, http_socket) sockets;
+	struct http_multi multi;
+	uv_timer_t limit_timer; /* of the first limit */
 	struct http_calls calls;
 	struct http_calls retired; /* while handlers are being called; freed after that */
 	bool telling, closing;
-	unsigned int open_handles;
+	unsigned int open_parts; /* of the loop's: multi and limit_timer */
 	char *ca_file, *cert_file, *key_file;
 };
-
-static void tell(struct http_client *client);
 
 static void free_call(struct http_call *call)
 {
@@ -79,111 +77,6 @@ static void free_client(struct http_client *client)
 	free(client->key_file);
 	free(client);
 	curl_global_cleanup();
-}
-
-/* libcurl's callbacks */
-
-static void act(struct http_client *client, curl_socket_t fd, int events)
-{
-	int running;
-
-	/* Its errors are those of wrong use. */
-	(void)curl_multi_socket_action(client->multi, fd, events, &running);
-	tell(client);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	act(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_timeout_wanted(CURLM *multi, long timeout_ms, void *context)
-{
-	struct http_client *client = context;
-
-	(void)multi;
-	/* Both only fail for a timer that is being closed. */
-	if (timeout_ms < 0) {
-		(void)uv_timer_stop(&client->timer);
-	} else {
-		uv_update_time(client->loop);
-		(void)uv_timer_start(&client->timer, on_timer, (uint64_t)timeout_ms, 0);
-	}
-	return 0;
-}
-
-static void on_ready(uv_poll_t *poll, int status, int events)
-{
-	const struct http_socket *socket = poll->data;
-	int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	act(socket->client, socket->fd, flags);
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-	struct http_socket *socket = handle->data;
-	struct http_client *client = socket->client;
-
-	free(socket);
-	if (!--client->open_handles)
-		free_client(client);
-}
-
-static void forget_socket(struct http_socket *socket)
-{
-	LIST_REMOVE(socket, link);
-	/* The descriptor is libcurl's and closed by it after this. */
-	uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-}
-
-static struct http_socket *watch_socket(struct http_client *client, curl_socket_t fd)
-{
-	struct http_socket *socket = calloc(1, sizeof(*socket));
-
-	if (!socket)
-		return NULL;
-	socket->client = client;
-	socket->fd = fd;
-	if (uv_poll_init_socket(client->loop, &socket->poll, fd)) {
-		free(socket);
-		return NULL;
-	}
-	socket->poll.data = socket;
-	client->open_handles++;
-	LIST_INSERT_HEAD(&client->sockets, socket, link);
-	return socket;
-}
-
-static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *context,
-			    void *socket_context)
-{
-	struct http_client *client = context;
-	struct http_socket *socket = socket_context;
-	int events =
-		(what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (socket) {
-			(void)curl_multi_assign(client->multi, fd, NULL);
-			forget_socket(socket);
-		}
-		return 0;
-	}
-	if (!socket) {
-		/* Without it the request runs into its time limit. */
-		socket = watch_socket(client, fd);
-		if (!socket)
-			return 0;
-		(void)curl_multi_assign(client->multi, fd, socket);
-	}
-	(void)uv_poll_start(&socket->poll, events, on_ready);
-	return 0;
 }
 
 /* Sockets are not for the programs that the agent runs, and notice when their peer is gone. */
@@ -337,7 +230,7 @@ static void take_ends(struct http_client *client)
 	const CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(client->multi, &left))) {
+	while ((message = curl_multi_info_read(client->multi.curl, &left))) {
 		struct http_call *call = NULL;
 
 		if (message->msg != CURLMSG_DONE ||
@@ -364,7 +257,7 @@ static void retire(struct http_call *call)
 	struct http_client *client = call->client;
 
 	/* Fails only for a handle that is not in it. */
-	(void)curl_multi_remove_handle(client->multi, call->easy);
+	(void)curl_multi_remove_handle(client->multi.curl, call->easy);
 	LIST_REMOVE(call, link);
 	if (client->telling)
 		LIST_INSERT_HEAD(&client->retired, call, link);
@@ -374,7 +267,7 @@ static void retire(struct http_call *call)
 
 static void tell(struct http_client *client)
 {
-	struct http_call *call;
+	struct http_call *call, *next;
 
 	/* A handler that starts or ends something else gets here again. */
 	if (client->telling || client->closing)
@@ -391,10 +284,63 @@ static void tell(struct http_client *client)
 		}
 	}
 	client->telling = false;
-	while ((call = LIST_FIRST(&client->retired))) {
-		LIST_REMOVE(call, link);
+	for (call = LIST_FIRST(&client->retired); call; call = next) {
+		next = LIST_NEXT(call, link);
 		free_call(call);
 	}
+	LIST_INIT(&client->retired);
+}
+
+static void on_progress(void *context)
+{
+	tell(context);
+}
+
+/* Limits. They are not libcurl's, which does not look at the socket before it gives up. */
+
+static void on_limit(uv_timer_t *timer);
+
+static void arm_limit(struct http_client *client)
+{
+	uint64_t next_ns = UINT64_MAX, now_ns = clock_monotonic_ns();
+	const struct http_call *call;
+
+	LIST_FOREACH(call, &client->calls, link)
+	if (call->limit_ns < next_ns)
+		next_ns = call->limit_ns;
+	/* Both only fail for a timer that is being closed. */
+	if (next_ns == UINT64_MAX) {
+		(void)uv_timer_stop(&client->limit_timer);
+		return;
+	}
+	uv_update_time(client->multi.loop);
+	(void)uv_timer_start(&client->limit_timer, on_limit,
+			     next_ns > now_ns ? (next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0,
+			     0);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct http_client *client = timer->data;
+	uint64_t now_ns = clock_monotonic_ns();
+	struct http_call *call;
+
+	LIST_FOREACH(call, &client->calls, link)
+	{
+		if (call->limit_ns > now_ns || call->ended)
+			continue;
+		if (!call->graced && now_ns - call->limit_ns > LATE_NS) {
+			call->graced = true;
+			call->limit_ns = now_ns + GRACE_NS;
+			continue;
+		}
+		call->ended = true;
+		call->failure = HTTP_FAILURE_TIME;
+		snprintf(call->message, sizeof(call->message), "%u ms", call->limit_ms);
+	}
+	tell(client);
+	if (!client->closing)
+		arm_limit(client);
 }
 
 void http_call_cancel(struct http_call *call)
@@ -420,9 +366,7 @@ static int add_header(struct http_call *call, const char *name, const char *valu
 	line = malloc(size);
 	if (!line)
 		return -ENOMEM;
-	strcpy(line, name);
-	strcat(line, ": ");
-	strcat(line, value);
+	snprintf(line, size, "%s: %s", name, value);
 	headers = curl_slist_append(call->headers, line);
 	free(line);
 	if (!headers)
@@ -435,8 +379,11 @@ static CURLcode set_files(const struct http_client *client, struct http_call *ca
 {
 	CURLcode code = CURLE_OK;
 
-	if (client->ca_file)
+	/* Else the system's would be trusted beside it, and kept in memory: 15 MB. */
+	if (client->ca_file) {
 		SET(CURLOPT_CAINFO, client->ca_file);
+		SET(CURLOPT_CAPATH, NULL);
+	}
 	if (client->cert_file)
 		SET(CURLOPT_SSLCERT, client->cert_file);
 	if (client->key_file)
@@ -454,9 +401,6 @@ static CURLcode set_request(struct http_call *call, const struct http_request *r
 		SET(CURLOPT_COPYPOSTFIELDS, request->body);
 	if (request->method)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
-	if (request->connect_limit_ms)
-		SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_limit_ms);
-	SET(CURLOPT_TIMEOUT_MS, (long)request->limit_ms);
 	return code;
 }
 
@@ -489,6 +433,10 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 		return -ENOMEM;
 	call->client = client;
 	call->bytes_max = request->bytes_max;
+	call->limit_ms = request->limit_ms;
+	call->limit_ns = UINT64_MAX;
+	if (request->limit_ms)
+		call->limit_ns = clock_monotonic_ns() + request->limit_ms * NS_PER_MS;
 	call->context = request->context;
 	call->line = request->line;
 	call->done = request->done;
@@ -502,9 +450,10 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	if (request->authorization && add_header(call, "Authorization", request->authorization))
 		goto out;
 	if (set_fixed(call) || set_files(client, call) || set_request(call, request) ||
-	    curl_multi_add_handle(client->multi, call->easy))
+	    curl_multi_add_handle(client->multi.curl, call->easy))
 		goto out;
 	LIST_INSERT_HEAD(&client->calls, call, link);
+	arm_limit(client);
 	*ret_call = call;
 	call = NULL;
 	err = 0;
@@ -516,77 +465,41 @@ out:
 
 /* The client */
 
-static CURLM *make_multi(struct http_client *client)
-{
-	CURLM *multi = curl_multi_init();
-	CURLMcode code = CURLM_OK;
-
-	if (!multi)
-		return NULL;
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
-	if (!code)
-		code = curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-					 (long)CONNECTIONS_MAX);
-	if (code) {
-		(void)curl_multi_cleanup(multi);
-		return NULL;
-	}
-	return multi;
-}
-
-static void free_multi(struct http_client *client)
-{
-	struct http_socket *socket;
-
-	/* Every easy handle is out of it, so that this cannot fail. */
-	(void)curl_multi_cleanup(client->multi);
-	client->multi = NULL;
-	while ((socket = LIST_FIRST(&client->sockets)))
-		forget_socket(socket);
-}
-
 void http_client_drop_connections(struct http_client *client)
 {
-	CURLM *multi;
+	if (LIST_EMPTY(&client->calls))
+		http_multi_drop_connections(&client->multi);
+}
 
-	if (!LIST_EMPTY(&client->calls))
-		return;
-	multi = make_multi(client);
-	if (!multi)
-		return;
-	free_multi(client);
-	(void)uv_timer_stop(&client->timer);
-	client->multi = multi;
+static void end_part(struct http_client *client)
+{
+	if (!--client->open_parts)
+		free_client(client);
+}
+
+static void on_multi_closed(void *context)
+{
+	end_part(context);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	struct http_client *client = handle->data;
-
-	if (!--client->open_handles)
-		free_client(client);
+	end_part(handle->data);
 }
 
 void http_client_close(struct http_client *client)
 {
-	struct http_call *call;
+	struct http_call *call, *next;
 
 	if (!client || client->closing)
 		return;
-	while ((call = LIST_FIRST(&client->calls)))
+	for (call = LIST_FIRST(&client->calls); call; call = next) {
+		next = LIST_NEXT(call, link);
 		http_call_cancel(call);
+	}
 	client->closing = true;
-	free_multi(client);
-	uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+	http_multi_close(&client->multi, on_multi_closed);
+	uv_close((uv_handle_t *)&client->limit_timer, on_timer_closed);
 }
 
 static int copy_path(char **target, const char *path)
@@ -608,21 +521,18 @@ int http_client_open(struct http_client **ret_client, struct uv_loop_s *loop,
 		free(client);
 		return -ENOMEM;
 	}
-	client->loop = loop;
-	LIST_INIT(&client->sockets);
 	LIST_INIT(&client->calls);
 	LIST_INIT(&client->retired);
-	if (!copy_path(&client->ca_file, files->ca_file) &&
-	    !copy_path(&client->cert_file, files->cert_file) &&
-	    !copy_path(&client->key_file, files->key_file))
-		client->multi = make_multi(client);
-	if (!client->multi) {
+	if (copy_path(&client->ca_file, files->ca_file) ||
+	    copy_path(&client->cert_file, files->cert_file) ||
+	    copy_path(&client->key_file, files->key_file) ||
+	    http_multi_open(&client->multi, loop, client, on_progress)) {
 		free_client(client);
 		return -ENOMEM;
 	}
-	(void)uv_timer_init(loop, &client->timer);
-	client->timer.data = client;
-	client->open_handles = 1;
+	(void)uv_timer_init(loop, &client->limit_timer);
+	client->limit_timer.data = client;
+	client->open_parts = 2;
 	*ret_client = client;
 	return 0;
 }

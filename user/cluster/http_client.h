@@ -7,6 +7,9 @@
  * callbacks. Answers come whole, or line by line while they last (a watch). Connections are kept
  * and used again. No proxy, no redirect.
  *
+ * What lies unread in a socket is not silence: when the loop stood still and a limit is found to be
+ * long over, what has come meanwhile is read first.
+ *
  * Handlers are called from the loop, never from within a call of this interface; they may call
  * anything of it.
  */
@@ -49,10 +52,10 @@ struct http_result {
 struct http_request {
 	const char *method; /* NULL: POST with a body, else GET */
 	const char *url;
-	const char *body;			 /* JSON; NULL: none */
-	const char *authorization;		 /* the header's value; NULL: none */
-	unsigned int connect_limit_ms, limit_ms; /* 0: none */
-	size_t bytes_max; /* of the answer's body; of a line, where lines are taken */
+	const char *body;	   /* JSON; NULL: none */
+	const char *authorization; /* the header's value; NULL: none */
+	unsigned int limit_ms;	   /* for all of it; 0: none */
+	size_t bytes_max;	   /* of the answer's body; of a line, where lines are taken */
 	void *context;
 	/* Each line of an answer of status 200 as it comes, without its end. NULL: not wanted. */
 	void (*line)(void *context, const char *line, size_t length);

@@ -31,7 +31,8 @@ struct store_state {
 	 * good for lease_ns from then on, at the least. */
 	uint64_t renewed_ns;
 	uint64_t lease_ns;
-	bool actor;		 /* this node holds the election */
+	/* This node holds the election: campaigning, and only while its lease is good. */
+	bool actor;
 	uint64_t actor_revision; /* fences what the actor writes: grows with each election */
 	char reason[256];	 /* why not connected; "" when it is */
 };
@@ -46,7 +47,8 @@ enum store_commit_result {
 /* 'data' is only valid during the call, is not NUL-terminated and may be anything. */
 struct store_handlers {
 	void *context;
-	/* A node's row was written (data), or its lease ended (NULL). */
+	/* A node's row was written (data), or its lease ended (NULL). This node's own is told, too:
+	 * what is told back has been written. */
 	void (*row)(void *context, const char *node, const void *data, size_t size_bytes);
 	/* A node's isolation record was written, or deleted (NULL). 'revision' is what
 	 * store_commit() expects. */
@@ -101,7 +103,9 @@ static inline void store_campaign(struct store *store, bool wanted)
  * Writes (data) or deletes (NULL) the isolation record of a node, in one transaction that holds
  * only while this node is the actor of state.actor_revision and the record is at
  * expected_revision (0: there is none). Returns 0, and the answer comes later; -EBUSY while
- * another commit of the same node is under way; -EPERM when this node is not the actor; -ENOMEM.
+ * another commit of the same node is under way, or too many are; -EPERM when this node is not the
+ * actor; -EINVAL for a name or data that cannot be a record; -ENOMEM. Whether the answer or
+ * the handler of what was written comes first is not said.
  */
 static inline int store_commit(struct store *store, const char *node, const void *data,
 			       size_t size_bytes, uint64_t expected_revision)
@@ -114,7 +118,8 @@ static inline const struct store_state *store_state(const struct store *store)
 	return &store->state;
 }
 
-/* Gives the lease back, if that goes without waiting; no handler is called any more. */
+/* Gives the lease back, if that goes without waiting; no handler is called any more. The loop must
+ * run on until it has nothing left to do. May be called from a handler. */
 static inline void store_close(struct store *store)
 {
 	if (store)

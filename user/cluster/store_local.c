@@ -190,10 +190,12 @@ static int commit(struct store *head, const char *node, const void *data, size_t
 static void on_closed(uv_handle_t *handle)
 {
 	struct local_store *store = handle->data;
-	struct record *record;
+	struct record *record, *next;
 
-	while ((record = LIST_FIRST(&store->records)))
-		free_record(store, record);
+	for (record = LIST_FIRST(&store->records); record; record = next) {
+		next = LIST_NEXT(record, list);
+		free(record);
+	}
 	free(store);
 }
 
