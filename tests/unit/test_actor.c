@@ -262,8 +262,8 @@ static void test_refusals(void **state)
 	make(&bench, 5);
 	say(&bench, bridge);
 	run(&bench, 9000, bridge);
-	/* n3 does not confirm that it reaches all: it is waited for for a second. */
-	expect(&bench, "2000:refuse:partial-partition:class");
+	/* n3 does not confirm that it reaches all: it is waited for for a while. */
+	expect(&bench, "4000:refuse:partial-partition:class");
 	/* Told when the rule changes. */
 	bench.now.paused = true;
 	run(&bench, 9500, bridge);

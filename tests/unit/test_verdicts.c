@@ -42,13 +42,14 @@ static void on_cleared(void *context, const struct standing *standing,
 /* Turns of 50 ms up to a time, all with the same judgement: class and subject of one verdict. */
 static void run(struct bench *bench, uint64_t until_ms, int class, uint32_t subject, bool pending)
 {
-	struct judgement judgement = {.pending = pending};
+	struct judgement judgement = {0};
 
 	if (class >= 0) {
 		judgement.verdict_count = 1;
 		judgement.verdicts[0] = (struct verdict){.class = (enum verdict_class) class,
 							 .subjects = &subject,
 							 .subject_count = 1,
+							 .pending = pending,
 							 .since_ns = 1};
 	}
 	for (; bench->now_ms < until_ms; bench->now_ms += 50)
@@ -100,8 +101,8 @@ static void test_pending(void **state)
 	BENCH(bench);
 
 	(void)state;
-	run(&bench, 1800, VERDICT_NODE_UNREACHABLE, 4, true);
-	expect(&bench, "1000:raised:node-unreachable:4");
+	run(&bench, 3800, VERDICT_NODE_UNREACHABLE, 4, true);
+	expect(&bench, "3000:raised:node-unreachable:4");
 }
 
 static void test_pending_ends(void **state)

@@ -485,6 +485,19 @@ static void find_silent_agents(struct classifier *classifier, const struct view 
 			}
 }
 
+/* Whether more is about to be known of any link of a verdict's subjects. */
+static bool is_pending(const struct classifier *classifier, const struct verdict *verdict)
+{
+	const uint32_t *start = classifier->membership->start;
+
+	for (uint32_t i = 0; i < verdict->subject_count; i++)
+		for (uint32_t at = start[verdict->subjects[i]];
+		     at < start[verdict->subjects[i] + 1]; at++)
+			if (classifier->pairs[at].pending)
+				return true;
+	return false;
+}
+
 void classify(struct classifier *classifier, const struct view *view, uint64_t now_ns,
 	      struct judgement *ret_judgement)
 {
@@ -511,6 +524,9 @@ void classify(struct classifier *classifier, const struct view *view, uint64_t n
 	find_cut_links(classifier, ret_judgement);
 	find_lossy_links(classifier, ret_judgement);
 	find_silent_agents(classifier, view, now_ns, ret_judgement);
+	for (unsigned int i = 0; i < ret_judgement->verdict_count; i++)
+		ret_judgement->verdicts[i].pending =
+			is_pending(classifier, &ret_judgement->verdicts[i]);
 }
 
 bool verdict_same(const struct verdict *one, const struct verdict *other)

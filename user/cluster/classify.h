@@ -54,6 +54,7 @@ struct verdict {
 	uint32_t bridge_count;
 	uint32_t links;	   /* cut or lossy ones behind it */
 	uint64_t since_ns; /* first word of it */
+	bool pending;	   /* more is about to be known of links of the subjects */
 	/* To take the subjects out would mend it, and a majority says so. */
 	bool isolates;
 	bool deaf; /* of one-way: the subject does not hear; else it is not heard */

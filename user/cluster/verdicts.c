@@ -85,14 +85,13 @@ static bool has_predecessor(const struct verdicts *verdicts, const struct standi
 void verdicts_update(struct verdicts *verdicts, const struct judgement *judgement, uint64_t now_ns,
 		     verdicts_function *raised, verdicts_function *cleared, void *context)
 {
-	uint64_t steady_ns = judgement->pending ? VERDICTS_PENDING_NS : VERDICTS_STEADY_NS;
-
 	for (unsigned int i = 0; i < verdicts->count; i++)
 		verdicts->standing[i].present = false;
 	for (unsigned int i = 0; i < judgement->verdict_count; i++) {
 		const struct verdict *verdict = &judgement->verdicts[i];
 		struct standing *standing =
 			find(verdicts, verdict) ?: add(verdicts, verdict, now_ns);
+		uint64_t steady_ns = verdict->pending ? VERDICTS_PENDING_NS : VERDICTS_STEADY_NS;
 
 		if (!standing)
 			continue;

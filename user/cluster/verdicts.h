@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A verdict that has stood for so long is raised; while suspicions are open, for the longer. */
+/* A verdict that has stood for so long is raised; while more is about to be known of it, longer. */
 #define VERDICTS_STEADY_NS  (150 * 1000000ULL)
-#define VERDICTS_PENDING_NS (1000 * 1000000ULL)
+#define VERDICTS_PENDING_NS (3000 * 1000000ULL)
 /* Another class of what is raised already takes longer: a node that comes back is first seen by the
  * store, and by its peers a second later. */
 #define VERDICTS_CHANGE_NS (1500 * 1000000ULL)

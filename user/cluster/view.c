@@ -150,7 +150,7 @@ static enum view_link link_of(enum row_word one, enum row_word other)
 static bool may_still_come(const struct view *view, uint64_t since_ns, uint64_t patience_ns,
 			   uint64_t now_ns)
 {
-	if (view->stalled_ns > since_ns && view->stalled_ns + VIEW_RESUMED_NS > now_ns)
+	if (view->stalled_ns > since_ns && view->stalled_ns + VIEW_CONFIRM_NS > now_ns)
 		return true;
 	return since_ns + patience_ns > now_ns;
 }

@@ -22,15 +22,15 @@
 /* How long an accused node has to contradict: a few round trips to the store. One whom more than
  * half of its observers accuse is not waited for. */
 #define VIEW_REBUTTAL_NS (200 * 1000000ULL)
-/* After the store itself did not answer for a while: until its clients have found back to it. */
-#define VIEW_RESUMED_NS (600 * 1000000ULL)
 /*
  * The others who observe an accused node say after VIEW_CONFIRM_AFTER_NS whether they still see
  * nothing: by then whoever is to see the same has seen it (edges of one cut are found some 100 ms
- * apart). What was said before says nothing; VIEW_CONFIRM_NS is how long they are waited for.
+ * apart). What was said before says nothing; VIEW_CONFIRM_NS is how long they are waited for, and
+ * everybody after a time in which the store itself did not answer: as long as a lease lives, or a
+ * client takes to find another member of a store that has to find another leader.
  */
 #define VIEW_CONFIRM_AFTER_NS (250 * 1000000ULL)
-#define VIEW_CONFIRM_NS	      (1000 * 1000000ULL)
+#define VIEW_CONFIRM_NS	      (3000 * 1000000ULL)
 /* Rows are written every 5 s at least (ROW_PERIOD_NS); one that is older is its writer's no more,
  * whatever its lease says. */
 #define VIEW_STALE_NS (12 * 1000000000ULL)
