@@ -389,7 +389,7 @@ static int find_store_hosts(struct acting *acting)
 	return 0;
 }
 
-int acting_open(struct acting **ret_acting, struct cluster *cluster, struct text *error)
+int acting_open(struct acting **ret_acting, struct cluster *cluster)
 {
 	struct acting *acting = calloc(1, sizeof(*acting));
 	int r;
@@ -398,7 +398,7 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster, struct text
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
-	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent, error);
+	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent);
 	if (!r)
 		/* An agent before this one may have left a fence: it stands until all is well. */
 		acting->self_fence.fenced = fencing_is_on(acting->fencing);

@@ -15,8 +15,8 @@
 struct acting;
 struct cluster;
 
-/* Returns 0, or -errno with a line in 'error'; in either case acting_close() is right. */
-int acting_open(struct acting **ret_acting, struct cluster *cluster, struct text *error);
+/* Returns 0 or -ENOMEM; in either case acting_close() is right. */
+int acting_open(struct acting **ret_acting, struct cluster *cluster);
 
 /* The store's words. */
 void acting_take_record(struct acting *acting, uint32_t member, const void *data, size_t size_bytes,

@@ -36,17 +36,6 @@ static void read_boot_id(char boot_id[static ROW_BOOT_ID_MAX])
 		fclose(stream);
 }
 
-static const struct peer *peer_of_member(const struct cluster *cluster, uint32_t member)
-{
-	const struct peers *peers = &cluster->agent->peers;
-	const char *name = cluster->membership.members[member].name;
-
-	for (unsigned int i = 0; i < peers->node_count; i++)
-		if (peers->nodes[i] && !strcmp(peers->nodes[i]->name, name))
-			return peers->nodes[i];
-	return NULL;
-}
-
 static enum row_word word_of(const struct peer *peer)
 {
 	static const enum row_word words[EDGE_STATES] = {
@@ -76,8 +65,6 @@ static uint32_t own_slots(const struct cluster *cluster)
 static bool compose_row(struct cluster *cluster)
 {
 	const struct agent *agent = cluster->agent;
-	const uint32_t *observers =
-		cluster->membership.observers + cluster->membership.start[cluster->self];
 	double distrust = (double)(int)(agent->self.distrust / DISTRUST_STEP) * DISTRUST_STEP;
 	uint32_t flags = (agent->alone ? ROW_FLAG_ALONE : 0) |
 			 (agent->carrier_down ? ROW_FLAG_CARRIER_DOWN : 0) |
@@ -87,7 +74,7 @@ static bool compose_row(struct cluster *cluster)
 	bool news = flags != cluster->row.flags || distrust != cluster->row.distrust_ratio;
 
 	for (uint32_t slot = 0; slot < own_slots(cluster); slot++) {
-		uint8_t word = (uint8_t)word_of(peer_of_member(cluster, observers[slot]));
+		uint8_t word = (uint8_t)word_of(agent->peers.nodes[cluster->node_of_slot[slot]]);
 
 		news |= word != cluster->words[slot];
 		cluster->words[slot] = word;
@@ -353,6 +340,24 @@ static int init_members(struct cluster *cluster)
 	       ?: classifier_init(&cluster->classifier, &cluster->membership);
 }
 
+/* Members are in the order of names, peers in that of the configuration: found once, not at each
+ * turn. */
+static void index_peers(struct cluster *cluster)
+{
+	const struct config *config = &cluster->agent->config;
+	uint32_t start = cluster->membership.start[cluster->self];
+
+	for (unsigned int i = 0; i < config->node_count && own_slots(cluster); i++) {
+		int64_t member = membership_find(&cluster->membership, config->nodes[i].name);
+		int64_t at = member < 0 ? -1
+					: membership_slot(&cluster->membership, cluster->self,
+							  (uint32_t)member);
+
+		if (at >= 0)
+			cluster->node_of_slot[at - start] = i;
+	}
+}
+
 static int open_store(struct cluster *cluster, struct text *error)
 {
 	const struct config *config = &cluster->agent->config;
@@ -395,9 +400,10 @@ int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text 
 	if (!cluster)
 		goto failed;
 	cluster->agent = agent;
-	r = init_members(cluster) ?: acting_open(&cluster->acting, cluster, error);
+	r = init_members(cluster) ?: acting_open(&cluster->acting, cluster);
 	if (r)
 		goto failed;
+	index_peers(cluster);
 	cluster->row = (struct row){.epoch = clock_realtime_ns(),
 				    .members = cluster->membership.hash,
 				    .member = cluster->self,

@@ -25,7 +25,9 @@ struct cluster {
 	struct verdicts verdicts;
 	struct store *store;
 	struct acting *acting;
-	uint32_t self; /* this member */
+	uint32_t self;					 /* this member */
+	unsigned int node_of_slot[MEMBERSHIP_SLOTS_MAX]; /* who stands in each of its slots, as an
+							    index of the configuration's nodes */
 
 	/* What was published last, and when (CLOCK_BOOTTIME). */
 	struct row row;

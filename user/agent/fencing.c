@@ -83,9 +83,15 @@ static int put_up(struct fencing *fencing, struct text *error)
 	for (unsigned int i = 0; i < config->node_count; i++)
 		for (unsigned int j = 0; j < config->nodes[i].address_count; j++)
 			members[settings.member_count++] = config->nodes[i].addresses[j];
-	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++)
-		if (!fencing_endpoint(config->etcd.endpoints[i], &endpoints[settings.store_count]))
-			settings.store_count++;
+	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
+		struct fence_endpoint endpoint;
+
+		if (fencing_endpoint(config->etcd.endpoints[i], &endpoint))
+			continue;
+		endpoints[settings.store_count++] = endpoint;
+		endpoint.port = (uint16_t)(endpoint.port + ETCD_PEER_PORT_OFFSET);
+		endpoints[settings.store_count++] = endpoint;
+	}
 	settings.members = members;
 	settings.store = endpoints;
 	r = fence_apply(&settings, error);
@@ -187,14 +193,13 @@ void fencing_run_hook(struct fencing *fencing, const char *action, const char *n
 	}
 }
 
-int fencing_open(struct fencing **ret_fencing, struct agent *agent, struct text *error)
+int fencing_open(struct fencing **ret_fencing, struct agent *agent)
 {
 	struct fencing *fencing = calloc(1, sizeof(*fencing));
 	char reason[256] = "";
 	struct text text = TEXT(reason);
 	int present;
 
-	(void)error;
 	*ret_fencing = fencing;
 	if (!fencing)
 		return -ENOMEM;

@@ -13,7 +13,7 @@ struct agent;
 struct fencing;
 
 /* Finds out whether there is a fence. Returns 0, or -ENOMEM; fencing_close() is right then, too. */
-int fencing_open(struct fencing **ret_fencing, struct agent *agent, struct text *error);
+int fencing_open(struct fencing **ret_fencing, struct agent *agent);
 
 /* Wants the fence on or off; does nothing when it is so. In mode advise it only tells. */
 void fencing_set(struct fencing *fencing, bool on, const char *sentence);
