@@ -5,17 +5,15 @@ import json
 import time
 
 
-class Events:
-    """The edge changes that the agents log, and the state of every edge that follows from them."""
+class Logs:
+    """The lines of all agents' logs, each once, as they are completed."""
 
     def __init__(self, lab):
         self.lab = lab
-        self.states = {(a, b): "healthy" for a in lab.nodes for b in lab.nodes if a != b}
         self._offsets = {}
 
-    def poll(self):
-        """The changes since the last call, oldest first; 'node' is who said it."""
-        changes = []
+    def read(self):
+        """Yields (node, event) for what has come since the last call."""
         for node in self.lab.nodes:
             try:
                 with open(self.lab.log_file(node), "rb") as file:
@@ -27,14 +25,26 @@ class Events:
             self._offsets[node] = self._offsets.get(node, 0) + len(whole) + len(newline)
             for line in whole.splitlines():
                 try:
-                    event = json.loads(line)
+                    yield node, json.loads(line)
                 except ValueError:
                     continue
-                if (
-                    event.get("event") == "edge changed"
-                    and (node, event.get("peer")) in self.states
-                ):
-                    changes.append({**event, "node": node})
+
+
+class Events:
+    """The edge changes that the agents log, and the state of every edge that follows from them."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.states = {(a, b): "healthy" for a in lab.nodes for b in lab.nodes if a != b}
+        self._logs = Logs(lab)
+
+    def poll(self):
+        """The changes since the last call, oldest first; 'node' is who said it."""
+        changes = [
+            {**event, "node": node}
+            for node, event in self._logs.read()
+            if event.get("event") == "edge changed" and (node, event.get("peer")) in self.states
+        ]
         changes.sort(key=lambda change: change["monotonic_ns"])
         for change in changes:
             self.states[(change["node"], change["peer"])] = change["state"]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the agents of a lab say of their cluster: verdicts, isolations, fences, refusals."""
 
-import json
 import time
+
+from events import Logs
 
 # The log's event, and what it is called here.
 KINDS = {
@@ -15,7 +16,6 @@ KINDS = {
     "not isolated": "refused",
     "edge changed": "edge",
 }
-CUT = ("unreachable", "egress-cut", "ingress-cut")
 
 
 class Witness:
@@ -24,30 +24,17 @@ class Witness:
     def __init__(self, lab):
         self.lab = lab
         self.said = []
-        self._offsets = {}
+        self._logs = Logs(lab)
 
     def forget(self):
         self.poll()
         self.said.clear()
 
     def poll(self):
-        for node in self.lab.nodes:
-            try:
-                with open(self.lab.log_file(node), "rb") as file:
-                    file.seek(self._offsets.get(node, 0))
-                    data = file.read()
-            except OSError:
-                continue
-            whole, newline, _rest = data.rpartition(b"\n")
-            self._offsets[node] = self._offsets.get(node, 0) + len(whole) + len(newline)
-            for line in whole.splitlines():
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue
-                kind = KINDS.get(event.get("event"))
-                if kind:
-                    self.said.append({**event, "kind": kind, "witness": node})
+        for node, event in self._logs.read():
+            kind = KINDS.get(event.get("event"))
+            if kind:
+                self.said.append({**event, "kind": kind, "witness": node})
 
     def wait(self, seconds, done):
         """Polls until done() is true; returns whether it became so."""
@@ -66,15 +53,6 @@ class Witness:
             for said in self.said
             if said["kind"] == kind and all(said.get(key) == value for key, value in fields.items())
         ]
-
-    def first_ms(self, kind, since_ns, **fields):
-        """Milliseconds from since_ns to the first of these, or None."""
-        times = [
-            (said["monotonic_ns"] - since_ns) / 1e6
-            for said in self.of_kind(kind, **fields)
-            if "monotonic_ns" in said
-        ]
-        return min(times, default=None)
 
     def verdicts(self):
         """(class, subjects) of all that were raised."""

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "isolate/rails.h"
 
-#include <inttypes.h>
+#include "cluster/view.h"
 
-/* An agent that was not scheduled in time for more than this share of late does not act. */
-#define STARVED_RATIO 0.5
+#include <inttypes.h>
 
 static bool lacks_store(const struct rails_case *c, struct text *reason)
 {
@@ -28,7 +27,7 @@ static bool is_starved(const struct rails_case *c, struct text *reason)
 {
 	text_printf(reason, "this agent was not scheduled in time for %.0f %% of late",
 		    c->distrust_ratio * 100);
-	return c->distrust_ratio > STARVED_RATIO;
+	return c->distrust_ratio > VIEW_DISTRUST_MAX;
 }
 
 static bool is_paused(const struct rails_case *c, struct text *reason)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "isolate/self_fence.h"
 
-#include <inttypes.h>
+#include "cluster/view.h"
 
-#define STARVED_RATIO 0.5
+#include <inttypes.h>
 
 static void note_since(uint64_t *since_ns, bool holds, uint64_t now_ns)
 {
@@ -29,7 +29,7 @@ enum self_fence_step self_fence_update(struct self_fence *fence, const struct se
 		 * is a majority without the other, and both would go.
 		 */
 		if (!lost || lease || !now->renewed_ns || now->nodes < 3 || now->blind ||
-		    now->paused || now->distrust_ratio > STARVED_RATIO ||
+		    now->paused || now->distrust_ratio > VIEW_DISTRUST_MAX ||
 		    now->now_ns - fence->lost_ns < now->settle_ns)
 			return SELF_FENCE_STAY;
 		text_printf(sentence,
