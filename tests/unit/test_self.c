@@ -118,7 +118,8 @@ static void test_distrust_is_bounded(void **state)
 
 enum { CARRIER_AS_EXPECTED, CARRIER_WRONG, CARRIER_NO_NAMESPACE, CARRIER_NO_LINK };
 
-/* The kernel tells a changed carrier from a work queue, up to a second later (net/core/link_watch.c). */
+/* The kernel tells a changed carrier from a work queue, up to a second later
+ * (net/core/link_watch.c). */
 static bool carrier_becomes(bool wanted)
 {
 	const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
