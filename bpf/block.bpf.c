@@ -251,9 +251,10 @@ int BPF_PROG(block_rq_complete, struct request *rq, int error, unsigned int byte
 	/* blk_status_t is of one byte. */
 	if (error == REQUEST_NOT_SUPPORTED || error == REQUEST_EOPNOTSUPP)
 		record->unsupported++;
-	else if (error)
+	else if (error) {
 		record->errors++;
-	else
+		__sync_fetch_and_add(&block_counters.errors, 1);
+	} else
 		record->bytes += bytes;
 	if (bytes >= remaining)
 		add_times(record, rq, issue_noted_ns, now_ns);

@@ -90,6 +90,7 @@ struct block_counters {
 	__u64 in_flight_lost; /* requests whose age is not followed: their set was full */
 	__u64 start_unknown;  /* completions whose start no one kept: not in the histograms */
 	__u64 issue_unknown;  /* completions timed from their allocation */
+	__u64 errors;	      /* completions with an error, of all devices */
 	__u64 issue_clocked;  /* issues at which the clock was read, because the kernel does not */
 };
 

@@ -3,6 +3,8 @@
 
 #include "agent/cluster.h"
 #include "agent/control.h"
+#include "agent/findings.h"
+#include "agent/health.h"
 #include "agent/journal.h"
 #include "agent/state_dir.h"
 #include "base/clock.h"
@@ -233,6 +235,10 @@ static void stop(struct agent *agent)
 	agent->stopping = true;
 	agent_stop_turns(agent);
 	agent_unwatch_crashes(agent);
+	health_close(agent->health);
+	agent->health = NULL;
+	agent_findings_close(agent->findings);
+	agent->findings = NULL;
 	control_close(agent->control);
 	agent->control = NULL;
 	cluster_close(agent->cluster);
@@ -367,7 +373,8 @@ static int start(struct agent *agent)
 	if (open_probe(agent))
 		return EXIT_FAILED;
 	open_probes(agent);
-	if (open_groups(agent) ||
+	if (open_groups(agent) || agent_findings_open(&agent->findings, agent) ||
+	    health_open(&agent->health, agent) ||
 	    peers_open(&agent->peers, &agent->config,
 		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
 		       clock_monotonic_ns()) ||

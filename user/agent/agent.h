@@ -33,6 +33,8 @@ struct agent {
 	char probe_error[512];
 	struct probes probes; /* all others */
 	struct groups groups;
+	struct agent_findings *findings;
+	struct health *health;
 	struct journal *journal; /* NULL: none, and the log said why */
 	uint64_t journal_told_ns;
 	struct cluster *cluster; /* NULL while it starts and stops */

@@ -3,6 +3,7 @@
 
 #include "agent/acting.h"
 #include "agent/agent.h"
+#include "agent/findings.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -79,6 +80,7 @@ static bool compose_row(struct cluster *cluster)
 		news |= word != cluster->words[slot];
 		cluster->words[slot] = word;
 	}
+	news |= agent_findings_row(agent->findings, &cluster->row);
 	cluster->row.flags = flags;
 	cluster->row.distrust_ratio = distrust;
 	return news;

@@ -2,6 +2,7 @@
 /* Crashes of processes, as soon as the kernel tells them. */
 #include "agent/agent.h"
 
+#include "agent/health.h"
 #include "base/log.h"
 
 #include <sys/wait.h>
@@ -13,6 +14,7 @@ static void on_crash(void *context, const struct task_event *event)
 
 	/* While its group is there: it may have been made for this process alone. */
 	groups_note(&agent->groups, agent->probes.open[PROBE_TASK], &event->group);
+	health_crashed(agent->health, event, event->time_ns);
 	log_debug("process crashed", log_unsigned("pid", event->pid),
 		  log_string("comm", event->comm),
 		  log_unsigned("signal", (unsigned int)WTERMSIG(status)),

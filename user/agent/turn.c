@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 
 #include "agent/cluster.h"
+#include "agent/health.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/histogram.h"
@@ -318,6 +319,7 @@ static void on_turn(uv_timer_t *timer)
 			    log_string("consequence", "what it did not observe is not judged"));
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
 		alert |= judge(agent, peer, &self, &settings);
+	health_turn(agent->health, self.now_ns);
 	if (agent->cluster)
 		alert |= cluster_turn(agent->cluster);
 	agent_tell_journal(agent);

@@ -237,11 +237,34 @@ static int check_store(const struct config_draft *draft)
 			      "names no program, expected an absolute path first");
 }
 
+static int check_findings(const struct config_draft *draft)
+{
+	char path[CONFIG_KEY_PATH_MAX];
+	int error = 0;
+
+	for (unsigned int kind = 0; kind < FINDING_KINDS && !error; kind++) {
+		const struct finding_settings *settings = &draft->config.findings.settings[kind];
+		bool runs = settings->response == FINDING_RESPONSE_HOOK;
+
+		snprintf(path, sizeof(path), "findings.%s.%s", finding_kind_name(kind),
+			 settings->hook_argument_count ? "hook" : "response");
+		error = check_together(draft, runs && !settings->hook_argument_count, path,
+				       "hook has no command, expected hook: [/etc/tocsin/hook]") ?:
+			check_together(draft, !runs && settings->hook_argument_count, path,
+				       "is of no use without response: hook") ?:
+			check_together(draft,
+				       settings->hook_argument_count && *settings->hook[0] != '/',
+				       path, "names no program, expected an absolute path first");
+	}
+	return error;
+}
+
 int config_draft_check(struct config_draft *draft)
 {
 	int error = 0;
 
 	if (draft->config.node_count)
 		error = check_required(draft) ?: check_names(draft) ?: check_addresses(draft);
-	return error ?: check_self(draft) ?: check_key_file(draft) ?: check_store(draft);
+	return error ?: check_self(draft) ?: check_key_file(draft) ?: check_store(draft) ?:
+	       check_findings(draft);
 }

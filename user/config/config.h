@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/findings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -114,6 +115,11 @@ struct config {
 		uint32_t interval_ms;	 /* 0 to 600000, default 10000 */
 		uint32_t lease_grace_ms; /* 200 to 60000, default 700 */
 	} isolation;
+	struct {
+		struct finding_settings settings[FINDING_KINDS]; /* findings.KIND.* */
+		struct finding_limits limits;			 /* findings.KIND.*, too */
+		uint32_t hook_timeout_ms; /* findings.hook_timeout_ms: 100 to 60000, default 5000 */
+	} findings;
 	struct config_node *nodes;
 	unsigned int node_count;
 };

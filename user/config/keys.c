@@ -306,12 +306,15 @@ static const char *const mode_words[] = {"observe", "advise", "enforce", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
 static const char *const store_words[] = {"local", "etcd", NULL};
 static const char *const action_words[] = {"fence", "hook", NULL};
+static const char *const response_words[] = {"off", "log", "metric", "row", "hook", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 _Static_assert(sizeof(enum config_mode) == sizeof(unsigned int), "set_word() stores it as one");
 _Static_assert(sizeof(enum log_format) == sizeof(unsigned int), "set_word() stores it as one");
 _Static_assert(sizeof(enum config_store) == sizeof(unsigned int), "set_word() stores it as one");
 _Static_assert(sizeof(enum config_action) == sizeof(unsigned int), "set_word() stores it as one");
+_Static_assert(sizeof(enum finding_response) == sizeof(unsigned int),
+	       "set_word() stores it as one");
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned int), "set_word() stores it as one");
 
 /* clang-format off */
@@ -327,6 +330,18 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned int), "set_word() store
 	 .element = &(element_type), .element_size = sizeof(*((struct config *)0)->field), \
 	 .count_offset = offsetof(struct config, count_field), ##__VA_ARGS__}
 #define RANGE(least, most) .minimum = (least), .maximum = (most)
+/* What every finding has. */
+#define FINDING(name, kind) \
+	{.path = "findings." name, .type = &config_type_section}, \
+	{.path = "findings." name ".response", .type = &type_word, .words = response_words, \
+	 FIELD(config, findings.settings[kind].response)}, \
+	{.path = "findings." name ".hook", .type = &config_type_list, \
+	 FIELD(config, findings.settings[kind].hook), .element = &type_argument, \
+	 .element_size = FINDING_HOOK_ARGUMENT_MAX, \
+	 .count_offset = offsetof(struct config, findings.settings[kind].hook_argument_count)}
+#define FINDING_KEY(name, field, key, value_type, ...) \
+	{.path = "findings." name "." #key, .type = &(value_type), \
+	 FIELD(config, findings.limits.field.key), ##__VA_ARGS__}
 
 const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	KEY(node,		    type_name),
@@ -391,6 +406,51 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	KEY(isolation.hold_down_ms, type_whole, RANGE(1000, 3600000)),
 	KEY(isolation.interval_ms,  type_whole, RANGE(0, 600000)),
 	KEY(isolation.lease_grace_ms, type_whole, RANGE(200, 60000)),
+
+	SECTION(findings),
+	KEY(findings.hook_timeout_ms, type_whole, RANGE(100, 60000)),
+	FINDING("disk-slow",		FINDING_DISK_SLOW),
+	FINDING_KEY("disk-slow",	disk_slow, ratio, type_decimal, RANGE(1.5, 100)),
+	FINDING_KEY("disk-slow",	disk_slow, min_ms, type_whole, RANGE(1, 60000)),
+	FINDING_KEY("disk-slow",	disk_slow, windows, type_whole, RANGE(1, 100)),
+	FINDING_KEY("disk-slow",	disk_slow, sibling_ratio, type_decimal, RANGE(1.1, 100)),
+	FINDING_KEY("disk-slow",	disk_slow, sibling_for_s, type_whole, RANGE(5, 86400)),
+	FINDING("disk-stalled",		FINDING_DISK_STALLED),
+	FINDING_KEY("disk-stalled",	disk_stalled, after_ms, type_whole, RANGE(200, 600000)),
+	FINDING("disk-hung-request",	FINDING_DISK_HUNG_REQUEST),
+	FINDING_KEY("disk-hung-request", disk_hung_request, after_ms, type_whole, RANGE(200, 600000)),
+	FINDING("disk-errors",		FINDING_DISK_ERRORS),
+	FINDING_KEY("disk-errors",	disk_errors, clear_after_s, type_whole, RANGE(1, 86400)),
+	FINDING("cpu-overload",		FINDING_CPU_OVERLOAD),
+	FINDING_KEY("cpu-overload",	cpu_overload, pressure_percent, type_decimal, RANGE(1, 100)),
+	FINDING_KEY("cpu-overload",	cpu_overload, wait_ms, type_whole, RANGE(1, 60000)),
+	FINDING_KEY("cpu-overload",	cpu_overload, windows, type_whole, RANGE(1, 100)),
+	FINDING_KEY("cpu-overload",	cpu_overload, busy_percent, type_decimal, RANGE(1, 100)),
+	FINDING_KEY("cpu-overload",	cpu_overload, busy_for_s, type_whole, RANGE(5, 86400)),
+	FINDING("memory-pressure",	FINDING_MEMORY_PRESSURE),
+	FINDING_KEY("memory-pressure",	memory_pressure, pressure_percent, type_decimal, RANGE(0.1, 100)),
+	FINDING("io-pressure",		FINDING_IO_PRESSURE),
+	FINDING_KEY("io-pressure",	io_pressure, pressure_percent, type_decimal, RANGE(0.1, 100)),
+	FINDING("accept-overflow",	FINDING_ACCEPT_OVERFLOW),
+	FINDING_KEY("accept-overflow",	accept_overflow, delay_ms, type_whole, RANGE(1, 60000)),
+	FINDING("receive-drops",	FINDING_RECEIVE_DROPS),
+	FINDING_KEY("receive-drops",	receive_drops, deviations, type_decimal, RANGE(1, 100)),
+	FINDING_KEY("receive-drops",	receive_drops, ratio, type_decimal, RANGE(0.0001, 1)),
+	FINDING("peer-overloaded",	FINDING_PEER_OVERLOADED),
+	FINDING_KEY("peer-overloaded",	peer_overloaded, after_ms, type_whole, RANGE(100, 600000)),
+	FINDING("crash-loop",		FINDING_CRASH_LOOP),
+	FINDING_KEY("crash-loop",	crash_loop, crashes, type_whole, RANGE(2, 100)),
+	FINDING_KEY("crash-loop",	crash_loop, within_s, type_whole, RANGE(1, 3600)),
+	FINDING("watched-process-died",	FINDING_WATCHED_PROCESS_DIED),
+	FINDING("task-hung",		FINDING_TASK_HUNG),
+	FINDING_KEY("task-hung",	task_hung, after_s, type_whole, RANGE(5, 3600)),
+	FINDING("clock-skew",		FINDING_CLOCK_SKEW),
+	FINDING_KEY("clock-skew",	clock_skew, offset_ms, type_whole, RANGE(1, 3600000)),
+	FINDING("capacity",		FINDING_CAPACITY),
+	FINDING_KEY("capacity",		capacity, horizon_s, type_whole, RANGE(60, 604800)),
+	FINDING_KEY("capacity",		capacity, reserve_percent, type_decimal, RANGE(0, 90)),
+	FINDING("filesystem",		FINDING_FILESYSTEM),
+	FINDING_KEY("filesystem",	filesystem, used_percent, type_decimal, RANGE(1, 100)),
 };
 /* clang-format on */
 

@@ -325,6 +325,21 @@ static void read_request(struct block_probe *probe, const volatile struct block_
 		*oldest_ns = start_ns;
 }
 
+uint64_t block_probe_oldest_ns(const struct block_probe *probe)
+{
+	uint64_t oldest_ns = 0;
+
+	for (size_t set = 0; set < BLOCK_SETS; set++)
+		for (size_t way = 0; way < BLOCK_WAYS; way++) {
+			const volatile struct block_request *live = &probe->sets[set].ways[way];
+			uint64_t start_ns = live->request ? live->start_ns : 0;
+
+			if (start_ns && (!oldest_ns || start_ns < oldest_ns))
+				oldest_ns = start_ns;
+		}
+	return oldest_ns;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct block_disk *)a)->name, ((const struct block_disk *)b)->name);

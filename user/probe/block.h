@@ -49,6 +49,10 @@ const struct program_status *block_probe_programs(const struct block_probe *prob
 int block_probe_read(struct block_probe *probe, const struct block_disk **ret_disks,
 		     size_t *ret_count);
 
+/* When the oldest request that any driver has was made; 0: there is none. Takes no system call. A
+ * request whose completion was missed is among them. */
+uint64_t block_probe_oldest_ns(const struct block_probe *probe);
+
 struct block_counters block_probe_counters(const struct block_probe *probe);
 
 #endif

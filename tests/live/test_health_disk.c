@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* An agent on a node whose disk hangs and fails. */
+#include "base/clock.h"
+#include "live/agents.h"
+#include "live/child.h"
+#include "live/fuse_disk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define AFTER_MS 800
+#define WAIT_NS	 (10 * NS_PER_S)
+
+static struct fuse_disk disk;
+static pid_t reader;
+
+static void skip_where_impossible(void)
+{
+	if (!fuse_disk_obstacle())
+		return;
+	print_message("%s\n", fuse_disk_obstacle());
+	skip();
+}
+
+static int set_up(void **state)
+{
+	int r = agents_set_up(state);
+
+	if (!r && !fuse_disk_obstacle())
+		fuse_disk_up(&disk);
+	return r;
+}
+
+static int tear_down(void **state)
+{
+	/* What hangs cannot be killed. */
+	if (disk.orders)
+		atomic_store(&disk.orders->hang, false);
+	child_kill(&reader);
+	agents_tear_down(state);
+	fuse_disk_down(&disk);
+	return 0;
+}
+
+static void read_once(void *path)
+{
+	disk_read(path, 1);
+}
+
+/* One that may fail. */
+static void try_read(void *path)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "dd if=%s of=/dev/null bs=4096 count=1 iflag=direct",
+		 (const char *)path);
+	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+}
+
+static void end_reader(void)
+{
+	(void)child_wait(reader);
+	reader = 0;
+}
+
+static void start_agent(struct agents *agents, const char *findings)
+{
+	const struct process_options options = agents_options(agents, 0);
+
+	agents_configure(agents, 0, "node: n1\nfindings: {%s}\n", findings);
+	agents_start(agents, 0, &options);
+}
+
+/* The next line about a finding of this kind and of the disk, with these words. */
+static const char *expect_finding(struct agents *agents, const char *kind, const char *words)
+{
+	const char *line;
+
+	do
+		line = process_expect_log(&agents->agent[0], kind);
+	while (!strstr(line, disk.loop.name) || !strstr(line, words));
+	return line;
+}
+
+static void wait_for_line(const char *path, const char *words)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
+	char data[4096];
+
+	for (;;) {
+		FILE *stream = fopen(path, "re");
+		size_t length = stream ? fread(data, 1, sizeof(data) - 1, stream) : 0;
+
+		data[length] = '\0';
+		if (stream)
+			fclose(stream);
+		if (strstr(data, words))
+			return;
+		if (clock_monotonic_ns() > deadline_ns)
+			fail_msg("%s: no '%s' in: %s", path, words, data);
+		usleep(10000);
+	}
+}
+
+/* Raised while the request still hangs, told to the hook, and cleared when it is answered. */
+static void test_stalled(void **state)
+{
+	struct agents *agents = *state;
+	char findings[512], script[128], output[128];
+	FILE *stream;
+
+	skip_where_impossible();
+	snprintf(script, sizeof(script), "%s/hook", agents->directory);
+	snprintf(output, sizeof(output), "%s/told", agents->directory);
+	stream = fopen(script, "we");
+	assert_non_null(stream);
+	fprintf(stream, "#!/bin/sh\n(cat; echo) >> \"$1\"\n");
+	assert_int_equal(fclose(stream), 0);
+	assert_int_equal(chmod(script, 0755), 0);
+	snprintf(findings, sizeof(findings),
+		 "disk-stalled: {after_ms: %d, response: hook, hook: [%s, %s]}", AFTER_MS, script,
+		 output);
+	start_agent(agents, findings);
+	atomic_store(&disk.orders->hang, true);
+	reader = child_start(read_once, disk.loop.path);
+	assert_non_null(strstr(expect_finding(agents, "disk-stalled", "\"finding\""),
+			       "none was completed for"));
+	wait_for_line(output, "\"change\":\"raised\"");
+	atomic_store(&disk.orders->hang, false);
+	expect_finding(agents, "disk-stalled", "finding cleared");
+	wait_for_line(output, "\"change\":\"cleared\"");
+	end_reader();
+	agents_stop(agents, 0);
+}
+
+static void test_errors(void **state)
+{
+	struct agents *agents = *state;
+
+	skip_where_impossible();
+	start_agent(agents, "disk-errors: {clear_after_s: 1}");
+	atomic_store(&disk.orders->error, EIO);
+	reader = child_start(try_read, disk.loop.path);
+	assert_non_null(strstr(expect_finding(agents, "disk-errors", "\"finding\""),
+			       "failed, expected none"));
+	end_reader();
+	atomic_store(&disk.orders->error, 0);
+	expect_finding(agents, "disk-errors", "finding cleared");
+	agents_stop(agents, 0);
+}
+
+/* What is switched off is not looked for. */
+static void test_off(void **state)
+{
+	struct agents *agents = *state;
+
+	skip_where_impossible();
+	start_agent(agents, "disk-errors: {response: off}, disk-stalled: {after_ms: 200}");
+	atomic_store(&disk.orders->error, EIO);
+	reader = child_start(try_read, disk.loop.path);
+	end_reader();
+	atomic_store(&disk.orders->error, 0);
+	/* Found after the error was read. */
+	atomic_store(&disk.orders->hang, true);
+	reader = child_start(read_once, disk.loop.path);
+	expect_finding(agents, "disk-stalled", "\"finding\"");
+	assert_false(process_logged(&agents->agent[0], "disk-errors"));
+	atomic_store(&disk.orders->hang, false);
+	end_reader();
+	agents_stop(agents, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_stalled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_off, set_up, tear_down),
+	};
+
+	if (!fuse_disk_obstacle())
+		fuse_disk_hide_mounts();
+	return agents_run_tests("health_disk", tests);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/health_disk.h"
+
+#include "agent/agent.h"
+#include "agent/findings.h"
+#include "base/clock.h"
+#include "detect/disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The disks are read so often at least; sooner when something has failed or is old. */
+#define READ_QUIET_NS (5 * NS_PER_S)
+/* And while a request is old, or a finding stands. */
+#define READ_ALERT_NS (100 * NS_PER_MS)
+/* How often the requests in flight are looked through, which takes no system call. */
+#define LOOK_NS		 (100 * NS_PER_MS)
+#define CLEAR_STALLED_NS NS_PER_S
+
+/* What is remembered of one disk between two readings. */
+struct disk_memory {
+	uint32_t device;
+	char name[BLOCK_NAME_BYTES];
+	uint64_t errors;
+	bool present;
+};
+
+struct disk_family {
+	struct agent *agent;
+	struct disk_memory disks[BLOCK_DEVICES_MAX];
+	size_t disk_count;
+	uint64_t looked_ns, read_ns;
+	uint64_t errors; /* of all disks, as the programs count them */
+};
+
+static const enum finding_kind kinds[] = {FINDING_DISK_STALLED, FINDING_DISK_HUNG_REQUEST,
+					  FINDING_DISK_ERRORS};
+
+static struct disk_memory *memory_of(struct disk_family *family, const struct block_disk *disk)
+{
+	struct disk_memory *memory;
+
+	for (size_t i = 0; i < family->disk_count; i++)
+		if (family->disks[i].device == disk->device)
+			return &family->disks[i];
+	if (family->disk_count == BLOCK_DEVICES_MAX)
+		return NULL;
+	memory = &family->disks[family->disk_count++];
+	*memory = (struct disk_memory){.device = disk->device};
+	memcpy(memory->name, disk->name, sizeof(memory->name));
+	return memory;
+}
+
+static struct disk_evidence evidence_of(const struct block_disk *disk)
+{
+	struct disk_evidence evidence = {0};
+
+	for (unsigned int i = 0; i < BLOCK_OPERATIONS; i++) {
+		const struct block_sum *sum = &disk->operations[i];
+
+		evidence.errors += sum->record.errors;
+		if (sum->record.completed_ns > evidence.completed_ns)
+			evidence.completed_ns = sum->record.completed_ns;
+		if (sum->oldest_start_ns &&
+		    (!evidence.oldest_ns || sum->oldest_start_ns < evidence.oldest_ns))
+			evidence.oldest_ns = sum->oldest_start_ns;
+	}
+	return evidence;
+}
+
+static void judge(struct disk_family *family, const struct block_disk *disk, uint64_t now_ns)
+{
+	const struct config *config = &family->agent->config;
+	const struct finding_limits *limits = &config->findings.limits;
+	struct findings *findings = agent_findings_list(family->agent->findings);
+	const struct disk_evidence evidence = evidence_of(disk);
+	struct disk_memory *memory = memory_of(family, disk);
+	const uint64_t clear_ns[] = {CLEAR_STALLED_NS, CLEAR_STALLED_NS,
+				     limits->disk_errors.clear_after_s * NS_PER_S};
+
+	if (!memory)
+		return;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		char sentence[FINDING_SENTENCE_MAX] = "";
+		struct text text = TEXT(sentence);
+		enum finding_level level = FINDING_QUIET;
+		uint64_t since_ns = 0;
+
+		if (config->findings.settings[kinds[i]].response == FINDING_RESPONSE_OFF)
+			continue;
+		switch (kinds[i]) {
+		case FINDING_DISK_STALLED:
+			level = disk_stalled(&evidence, limits->disk_stalled.after_ms * NS_PER_MS,
+					     now_ns, &since_ns, &text);
+			break;
+		case FINDING_DISK_HUNG_REQUEST:
+			level = disk_hung_request(&evidence,
+						  limits->disk_hung_request.after_ms * NS_PER_MS,
+						  now_ns, &since_ns, &text);
+			break;
+		default:
+			level = disk_errors(&evidence, memory->errors, now_ns, &since_ns, &text);
+		}
+		findings_say(findings, kinds[i], disk->name, level, since_ns, clear_ns[i], now_ns,
+			     sentence);
+	}
+	memory->errors = evidence.errors;
+	memory->present = true;
+}
+
+/* What stands of disks that are gone ends. */
+static void forget_absent(struct disk_family *family, uint64_t now_ns)
+{
+	struct findings *findings = agent_findings_list(family->agent->findings);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < family->disk_count; i++) {
+		if (family->disks[i].present) {
+			family->disks[kept++] = family->disks[i];
+			continue;
+		}
+		for (size_t j = 0; j < sizeof(kinds) / sizeof(*kinds); j++)
+			findings_end(findings, kinds[j], family->disks[i].name, "the disk is gone",
+				     now_ns);
+	}
+	family->disk_count = kept;
+}
+
+static bool stands(const struct disk_family *family)
+{
+	const struct findings *findings = agent_findings_list(family->agent->findings);
+
+	for (unsigned int i = 0; i < findings->count; i++)
+		for (size_t j = 0; j < sizeof(kinds) / sizeof(*kinds); j++)
+			if (findings->standing[i].kind == kinds[j])
+				return true;
+	return false;
+}
+
+/* Whether the disks are to be read now: what the mapped tables tell without a system call. */
+static bool is_due(struct disk_family *family, struct block_probe *probe, uint64_t now_ns)
+{
+	const struct finding_limits *limits = &family->agent->config.findings.limits;
+	uint64_t errors = block_probe_counters(probe).errors;
+	uint32_t soonest_ms = limits->disk_stalled.after_ms < limits->disk_hung_request.after_ms
+				      ? limits->disk_stalled.after_ms
+				      : limits->disk_hung_request.after_ms;
+	uint64_t oldest_ns;
+
+	if (errors != family->errors) {
+		family->errors = errors;
+		return true;
+	}
+	if (now_ns >= family->read_ns + READ_QUIET_NS)
+		return true;
+	if (now_ns < family->looked_ns + LOOK_NS)
+		return false;
+	family->looked_ns = now_ns;
+	oldest_ns = block_probe_oldest_ns(probe);
+	return now_ns >= family->read_ns + READ_ALERT_NS &&
+	       ((oldest_ns && now_ns > oldest_ns + soonest_ms * NS_PER_MS) || stands(family));
+}
+
+static void turn(void *context, uint64_t now_ns)
+{
+	struct disk_family *family = context;
+	struct block_probe *probe = family->agent->probes.open[PROBE_BLOCK];
+	const struct block_disk *disks;
+	size_t count;
+
+	if (!probe || !is_due(family, probe, now_ns))
+		return;
+	family->read_ns = now_ns;
+	if (block_probe_read(probe, &disks, &count))
+		return;
+	/* The records may be newer than the turn. */
+	now_ns = clock_monotonic_ns();
+	for (size_t i = 0; i < family->disk_count; i++)
+		family->disks[i].present = false;
+	for (size_t i = 0; i < count; i++)
+		judge(family, &disks[i], now_ns);
+	forget_absent(family, now_ns);
+}
+
+static int open_family(void **ret_family, struct agent *agent)
+{
+	struct disk_family *family = calloc(1, sizeof(*family));
+
+	*ret_family = family;
+	if (!family)
+		return -ENOMEM;
+	family->agent = agent;
+	if (!agent->probes.open[PROBE_BLOCK])
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+			findings_set_blind(agent_findings_list(agent->findings), kinds[i],
+					   agent->probes.errors[PROBE_BLOCK]);
+	return 0;
+}
+
+const struct health_family health_disk = {
+	.name = "disk",
+	.open = open_family,
+	.turn = turn,
+	.close = free,
+};
