@@ -23,6 +23,10 @@ class Report:
             sys.stderr.write(f"\r\033[K{text}")
             sys.stderr.flush()
 
+    def explain(self, text):
+        """What helps to find the reason of a figure; no part of the report."""
+        print(text, file=sys.stderr, flush=True)
+
     def section(self, title):
         self.note("")
         self.say()

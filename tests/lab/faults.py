@@ -183,6 +183,21 @@ class Faults:
             os.kill(state["agents"][node], signal.SIGSTOP)
             return Moment(before_ns, time.monotonic_ns())
 
+    def stop_all(self, node):
+        """SIGSTOP for every process of the node: agent, store, applications."""
+        with self._change() as state:
+            before_ns = time.monotonic_ns()
+            pids = self._processes(self._node(node))
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            state["faults"].append({"kind": "stop-all", "node": node})
+            return Moment(before_ns, time.monotonic_ns())
+
+    def _processes(self, node):
+        listed = run(["ip", "netns", "pids", self.namespace(node)]).stdout
+        return [int(pid) for pid in listed.split() if int(pid) != os.getpid()]
+
     def flap(self, node, on_ms, off_ms):
         """Cut for on_ms, open for off_ms, and so on, by a process of its own, until healed."""
         if min(on_ms, off_ms) < 10:
@@ -263,6 +278,10 @@ class Faults:
                 elif fault["kind"] == "stop":
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(state["agents"][where], signal.SIGCONT)
+                elif fault["kind"] == "stop-all":
+                    for pid in self._processes(where):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGCONT)
                 elif fault["kind"] == "flap":
                     if start_time(fault["pid"]) == fault["started"]:
                         os.kill(fault["pid"], signal.SIGKILL)

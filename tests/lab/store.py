@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A real etcd on some nodes of a lab, for its agents to share."""
 
+import base64
+import http.client
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
 
-from system import LabError, run
+from system import LabError, inside, run
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
 START_SECONDS = 30
+CALL_SECONDS = 2
+ISOLATIONS = "/tocsin/isolations/"
 
 
 class Store:
@@ -89,3 +94,57 @@ class Store:
             if member.poll() is None:
                 os.kill(member.pid, number)
             member.wait()
+
+    # etcd's own interface, through its JSON gateway
+
+    def call(self, node, path, body, source=None, seconds=CALL_SECONDS):
+        """Asks the member on a node, from a node (that one); OSError when it does not answer."""
+        connection = http.client.HTTPConnection(
+            self.lab.address(node), CLIENT_PORT, timeout=seconds
+        )
+        with inside(self.lab.namespace(source or node)):
+            connection.connect()
+        try:
+            connection.request("POST", f"/v3{path}", json.dumps(body))
+            answer = connection.getresponse()
+            data = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"{path}: {error!r}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise OSError(f"{path}: {answer.status}: {data[:200]!r}")
+        return json.loads(data)
+
+    def leader(self):
+        """The node whose member leads, or None."""
+        members = {}
+        leader = None
+        for node in self.members:
+            try:
+                status = self.call(node, "/maintenance/status", {})
+            except OSError:
+                continue
+            members[status["header"]["member_id"]] = node
+            leader = status.get("leader", leader)
+        return members.get(leader)
+
+    def forget_isolations(self):
+        """Deletes the records of isolations, with their history of relapses."""
+        begin = ISOLATIONS.encode()
+        end = begin[:-1] + bytes([begin[-1] + 1])
+        body = {"key": _base64(begin), "range_end": _base64(end)}
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            for node in self.members:
+                try:
+                    return self.call(node, "/kv/deleterange", body)
+                except OSError as error:
+                    last = error
+            if time.monotonic() > deadline:
+                raise LabError(f"isolation records cannot be deleted: {last}")
+            time.sleep(0.1)
+
+
+def _base64(data):
+    return base64.b64encode(data).decode()

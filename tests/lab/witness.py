@@ -15,6 +15,11 @@ KINDS = {
     "this node is not fenced any more": "unfenced",
     "not isolated": "refused",
     "edge changed": "edge",
+    "agent silent": "agent silent",
+    "store connected": "store connected",
+    "store not connected": "store not connected",
+    "isolation record": "record",
+    "this node is in the minority": "minority",
 }
 
 

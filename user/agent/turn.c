@@ -241,6 +241,7 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 	uint64_t activity = activity_of(&peer->evidence);
 	enum edge_state was = peer->edge.state;
 	uint64_t since_ns = peer->edge.since_ns;
+	bool was_silent = peer->edge.agent_silent;
 	struct edge_self self = *shared;
 
 	if (is_quiet(peer, activity) && !self.paused) {
@@ -254,6 +255,9 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 		peer->state_changes[peer->edge.state]++;
 		tell_change(agent, peer, was, self.now_ns - since_ns, &self, settings);
 	}
+	if (peer->edge.agent_silent != was_silent)
+		log_info(was_silent ? "agent heard again" : "agent silent",
+			 log_string("peer", peer->name), log_unsigned("monotonic_ns", self.now_ns));
 	confirm_edge(agent, peer);
 	if (peer->configured && agent->heartbeat)
 		heartbeat_set_outage(agent->heartbeat, peer->node_index, outage_of(&peer->edge));
