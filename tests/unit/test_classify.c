@@ -425,6 +425,23 @@ static void test_stale_row(void **state)
 	bench_free(&bench);
 }
 
+/* It hears nobody, its last word was suspicion, and no answer of the store reaches it: nothing is to
+ * be waited for. */
+static void test_last_word_suspicion(void **state)
+{
+	static const char *const accusing[] = {"-hhhe", "h-hhe", "hh-he", "hhh-e"};
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_say(&bench.cluster, 4, "ssss-", 0, 0, 1000 * CLUSTER_MS);
+	for (unsigned int i = 0; i < 4; i++)
+		cluster_say(&bench.cluster, i, accusing[i], 0, 0, (1050 + i) * CLUSTER_MS);
+	bench_expect(&bench, 1060, "one-way:5!");
+	assert_false(bench.judgement.pending);
+	bench_free(&bench);
+}
+
 /* Two nodes that are lost one after the other are two verdicts, not a partition. */
 static void test_one_after_the_other(void **state)
 {
@@ -543,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_blind_accusers),
 		cmocka_unit_test(test_starved_node),
 		cmocka_unit_test(test_stale_row),
+		cmocka_unit_test(test_last_word_suspicion),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_node_down),
 		cmocka_unit_test(test_other_members),

@@ -95,7 +95,8 @@ void acting_committed(struct acting *acting, const char *node, enum store_commit
 	bool written = result == STORE_COMMITTED;
 
 	log_fields(written ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "isolation record",
-		   log_string("node", node), log_string("outcome", words[result]));
+		   log_string("node", node), log_string("outcome", words[result]),
+		   log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	agent_journal(acting->cluster->agent,
 		      journal_action(node, "record", written ? JOURNAL_DONE : JOURNAL_FAILED,
 				     words[result]));

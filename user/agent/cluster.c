@@ -202,10 +202,12 @@ static void on_changed(void *context, const struct store_state *state)
 	cluster->dirty = true;
 	if (state->connected)
 		log_info("store connected", log_unsigned("lease_ms", state->lease_ns / NS_PER_MS),
-			 log_string("actor", state->actor ? "this node" : "another node or none"));
+			 log_string("actor", state->actor ? "this node" : "another node or none"),
+			 log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	else
 		log_warning("store not connected", log_string("reason", state->reason),
-			    log_string("consequence", "nothing is shared, and nobody is isolated"));
+			    log_string("consequence", "nothing is shared, and nobody is isolated"),
+			    log_unsigned("monotonic_ns", clock_monotonic_ns()));
 }
 
 static void on_committed(void *context, const char *node, enum store_commit_result result)

@@ -18,7 +18,10 @@
 #define PASSWORD_MAX  1024
 #define PAUSE_MIN_MS  50
 #define PAUSE_MAX_MS  1000
-#define ROUNDS_MAX    3 /* of doubled patience */
+/* A pause is as long for so many rounds: an election of etcd's, 1 to 2 s, is not to be followed by
+ * a longer one of ours. */
+#define PAUSE_ROUNDS 4
+#define ROUNDS_MAX   3 /* of doubled patience */
 #define WORK_FACTOR   2 /* how much longer a write may take than a probe */
 #define LIMIT_FACTOR  8 /* and anything, at most */
 #define LATENCY_TIMES 4
@@ -126,14 +129,20 @@ bool etcd_link_is_down(const struct etcd_link *link)
 
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience)
 {
-	unsigned int rounds = rounds_failed(link);
+	unsigned int rounds = rounds_failed(link), doublings = 0;
 	bool probe = patience == ETCD_PATIENCE_PROBE;
 	double least_ms = (double)link->request_limit_ms * (probe ? 1 : WORK_FACTOR);
 	double most_ms = (double)link->request_limit_ms * LIMIT_FACTOR;
 	double limit_ms = LATENCY_TIMES * link->latency_ms[probe];
 
 	limit_ms = limit_ms > least_ms ? limit_ms : least_ms;
-	limit_ms *= 1U << (rounds < ROUNDS_MAX ? rounds : ROUNDS_MAX);
+	/* A store may be slow, or a call may be lost for ever in a member that has no leader: every
+	 * second round is twice as patient, every fourth twice as much again. */
+	while (rounds && !(rounds & 1) && doublings < ROUNDS_MAX) {
+		rounds >>= 1;
+		doublings++;
+	}
+	limit_ms *= 1U << doublings;
 	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
 }
 
@@ -177,7 +186,7 @@ static unsigned int pause_ms(const struct etcd_link *link)
 
 	if (!rounds)
 		return 0;
-	while (--rounds && longest < PAUSE_MAX_MS)
+	for (; rounds > PAUSE_ROUNDS && longest < PAUSE_MAX_MS; rounds -= PAUSE_ROUNDS)
 		longest *= 2;
 	if (longest > PAUSE_MAX_MS)
 		longest = PAUSE_MAX_MS;

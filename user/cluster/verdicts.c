@@ -4,6 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An agent may be late once, and rows may be late after the store was away: neither isolates. */
+static uint64_t steady_ns(const struct verdict *verdict)
+{
+	if (verdict->class == VERDICT_VIEW_INCOMPLETE)
+		return VERDICTS_INCOMPLETE_NS;
+	if (verdict->class == VERDICT_AGENT_DOWN)
+		return VERDICTS_AGENT_NS;
+	return VERDICTS_STEADY_NS;
+}
+
 static bool same_subjects(const struct standing *standing, const uint32_t *subjects, uint32_t count)
 {
 	return standing->subject_count == count &&
@@ -91,7 +101,7 @@ void verdicts_update(struct verdicts *verdicts, const struct judgement *judgemen
 		const struct verdict *verdict = &judgement->verdicts[i];
 		struct standing *standing =
 			find(verdicts, verdict) ?: add(verdicts, verdict, now_ns);
-		uint64_t steady_ns = verdict->pending ? VERDICTS_PENDING_NS : VERDICTS_STEADY_NS;
+		uint64_t needed_ns = verdict->pending ? VERDICTS_PENDING_NS : steady_ns(verdict);
 
 		if (!standing)
 			continue;
@@ -99,7 +109,7 @@ void verdicts_update(struct verdicts *verdicts, const struct judgement *judgemen
 		standing->last_ns = now_ns;
 		if (standing->raised ||
 		    now_ns - standing->first_ns <
-			    (has_predecessor(verdicts, standing) ? VERDICTS_CHANGE_NS : steady_ns))
+			    (has_predecessor(verdicts, standing) ? VERDICTS_CHANGE_NS : needed_ns))
 			continue;
 		standing->raised = true;
 		raised(context, standing, verdict);

@@ -16,6 +16,9 @@
 /* A verdict that has stood for so long is raised; while more is about to be known of it, longer. */
 #define VERDICTS_STEADY_NS  (150 * 1000000ULL)
 #define VERDICTS_PENDING_NS (3000 * 1000000ULL)
+/* That an agent is silent, and that rows are missing. */
+#define VERDICTS_AGENT_NS      (300 * 1000000ULL)
+#define VERDICTS_INCOMPLETE_NS (2000 * 1000000ULL)
 /* Another class of what is raised already takes longer: a node that comes back is first seen by the
  * store, and by its peers a second later. */
 #define VERDICTS_CHANGE_NS (1500 * 1000000ULL)

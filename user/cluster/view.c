@@ -96,6 +96,12 @@ static bool is_bad(enum row_word word)
 	       word == ROW_WORD_INGRESS_CUT;
 }
 
+/* A word that its writer was about to change if the worst is true. */
+static bool is_patient(enum row_word word)
+{
+	return is_good(word) || word == ROW_WORD_SUSPECT;
+}
+
 enum row_word view_word(const struct view *view, uint32_t member, uint32_t slot, uint64_t now_ns)
 {
 	const struct view_row *row = &view->rows[member];
@@ -241,8 +247,9 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 	struct view_pair pair = {
 		.since_ns = one_since_ns > other_since_ns ? one_since_ns : other_since_ns,
 	};
-	bool silent_first = is_good(one) && !is_good(other) && is_silent(view, first, of_first);
-	bool silent_second = is_good(other) && !is_good(one) && is_silent(view, second, of_second);
+	bool silent_first = is_patient(one) && !is_good(other) && is_silent(view, first, of_first);
+	bool silent_second =
+		is_patient(other) && !is_good(one) && is_silent(view, second, of_second);
 
 	if (is_bad(one) && is_good(other))
 		return weigh(view, second, of_second, one, one_since_ns, true, now_ns);

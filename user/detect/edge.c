@@ -10,9 +10,14 @@
 #define HEARTBEAT_GRACE_NS (15 * NS_PER_MS)
 /* heartbeat.c sends with a jitter of 10 %. */
 #define HEARTBEAT_JITTER 0.1
-/* So many heartbeats missing, while the kernel answers, and it is the agent that is silent; or, of
- * ours, heartbeats alone that do not get there. */
-#define AGENT_SILENT_INTERVALS 10
+/* So many heartbeats missing, and as many as chance does not explain, while the kernel answers: then
+ * it is the agent that is silent. */
+#define AGENT_SILENT_INTERVALS 4
+/* As chance does not explain even where the agent is late now and then: a starved one is not silent.
+ * On a clean link four are enough. */
+#define AGENT_CERTAINTY 1.5
+/* Of ours, so many alone that do not get there. */
+#define BLOCKED_INTERVALS 10
 /* The latter at the earliest after this time: longer than any verdict of a real cut takes. */
 #define BLOCKED_NS NS_PER_S
 /* A verdict needs at least this many connects in vain, however clean the link was. */
@@ -259,6 +264,19 @@ static void weigh_silence(struct edge *edge, const struct edge_evidence *evidenc
 		(double)due * decades(loss_in(edge, evidence)) + edge->kernel_decades;
 }
 
+/* Whether it is the agent alone that is silent. */
+static void weigh_agent(struct edge *edge, const struct edge_evidence *evidence)
+{
+	uint64_t after_ns = AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns;
+	double missing =
+		(double)heartbeats_due(edge->agent_silence_ns, evidence->heartbeat.interval_ns);
+
+	if (evidence->heartbeat.expected && !edge->agent_silent &&
+	    edge->agent_silence_ns >= after_ns && edge->silence_ns < after_ns / 2)
+		edge->agent_silent = missing * decades(loss_in(edge, evidence)) >=
+				     AGENT_CERTAINTY * edge->certainty;
+}
+
 /*
  * The mirror image of a silent agent: the peer's reports miss our heartbeats, but it acknowledges
  * or answers all else. 'improbable': how much so many missing are, in decades.
@@ -267,7 +285,7 @@ static void weigh_blocked(struct edge *edge, const struct edge_evidence *evidenc
 			  const struct edge_self *self, bool reported, double improbable)
 {
 	uint64_t after_ns =
-		newer(AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns, BLOCKED_NS);
+		newer(BLOCKED_INTERVALS * evidence->heartbeat.interval_ns, BLOCKED_NS);
 	bool reached = edge->unreached_ns < after_ns / 2;
 
 	if (reported && evidence->heartbeat.unheard && reached)
@@ -488,10 +506,7 @@ bool edge_update(struct edge *edge, const struct edge_evidence *evidence,
 	count_tries(edge, evidence, self->now_ns);
 	weigh_silence(edge, evidence, self, settings);
 	weigh_egress(edge, evidence, self);
-	if (evidence->heartbeat.expected && !edge->agent_silent &&
-	    edge->agent_silence_ns >= AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns)
-		edge->agent_silent = edge->silence_ns <
-				     AGENT_SILENT_INTERVALS * evidence->heartbeat.interval_ns / 2;
+	weigh_agent(edge, evidence);
 	state = next_state(edge, evidence, self, settings);
 	changed = state != edge->state;
 	/* Of a silent agent nothing is known, and a cut blocks all. */
