@@ -20,6 +20,7 @@ struct acting {
 	struct actor_case last_case; /* of the last decision: what a person's wish is judged by */
 	bool *hosts_store;	     /* by member */
 	uint32_t store_members;
+	bool withdrawn;		/* from the election */
 	struct self_fence self_fence;
 	struct fencing *fencing;
 };
@@ -168,6 +169,26 @@ static void on_forget(void *context, const struct actor_record *record)
 				  record->revision));
 }
 
+/*
+ * Who is lost to the majority cannot act for it. It withdraws, if it still can; and the others do
+ * not wait for its lease to end, which may take longer than all the rest.
+ */
+static void choose_actor(struct acting *acting)
+{
+	const struct actor_case *now = &acting->last_case;
+	struct store *store = acting->cluster->store;
+	const struct store_state *state = store_state(store);
+	int64_t actor = membership_find(&acting->cluster->membership, state->actor_name);
+	bool withdraws = actor_has_lost(now, now->self);
+
+	if (withdraws != acting->withdrawn)
+		store_campaign(store, !withdraws);
+	acting->withdrawn = withdraws;
+	if (actor >= 0 && actor != now->self && now->store_connected && !withdraws && !now->blind &&
+	    now->distrust_ratio <= VIEW_DISTRUST_MAX && actor_has_lost(now, (uint32_t)actor))
+		store_depose(store);
+}
+
 void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 {
 	const struct actor_handlers handlers = {acting, on_isolate, on_refuse, on_release,
@@ -195,8 +216,10 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.now_ns = now_ns,
 		.now_ms = clock_realtime_ns() / NS_PER_MS,
 	};
-	if (config->mode != CONFIG_MODE_OBSERVE)
-		actor_update(&acting->actor, &acting->last_case, &handlers);
+	if (config->mode == CONFIG_MODE_OBSERVE)
+		return;
+	choose_actor(acting);
+	actor_update(&acting->actor, &acting->last_case, &handlers);
 }
 
 /* ---- what the store tells ---- */
