@@ -149,23 +149,40 @@ static double latency_ms(const struct etcd_link *link, bool probe)
 	return 0;
 }
 
+/* A store may be slow, or a call may be lost for ever in a member that has no leader: every second
+ * round is twice as patient, every fourth twice as much again. */
+static unsigned int doublings(const struct etcd_link *link)
+{
+	unsigned int rounds = link->lost / link->endpoint_count, count = 0;
+
+	while (rounds && !(rounds & 1) && count < ROUNDS_MAX) {
+		rounds >>= 1;
+		count++;
+	}
+	return count;
+}
+
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience)
 {
-	unsigned int rounds = link->lost / link->endpoint_count, doublings = 0;
 	bool probe = patience == ETCD_PATIENCE_PROBE;
 	double least_ms = (double)link->request_limit_ms * (probe ? 1 : WORK_FACTOR);
 	double most_ms = (double)link->request_limit_ms * LIMIT_FACTOR;
 	double limit_ms = LATENCY_TIMES * latency_ms(link, probe);
 
 	limit_ms = limit_ms > least_ms ? limit_ms : least_ms;
-	/* A store may be slow, or a call may be lost for ever in a member that has no leader: every
-	 * second round is twice as patient, every fourth twice as much again. */
-	while (rounds && !(rounds & 1) && doublings < ROUNDS_MAX) {
-		rounds >>= 1;
-		doublings++;
-	}
-	limit_ms *= 1U << doublings;
+	limit_ms *= 1U << doublings(link);
 	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
+}
+
+/* A host that is cut off takes no connection, however slow the store may be: of that patience it gets
+ * little. */
+static unsigned int connect_limit_ms(const struct etcd_link *link)
+{
+	double limit_ms = LATENCY_TIMES * latency_ms(link, true);
+
+	if (limit_ms < (double)link->request_limit_ms)
+		limit_ms = (double)link->request_limit_ms;
+	return (unsigned int)(doublings(link) ? 2 * limit_ms : limit_ms);
 }
 
 static bool needs_token(const struct etcd_link *link)
@@ -338,6 +355,7 @@ static int post(struct etcd_link *link, const char *path, const char *body,
 	request->body = body;
 	request->authorization = *link->token ? link->token : NULL;
 	request->bytes_max = ANSWER_BYTES_MAX;
+	request->connect_limit_ms = connect_limit_ms(link);
 	return http_client_send(link->http, request, ret_call);
 }
 
