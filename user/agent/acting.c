@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "agent/cluster.h"
 #include "agent/fencing.h"
+#include "agent/healing.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,10 +20,19 @@ struct acting {
 	struct actor actor;
 	struct actor_case last_case; /* of the last decision: what a person's wish is judged by */
 	bool *hosts_store;	     /* by member */
+	const char **endpoints;	     /* of the store, that a member hosts; by member, NULL: none */
 	uint32_t store_members;
 	bool withdrawn;		/* from the election */
 	struct self_fence self_fence;
 	struct fencing *fencing;
+	struct healing *healing;
+	bool closed; /* this node is isolated, or has fenced itself */
+	/* Whose release waits for what its member of the store says. */
+	struct {
+		uint32_t member;
+		char sentence[160];
+		char refused[256]; /* why not, as it was told last */
+	} release;
 };
 
 static const char *name_of(const struct acting *acting, uint32_t member)
@@ -147,15 +157,66 @@ static void on_refuse(void *context, const struct verdict *verdict, enum rail ra
 	}
 }
 
+static void refuse_release(struct acting *acting, const char *reason)
+{
+	const char *node = name_of(acting, acting->release.member);
+
+	if (!strcmp(acting->release.refused, reason))
+		return;
+	(void)text_copy(acting->release.refused, sizeof(acting->release.refused), reason);
+	log_warning("not released yet", log_string("node", node), log_string("rule", "etcd-member"),
+		    log_string("reason", reason));
+	agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", reason));
+}
+
+static void on_checked(void *context, const char *reason)
+{
+	struct acting *acting = context;
+
+	if (*reason) {
+		refuse_release(acting, reason);
+		return;
+	}
+	*acting->release.refused = '\0';
+	/* It may have been lost again meanwhile. */
+	if (actor_is_isolated(&acting->actor, acting->release.member) &&
+	    !actor_would_isolate(&acting->last_case, acting->release.member))
+		tell_failure(
+			acting, acting->release.member,
+			release_member(acting, acting->release.member, acting->release.sentence));
+}
+
+/* Its member of the store must have caught up. Asked for again by the actor until it is released. */
+static void check_release(struct acting *acting, uint32_t member, const char *sentence)
+{
+	int r = healing_check(acting->healing, acting->endpoints[member], on_checked, acting);
+
+	if (r == -EBUSY)
+		return;
+	if (member != acting->release.member)
+		*acting->release.refused = '\0';
+	acting->release.member = member;
+	(void)text_copy(acting->release.sentence, sizeof(acting->release.sentence), sentence);
+	if (r == -ENOENT)
+		/* The only member there is has nobody to catch up with. */
+		on_checked(acting, "");
+	else if (r)
+		refuse_release(acting, strerror(-r));
+}
+
 static void on_release(void *context, const struct actor_record *record, uint64_t healthy_ms)
 {
 	struct acting *acting = context;
 	char sentence[160] = "";
 	struct text text = TEXT(sentence);
 
+	if (config_of(acting)->mode != CONFIG_MODE_ENFORCE)
+		return;
 	text_printf(&text, "healthy both ways and its lease renewed for %llu ms",
 		    (unsigned long long)healthy_ms);
-	if (config_of(acting)->mode == CONFIG_MODE_ENFORCE)
+	if (acting->endpoints && acting->endpoints[record->member])
+		check_release(acting, record->member, sentence);
+	else
 		tell_failure(acting, record->member,
 			     release_member(acting, record->member, sentence));
 }
@@ -300,6 +361,7 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	char sentence[256] = "";
 	struct text text = TEXT(sentence);
 	enum self_fence_step step;
+	bool closed;
 
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return;
@@ -315,8 +377,12 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 			      journal_decision(config->node, config->mode == CONFIG_MODE_ENFORCE,
 					       sentence));
 	}
-	fencing_set(acting->fencing, acting->self_fence.fenced || recorded,
+	closed = acting->self_fence.fenced || recorded;
+	fencing_set(acting->fencing, closed,
 		    recorded ? "isolated by a record in the store" : sentence);
+	if (acting->closed && !closed && config->mode == CONFIG_MODE_ENFORCE)
+		healing_run_commands(acting->healing);
+	acting->closed = closed;
 }
 
 /* ---- by hand ---- */
@@ -328,6 +394,7 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	struct agent *agent = acting->cluster->agent;
 	char reason[256] = "";
 	struct text text = TEXT(reason);
+	const char *actor_name = store_state(acting->cluster->store)->actor_name;
 	struct rails_case wish;
 	enum rail rail;
 	int r;
@@ -362,6 +429,8 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	if (rail != RAIL_NONE) {
 		agent_journal(agent, journal_refusal(node, rail_name(rail), reason));
 		text_printf(answer, "refused by the rail '%s': %s", rail_name(rail), reason);
+		if (rail == RAIL_ACTOR && *actor_name)
+			text_printf(answer, "; run this on %s, which is", actor_name);
 		return -EPERM;
 	}
 	log_warning(isolate ? "isolating by hand" : "releasing by hand", log_string("node", node),
@@ -391,7 +460,8 @@ static int find_store_hosts(struct acting *acting)
 	if (config->store.kind != CONFIG_STORE_ETCD)
 		return 0;
 	acting->hosts_store = calloc(membership->count + 1, sizeof(*acting->hosts_store));
-	if (!acting->hosts_store)
+	acting->endpoints = calloc(membership->count + 1, sizeof(*acting->endpoints));
+	if (!acting->hosts_store || !acting->endpoints)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
 		struct fence_endpoint endpoint;
@@ -406,6 +476,7 @@ static int find_store_hosts(struct acting *acting)
 				    cidr_contains(&config->nodes[j].addresses[k],
 						  &endpoint.address)) {
 					acting->hosts_store[member] = true;
+					acting->endpoints[member] = config->etcd.endpoints[i];
 					acting->store_members++;
 				}
 		}
@@ -422,10 +493,11 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
-	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent);
+	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent)
+				     ?: healing_open(&acting->healing, cluster->agent);
 	if (!r)
 		/* An agent before this one may have left a fence: it stands until all is well. */
-		acting->self_fence.fenced = fencing_is_on(acting->fencing);
+		acting->closed = acting->self_fence.fenced = fencing_is_on(acting->fencing);
 	return r;
 }
 
@@ -439,6 +511,8 @@ void acting_close(struct acting *acting)
 	if (!acting)
 		return;
 	fencing_close(acting->fencing);
+	healing_close(acting->healing);
+	free(acting->endpoints);
 	actor_free(&acting->actor);
 	free(acting->hosts_store);
 	free(acting);
