@@ -22,7 +22,7 @@ struct acting {
 	bool *hosts_store;	     /* by member */
 	const char **endpoints;	     /* of the store, that a member hosts; by member, NULL: none */
 	uint32_t store_members;
-	bool withdrawn;		/* from the election */
+	bool withdrawn; /* from the election */
 	struct self_fence self_fence;
 	struct fencing *fencing;
 	struct healing *healing;
@@ -186,7 +186,8 @@ static void on_checked(void *context, const char *reason)
 			release_member(acting, acting->release.member, acting->release.sentence));
 }
 
-/* Its member of the store must have caught up. Asked for again by the actor until it is released. */
+/* Its member of the store must have caught up. Asked for again by the actor until it is released.
+ */
 static void check_release(struct acting *acting, uint32_t member, const char *sentence)
 {
 	int r = healing_check(acting->healing, acting->endpoints[member], on_checked, acting);
@@ -314,7 +315,7 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 		    log_string("sentence", data ? record.sentence : ""),
 		    log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	agent_journal(acting->cluster->agent,
-		      is ? journal_action(name_of(acting, member), "isolation", JOURNAL_DONE,
+		      is ? journal_action(name_of(acting, member), JOURNAL_ISOLATION, JOURNAL_DONE,
 					  record.sentence)
 			 : journal_release(name_of(acting, member), data ? record.sentence : ""));
 	if (store_state(acting->cluster->store)->actor)
