@@ -425,8 +425,8 @@ static void test_stale_row(void **state)
 	bench_free(&bench);
 }
 
-/* It hears nobody, its last word was suspicion, and no answer of the store reaches it: nothing is to
- * be waited for. */
+/* It hears nobody, its last word was suspicion, and no answer of the store reaches it: nothing is
+ * to be waited for. */
 static void test_last_word_suspicion(void **state)
 {
 	static const char *const accusing[] = {"-hhhe", "h-hhe", "hh-he", "hhh-e"};

@@ -495,8 +495,8 @@ static bool has_pending_link(const struct classifier *classifier, uint32_t membe
 	return false;
 }
 
-/* Whether more is about to be known of any link of a verdict's subjects; or, where they are lost, of
- * one that is accused at the same time: it may be lost with them. */
+/* Whether more is about to be known of any link of a verdict's subjects; or, where they are lost,
+ * of one that is accused at the same time: it may be lost with them. */
 static bool is_pending(struct classifier *classifier, const struct verdict *verdict,
 		       const struct judgement *judgement, uint64_t now_ns)
 {

@@ -14,14 +14,14 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define URL_MAX	      320
-#define PASSWORD_MAX  1024
-#define PAUSE_MIN_MS  50
-#define PAUSE_MAX_MS  1000
+#define URL_MAX	     320
+#define PASSWORD_MAX 1024
+#define PAUSE_MIN_MS 50
+#define PAUSE_MAX_MS 1000
 /* A pause is as long for so many rounds: an election of etcd's, 1 to 2 s, is not to be followed by
  * a longer one of ours. */
-#define PAUSE_ROUNDS 4
-#define ROUNDS_MAX   3 /* of doubled patience */
+#define PAUSE_ROUNDS  4
+#define ROUNDS_MAX    3 /* of doubled patience */
 #define WORK_FACTOR   2 /* how much longer a write may take than a probe */
 #define LIMIT_FACTOR  8 /* and anything, at most */
 #define LATENCY_TIMES 4
@@ -174,8 +174,8 @@ unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience
 	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
 }
 
-/* A host that is cut off takes no connection, however slow the store may be: of that patience it gets
- * little. */
+/* A host that is cut off takes no connection, however slow the store may be: of that patience it
+ * gets little. */
 static unsigned int connect_limit_ms(const struct etcd_link *link)
 {
 	double limit_ms = LATENCY_TIMES * latency_ms(link, true);

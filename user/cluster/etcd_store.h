@@ -81,7 +81,7 @@ struct etcd_store {
 		char name[STORE_NAME_MAX];
 		uint64_t deposed_revision; /* of the election that is to be ended, or was */
 		bool deposing;		   /* that has been asked for */
-		uint64_t try_ns; /* CLOCK_MONOTONIC */
+		uint64_t try_ns;	   /* CLOCK_MONOTONIC */
 	} actor;
 
 	LIST_HEAD(, commit) commits;
