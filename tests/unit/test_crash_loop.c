@@ -171,6 +171,7 @@ static void test_names(void **state)
 		{"/system.slice/nginx.service", "unit nginx.service"},
 		{"/system.slice/docker-" ID ".scope", "container 0123456789ab"},
 		{"/user.slice/user-0.slice/session-3.scope", "program make"},
+		{"/system.slice/a\xff\n.service", "unit a??.service"},
 	};
 
 	(void)state;

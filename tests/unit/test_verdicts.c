@@ -166,9 +166,24 @@ static void test_full(void **state)
 	expect(&bench, "");
 }
 
+/* That a service is down there neither delays the word that the node is gone, nor outlives it. */
+static void test_services_are_apart(void **state)
+{
+	BENCH(bench);
+
+	(void)state;
+	run(&bench, 1000, VERDICT_SERVICE_DOWN, 4, false);
+	run(&bench, 2000, VERDICT_NODE_UNREACHABLE, 4, false);
+	run(&bench, 3000, VERDICT_SERVICE_DOWN, 4, false);
+	expect(&bench, "150:raised:service-down:4 1100:cleared:service-down:4 "
+		       "1150:raised:node-unreachable:4 2100:cleared:node-unreachable:4 "
+		       "2150:raised:service-down:4");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_services_are_apart),
 		cmocka_unit_test(test_raised_and_cleared),
 		cmocka_unit_test(test_moments),
 		cmocka_unit_test(test_pending),

@@ -241,6 +241,12 @@ static void tell_verdict(struct cluster *cluster, const struct standing *standin
 		   verdict ? "verdict" : "verdict cleared", log_string("class", class),
 		   log_string("subjects", subjects), log_string("sentence", sentence),
 		   log_unsigned("monotonic_ns", clock_monotonic_ns()));
+	/* Not an incident of the node: one may stand beside it. */
+	if (standing->class == VERDICT_SERVICE_DOWN) {
+		agent_journal(cluster->agent, journal_finding(class, names[0], verdict, sentence,
+							      now_ns - standing->evidence_ns));
+		return;
+	}
 	agent_journal(cluster->agent,
 		      journal_verdict(&(struct journal_verdict){
 			      .subject = {names, shown},

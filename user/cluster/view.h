@@ -48,6 +48,10 @@ struct view_row {
 	char boot_id[ROW_BOOT_ID_MAX];
 	uint32_t flags; /* ROW_FLAG_* */
 	double distrust_ratio;
+	/* What its writer finds of its own health; NULL: nothing. */
+	struct row_finding *findings;
+	unsigned int finding_count;
+	uint64_t findings_ns; /* when they last became others */
 };
 
 struct view {
@@ -77,6 +81,9 @@ void view_reset(struct view *view);
 
 /* Whether a member's row is there and young enough to be its writer's word. */
 bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns);
+
+/* The first finding of this name in a member's row, which may have ended; NULL: there is none. */
+const struct row_finding *view_finding(const struct view *view, uint32_t member, const char *name);
 
 /* What two members that observe each other have between them. */
 enum view_link {

@@ -52,6 +52,8 @@ void crash_loop_name(const char *path, const char *comm, char name[static FINDIN
 		snprintf(name, FINDING_SUBJECT_MAX, "unit %.58s", group.unit);
 	else
 		snprintf(name, FINDING_SUBJECT_MAX, "program %s", comm);
+	/* As it stands in the finding. */
+	text_make_printable(name);
 }
 
 static const struct crash *last_crash(const struct crash_subject *subject)

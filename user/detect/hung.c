@@ -38,6 +38,8 @@ void hung_see(struct hung *hung, const struct hung_sighting *sighting, uint64_t 
 	else if (task->sighting.switches == sighting->switches)
 		now_ns = task->since_ns;
 	*task = (struct hung_task){.sighting = *sighting, .since_ns = now_ns, .present = true};
+	/* As it stands in the finding. */
+	text_make_printable(task->sighting.comm);
 }
 
 void hung_end_look(struct hung *hung)
