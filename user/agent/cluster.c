@@ -222,7 +222,7 @@ static void on_committed(void *context, const char *node, enum store_commit_resu
 static void tell_verdict(struct cluster *cluster, const struct standing *standing,
 			 const char *class, const char *sentence, const struct verdict *verdict)
 {
-	const char *names[VERDICT_WITNESSES_MAX * 2], *witnesses[VERDICT_WITNESSES_MAX];
+	const char *names[VERDICT_WITNESSES_MAX * 2] = {NULL}, *witnesses[VERDICT_WITNESSES_MAX];
 	uint32_t shown = 0, witness_count = 0;
 	char subjects[512] = "";
 	struct text text = TEXT(subjects);

@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CRASH_LOOP_SUBJECTS_MAX 64  /* the one that has not crashed for longest makes room */
-#define CRASH_LOOP_CRASHES_MAX	100 /* remembered of each; findings.crash-loop.crashes is no more \
-				     */
+#define CRASH_LOOP_SUBJECTS_MAX 64 /* the one that has not crashed for longest makes room */
+#define CRASH_LOOP_CRASHES_MAX                                            \
+	100 /* remembered of each; findings.crash-loop.crashes is no more \
+	     */
 
 struct crash {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
