@@ -168,6 +168,21 @@ static void start_gated(void (*run)(void *context), void *context)
 	close(ends[0]);
 }
 
+/* The child has become its program. */
+static void wait_for_program(const char *path)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + 10 * NS_PER_S;
+	char link[64], target[256];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)gated.pid);
+	do {
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		length = readlink(link, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+	} while (strcmp(target, path) != 0);
+}
+
 static void copy_shell(const struct agents *agents, char path[static 128])
 {
 	char command[256];
@@ -242,14 +257,16 @@ static void test_two_processes(void **state)
 
 	copy_shell(agents, path);
 	start_gated(run_gated, path);
+	wait_for_program(path);
 	first = gated.pid;
 	first_gate = gated.gate;
 	start_gated(run_gated, path);
+	wait_for_program(path);
+	assert_int_equal(unlink(path), 0);
 	snprintf(config, sizeof(config), "watch: [{exe: %s}]", path);
 	start_agent(agents, config);
 	expect_line(agents, "process watched", path);
 	expect_line(agents, "process watched", path);
-	assert_int_equal(unlink(path), 0);
 	close(first_gate);
 	assert_int_equal(WEXITSTATUS(child_wait(first)), 3);
 	begun_ns = clock_monotonic_ns();
