@@ -108,7 +108,7 @@ def one_run(report, cluster, case, series, baseline):
     if not done:
         series.outcomes.append(f"{case.subjects}: {cluster.timeline()}; {cluster.told()}")
     times = series.times["cluster verdict" if not case.isolated else "isolation in force"]
-    if not times or times[-1] > SLOW_MS:
+    if not times or times[-1] > SLOW_MS or series.wrong:
         report.explain(f"{series.name}: slow or wrong: {case.subjects}: {cluster.timeline()}")
 
     if log:

@@ -74,6 +74,12 @@ class Cluster:
         for node in self.lab.nodes:
             check(self.has_fence(node) == (node in nodes), f"fence of {node}, wanted on {nodes}")
 
+    def expect_said(self, kind, seconds=HEAL_S, **fields):
+        check(
+            self.witness.wait(seconds, lambda: self.witness.of_kind(kind, **fields)),
+            f"nobody said {kind} {fields}; {self.told()}",
+        )
+
     def expect_nobody_isolated(self, seconds):
         """For so long nobody is isolated or fenced."""
         self.witness.wait(seconds, lambda: False)

@@ -15,6 +15,8 @@ KINDS = {
     "this node is not fenced any more": "unfenced",
     "not isolated": "refused",
     "edge changed": "edge",
+    "after-heal command": "after-heal",
+    "not released yet": "kept",
     "agent silent": "agent silent",
     "store connected": "store connected",
     "store not connected": "store not connected",

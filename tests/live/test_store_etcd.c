@@ -411,6 +411,36 @@ static void test_lease_lost(void **state)
 	store_wait(bench->b.row_ends == 2 && store_client_has_row(&bench->b, "a", "mine"));
 }
 
+/* An actor that does not answer any more is deposed, long before its lease ends. */
+static void test_deposed(void **state)
+{
+	struct bench *bench = begin(state);
+	struct etcd_settings settings = store_client_settings(&bench->cluster);
+	uint64_t start_ns, revision;
+
+	bench->child = child_start(run_other, bench);
+	store_client_open(&bench->a, "a", &settings);
+	store_wait(!strcmp(store_state(bench->a.store)->actor_name, "other"));
+	store_campaign(bench->a.store, true);
+	store_loop_run_ms(50);
+	assert_false(bench->a.actor);
+	assert_int_equal(kill(bench->child, SIGSTOP), 0);
+	start_ns = clock_monotonic_ns();
+	store_depose(bench->a.store);
+	store_wait(bench->a.actor);
+	print_message("deposed, elected after %.1f ms\n",
+		      (double)(bench->a.elected_ns - start_ns) / NS_PER_MS);
+	assert_true(bench->a.elected_ns - start_ns < 300 * NS_PER_MS);
+	assert_non_null(store_client_row(&bench->a, "other"));
+	assert_string_equal(store_state(bench->a.store)->actor_name, "a");
+	revision = store_state(bench->a.store)->actor_revision;
+	/* Oneself is not deposed. */
+	store_depose(bench->a.store);
+	store_loop_run_ms(100);
+	assert_true(bench->a.actor);
+	assert_int_equal(store_state(bench->a.store)->actor_revision, revision);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +448,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_latency, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_election, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deposed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compaction, setup, teardown),

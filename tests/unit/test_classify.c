@@ -442,6 +442,43 @@ static void test_last_word_suspicion(void **state)
 	bench_free(&bench);
 }
 
+/* The leases of two that were lost together end one after the other. */
+static void test_rows_end_apart(void **state)
+{
+	static const char *const accusing[] = {"-hhuu", "h-huu", "hh-uu"};
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	for (unsigned int i = 0; i < 3; i++)
+		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1000 * CLUSTER_MS);
+	bench_expect(&bench, 1300, "complete-partition:4,5!");
+	view_drop(&bench.cluster.view, 4, 2500 * CLUSTER_MS);
+	bench_expect(&bench, 2510, "complete-partition:4,5!");
+	view_drop(&bench.cluster.view, 3, 3000 * CLUSTER_MS);
+	bench_expect(&bench, 3010, "complete-partition:4,5!");
+	bench_free(&bench);
+}
+
+/* One of two is known to be lost, of the other not all has been said: they may be lost together. */
+static void test_second_is_accused(void **state)
+{
+	static const char *const accusing[] = {"-hhuu", "h-hsu", "hh-su"};
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_say(&bench.cluster, 3, "hhh-u", 0, 0, 1000 * CLUSTER_MS);
+	for (unsigned int i = 0; i < 3; i++)
+		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1010 * CLUSTER_MS);
+	bench_expect(&bench, 1100, "node-unreachable:5!");
+	assert_true(bench.judgement.verdicts[0].pending);
+	/* Then it is another matter. */
+	bench_expect(&bench, 2100, "node-unreachable:5!");
+	assert_false(bench.judgement.verdicts[0].pending);
+	bench_free(&bench);
+}
+
 /* Two nodes that are lost one after the other are two verdicts, not a partition. */
 static void test_one_after_the_other(void **state)
 {
@@ -560,6 +597,8 @@ int main(void)
 		cmocka_unit_test(test_blind_accusers),
 		cmocka_unit_test(test_starved_node),
 		cmocka_unit_test(test_stale_row),
+		cmocka_unit_test(test_rows_end_apart),
+		cmocka_unit_test(test_second_is_accused),
 		cmocka_unit_test(test_last_word_suspicion),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_node_down),

@@ -137,6 +137,9 @@ static void discard(struct outcome *outcome)
 #define ACTION(subject, outcome)                                                              \
 	"'kind': 'action', 'subject': '" subject "', 'action': 'fence', 'outcome': '" outcome \
 	"', 'detail': 'nft'"
+#define DONE(subject, action)                                                             \
+	"'kind': 'action', 'subject': '" subject "', 'action': '" action "', 'outcome': " \
+	"'done', 'detail': 'it is'"
 #define RELEASE(subject) "'kind': 'release', 'subject': '" subject "'"
 #define FINDING(finding, subject, state)                                          \
 	"'kind': 'finding', 'finding': '" finding "', 'subject': '" subject "', " \
@@ -245,6 +248,19 @@ static const struct {
 	{"by hand",
 	 {{.ms = 0, REFUSAL}, {.ms = 100, ACTION("n3", "done")}, {.ms = 5000, RELEASE("n3")}},
 	 "n3 manual manual isolate=0 recover=4900 recovered\n"},
+	{"what belongs to a release may come after it, and isolates nobody",
+	 {{.ms = 0, EDGE("n3", "unreachable"), 300},
+	  {.ms = 100, DONE("n3", "record")},
+	  {.ms = 110, DONE("n3", "isolation")},
+	  {.ms = 120, DONE("n3", "hook")},
+	  {.ms = 1000, EDGE("n3", "healthy")},
+	  {.ms = 2000, RELEASE("n3")},
+	  {.ms = 2010, DONE("n3", "record")},
+	  {.ms = 2020, DONE("n3", "after-heal")}},
+	 "n3 node-unreachable edge detect=300 isolate=410 recover=2300 recovered\n"},
+	{"a node that fenced itself lets itself out",
+	 {{.ms = 0, DONE("n1", "fence")}, {.ms = 3000, DONE("n1", "unfence")}},
+	 "n1 manual manual isolate=0 recover=3000 recovered\n"},
 	{"findings are incidents of their own",
 	 {{.ms = 0, FINDING("disk-slow", "sda", "raised"), 15000},
 	  {.ms = 10, FINDING("disk-errors", "sda", "raised"), 20},

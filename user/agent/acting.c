@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "agent/cluster.h"
 #include "agent/fencing.h"
+#include "agent/healing.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,9 +20,19 @@ struct acting {
 	struct actor actor;
 	struct actor_case last_case; /* of the last decision: what a person's wish is judged by */
 	bool *hosts_store;	     /* by member */
+	const char **endpoints;	     /* of the store, that a member hosts; by member, NULL: none */
 	uint32_t store_members;
+	bool withdrawn; /* from the election */
 	struct self_fence self_fence;
 	struct fencing *fencing;
+	struct healing *healing;
+	bool closed; /* this node is isolated, or has fenced itself */
+	/* Whose release waits for what its member of the store says. */
+	struct {
+		uint32_t member;
+		char sentence[160];
+		char refused[256]; /* why not, as it was told last */
+	} release;
 };
 
 static const char *name_of(const struct acting *acting, uint32_t member)
@@ -146,15 +157,67 @@ static void on_refuse(void *context, const struct verdict *verdict, enum rail ra
 	}
 }
 
+static void refuse_release(struct acting *acting, const char *reason)
+{
+	const char *node = name_of(acting, acting->release.member);
+
+	if (!strcmp(acting->release.refused, reason))
+		return;
+	(void)text_copy(acting->release.refused, sizeof(acting->release.refused), reason);
+	log_warning("not released yet", log_string("node", node), log_string("rule", "etcd-member"),
+		    log_string("reason", reason));
+	agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", reason));
+}
+
+static void on_checked(void *context, const char *reason)
+{
+	struct acting *acting = context;
+
+	if (*reason) {
+		refuse_release(acting, reason);
+		return;
+	}
+	*acting->release.refused = '\0';
+	/* It may have been lost again meanwhile. */
+	if (actor_is_isolated(&acting->actor, acting->release.member) &&
+	    !actor_would_isolate(&acting->last_case, acting->release.member))
+		tell_failure(
+			acting, acting->release.member,
+			release_member(acting, acting->release.member, acting->release.sentence));
+}
+
+/* Its member of the store must have caught up. Asked for again by the actor until it is released.
+ */
+static void check_release(struct acting *acting, uint32_t member, const char *sentence)
+{
+	int r = healing_check(acting->healing, acting->endpoints[member], on_checked, acting);
+
+	if (r == -EBUSY)
+		return;
+	if (member != acting->release.member)
+		*acting->release.refused = '\0';
+	acting->release.member = member;
+	(void)text_copy(acting->release.sentence, sizeof(acting->release.sentence), sentence);
+	if (r == -ENOENT)
+		/* The only member there is has nobody to catch up with. */
+		on_checked(acting, "");
+	else if (r)
+		refuse_release(acting, strerror(-r));
+}
+
 static void on_release(void *context, const struct actor_record *record, uint64_t healthy_ms)
 {
 	struct acting *acting = context;
 	char sentence[160] = "";
 	struct text text = TEXT(sentence);
 
+	if (config_of(acting)->mode != CONFIG_MODE_ENFORCE)
+		return;
 	text_printf(&text, "healthy both ways and its lease renewed for %llu ms",
 		    (unsigned long long)healthy_ms);
-	if (config_of(acting)->mode == CONFIG_MODE_ENFORCE)
+	if (acting->endpoints && acting->endpoints[record->member])
+		check_release(acting, record->member, sentence);
+	else
 		tell_failure(acting, record->member,
 			     release_member(acting, record->member, sentence));
 }
@@ -166,6 +229,26 @@ static void on_forget(void *context, const struct actor_record *record)
 	tell_failure(acting, record->member,
 		     store_commit(acting->cluster->store, name_of(acting, record->member), NULL, 0,
 				  record->revision));
+}
+
+/*
+ * Who is lost to the majority cannot act for it. It withdraws, if it still can; and the others do
+ * not wait for its lease to end, which may take longer than all the rest.
+ */
+static void choose_actor(struct acting *acting)
+{
+	const struct actor_case *now = &acting->last_case;
+	struct store *store = acting->cluster->store;
+	const struct store_state *state = store_state(store);
+	int64_t actor = membership_find(&acting->cluster->membership, state->actor_name);
+	bool withdraws = actor_has_lost(now, now->self);
+
+	if (withdraws != acting->withdrawn)
+		store_campaign(store, !withdraws);
+	acting->withdrawn = withdraws;
+	if (actor >= 0 && actor != now->self && now->store_connected && !withdraws && !now->blind &&
+	    now->distrust_ratio <= VIEW_DISTRUST_MAX && actor_has_lost(now, (uint32_t)actor))
+		store_depose(store);
 }
 
 void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
@@ -195,8 +278,10 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.now_ns = now_ns,
 		.now_ms = clock_realtime_ns() / NS_PER_MS,
 	};
-	if (config->mode != CONFIG_MODE_OBSERVE)
-		actor_update(&acting->actor, &acting->last_case, &handlers);
+	if (config->mode == CONFIG_MODE_OBSERVE)
+		return;
+	choose_actor(acting);
+	actor_update(&acting->actor, &acting->last_case, &handlers);
 }
 
 /* ---- what the store tells ---- */
@@ -230,7 +315,7 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 		    log_string("sentence", data ? record.sentence : ""),
 		    log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	agent_journal(acting->cluster->agent,
-		      is ? journal_action(name_of(acting, member), "isolation", JOURNAL_DONE,
+		      is ? journal_action(name_of(acting, member), JOURNAL_ISOLATION, JOURNAL_DONE,
 					  record.sentence)
 			 : journal_release(name_of(acting, member), data ? record.sentence : ""));
 	if (store_state(acting->cluster->store)->actor)
@@ -277,6 +362,7 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	char sentence[256] = "";
 	struct text text = TEXT(sentence);
 	enum self_fence_step step;
+	bool closed;
 
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return;
@@ -292,8 +378,12 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 			      journal_decision(config->node, config->mode == CONFIG_MODE_ENFORCE,
 					       sentence));
 	}
-	fencing_set(acting->fencing, acting->self_fence.fenced || recorded,
+	closed = acting->self_fence.fenced || recorded;
+	fencing_set(acting->fencing, closed,
 		    recorded ? "isolated by a record in the store" : sentence);
+	if (acting->closed && !closed && config->mode == CONFIG_MODE_ENFORCE)
+		healing_run_commands(acting->healing);
+	acting->closed = closed;
 }
 
 /* ---- by hand ---- */
@@ -305,6 +395,7 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	struct agent *agent = acting->cluster->agent;
 	char reason[256] = "";
 	struct text text = TEXT(reason);
+	const char *actor_name = store_state(acting->cluster->store)->actor_name;
 	struct rails_case wish;
 	enum rail rail;
 	int r;
@@ -339,6 +430,8 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	if (rail != RAIL_NONE) {
 		agent_journal(agent, journal_refusal(node, rail_name(rail), reason));
 		text_printf(answer, "refused by the rail '%s': %s", rail_name(rail), reason);
+		if (rail == RAIL_ACTOR && *actor_name)
+			text_printf(answer, "; run this on %s, which is", actor_name);
 		return -EPERM;
 	}
 	log_warning(isolate ? "isolating by hand" : "releasing by hand", log_string("node", node),
@@ -368,7 +461,8 @@ static int find_store_hosts(struct acting *acting)
 	if (config->store.kind != CONFIG_STORE_ETCD)
 		return 0;
 	acting->hosts_store = calloc(membership->count + 1, sizeof(*acting->hosts_store));
-	if (!acting->hosts_store)
+	acting->endpoints = calloc(membership->count + 1, sizeof(*acting->endpoints));
+	if (!acting->hosts_store || !acting->endpoints)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
 		struct fence_endpoint endpoint;
@@ -383,6 +477,7 @@ static int find_store_hosts(struct acting *acting)
 				    cidr_contains(&config->nodes[j].addresses[k],
 						  &endpoint.address)) {
 					acting->hosts_store[member] = true;
+					acting->endpoints[member] = config->etcd.endpoints[i];
 					acting->store_members++;
 				}
 		}
@@ -399,10 +494,11 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
-	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent);
+	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent)
+				     ?: healing_open(&acting->healing, cluster->agent);
 	if (!r)
 		/* An agent before this one may have left a fence: it stands until all is well. */
-		acting->self_fence.fenced = fencing_is_on(acting->fencing);
+		acting->closed = acting->self_fence.fenced = fencing_is_on(acting->fencing);
 	return r;
 }
 
@@ -416,6 +512,8 @@ void acting_close(struct acting *acting)
 	if (!acting)
 		return;
 	fencing_close(acting->fencing);
+	healing_close(acting->healing);
+	free(acting->endpoints);
 	actor_free(&acting->actor);
 	free(acting->hosts_store);
 	free(acting);

@@ -110,7 +110,7 @@ static void tell(struct fencing *fencing, bool on, int result, const char *detai
 		   log_string("detail", detail),
 		   log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	agent_journal(fencing->agent,
-		      journal_action(node, on ? "fence" : "unfence",
+		      journal_action(node, on ? JOURNAL_FENCE : JOURNAL_UNFENCE,
 				     result ? JOURNAL_FAILED : JOURNAL_DONE, detail));
 }
 

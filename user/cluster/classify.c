@@ -573,19 +573,37 @@ static void find_services_down(struct classifier *classifier, const struct view 
 	}
 }
 
-/* Whether more is about to be known of any link of a verdict's subjects. */
-static bool is_pending(const struct classifier *classifier, const struct verdict *verdict)
+static bool has_pending_link(const struct classifier *classifier, uint32_t member)
 {
 	const uint32_t *start = classifier->membership->start;
+
+	for (uint32_t at = start[member]; at < start[member + 1]; at++)
+		if (classifier->pairs[at].pending)
+			return true;
+	return false;
+}
+
+/* Whether more is about to be known of any link of a verdict's subjects; or, where they are lost, of
+ * one that is accused at the same time: it may be lost with them. */
+static bool is_pending(struct classifier *classifier, const struct verdict *verdict,
+		       const struct judgement *judgement, uint64_t now_ns)
+{
+	bool lost = verdict->subject_count &&
+		    judgement->side[verdict->subjects[0]] != judgement->majority_side;
+	uint32_t count = classifier->membership->count;
 
 	/* That does not rest on links. */
 	if (verdict->class == VERDICT_SERVICE_DOWN)
 		return false;
 	for (uint32_t i = 0; i < verdict->subject_count; i++)
-		for (uint32_t at = start[verdict->subjects[i]];
-		     at < start[verdict->subjects[i] + 1]; at++)
-			if (classifier->pairs[at].pending)
-				return true;
+		if (has_pending_link(classifier, verdict->subjects[i]))
+			return true;
+	for (uint32_t i = 0; i < count && lost; i++)
+		if (classifier->side[i] == judgement->majority_side &&
+		    classifier->accusations[i].first_ns &&
+		    classifier->accusations[i].first_ns + VERDICT_TOGETHER_NS > now_ns &&
+		    has_pending_link(classifier, i))
+			return true;
 	return false;
 }
 
@@ -618,7 +636,7 @@ void classify(struct classifier *classifier, const struct view *view, uint64_t n
 	find_services_down(classifier, view, now_ns, majority, ret_judgement);
 	for (unsigned int i = 0; i < ret_judgement->verdict_count; i++)
 		ret_judgement->verdicts[i].pending =
-			is_pending(classifier, &ret_judgement->verdicts[i]);
+			is_pending(classifier, &ret_judgement->verdicts[i], ret_judgement, now_ns);
 }
 
 bool verdict_same(const struct verdict *one, const struct verdict *other)

@@ -209,6 +209,8 @@ static void update_state(struct etcd_store *store)
 	state->connected = is_connected(store);
 	state->actor = is_actor(store);
 	state->actor_revision = state->actor ? store->actor.create_revision : 0;
+	(void)text_copy(state->actor_name, sizeof(state->actor_name),
+			store->actor.present ? store->actor.name : "");
 	state->reason[0] = '\0';
 	if (state->connected) {
 		etcd_link_settled(store->link);
@@ -227,7 +229,8 @@ static void update_state(struct etcd_store *store)
 		log_info(state->actor ? "elected to act" : "not acting any more",
 			 log_unsigned("revision", store->actor.create_revision));
 	if (state->connected != before.connected || state->actor != before.actor ||
-	    state->actor_revision != before.actor_revision)
+	    state->actor_revision != before.actor_revision ||
+	    strcmp(state->actor_name, before.actor_name))
 		store->store.handlers.changed(store->store.handlers.context, state);
 }
 
@@ -346,6 +349,7 @@ static void campaign(struct store *head, bool wanted)
 const struct store_operations etcd_operations = {
 	.put_row = put_row,
 	.campaign = campaign,
+	.depose = etcd_actor_depose,
 	.commit = etcd_actor_commit,
 	.close = close_store,
 };

@@ -37,6 +37,18 @@ static bool is_mine(const struct etcd_store *store)
 
 /* The election */
 
+/* Who it is. A value that can be nobody's name was not written by an agent. */
+static void take_name(struct etcd_store *store, const struct etcd_pair *pair)
+{
+	size_t bytes = pair->value_bytes;
+
+	if (pair->value_too_long || bytes >= sizeof(store->actor.name) ||
+	    memchr(pair->value, '\0', bytes))
+		bytes = 0;
+	memcpy(store->actor.name, pair->value, bytes);
+	store->actor.name[bytes] = '\0';
+}
+
 void etcd_actor_told(struct etcd_store *store, bool deleted, const struct etcd_pair *pair)
 {
 	store->actor.seen = true;
@@ -51,6 +63,7 @@ void etcd_actor_told(struct etcd_store *store, bool deleted, const struct etcd_p
 	} else {
 		store->actor.create_revision = pair->create_revision;
 		store->actor.lease = pair->lease;
+		take_name(store, pair);
 	}
 	etcd_wake(store);
 }
@@ -71,6 +84,8 @@ static void on_campaigned(void *context, const struct etcd_answer *answer)
 	if (!err && transaction.succeeded) {
 		pair.create_revision = transaction.revision;
 		pair.mod_revision = transaction.revision;
+		pair.value_bytes = strlen(store->node);
+		memcpy(pair.value, store->node, pair.value_bytes);
 	} else if (!err) {
 		err = etcd_decode_found(&transaction, 0, &pair);
 	}
@@ -90,6 +105,37 @@ static void on_resigned(void *context, const struct etcd_answer *answer)
 	etcd_wake(store);
 }
 
+static void on_deposed(void *context, const struct etcd_answer *answer)
+{
+	struct etcd_store *store = context;
+
+	/* When it is refused, there is another one already; the watch tells. */
+	if (answer->error == ETCD_OK)
+		log_info("the actor is deposed", log_string("node", store->actor.name));
+	else
+		store->actor.deposed_revision = 0;
+	etcd_wake(store);
+}
+
+/* Somebody else's election is to end. */
+static bool wants_end(const struct etcd_store *store)
+{
+	return store->actor.present && store->actor.deposed_revision &&
+	       store->actor.deposed_revision == store->actor.create_revision && !is_mine(store) &&
+	       !store->actor.deposing && !store->actor.call.http;
+}
+
+void etcd_actor_depose(struct store *head)
+{
+	struct etcd_store *store = (struct etcd_store *)head;
+
+	if (!store->actor.present || store->actor.deposed_revision == store->actor.create_revision)
+		return;
+	store->actor.deposed_revision = store->actor.create_revision;
+	store->actor.deposing = false;
+	etcd_wake(store);
+}
+
 static bool wants_election(const struct etcd_store *store)
 {
 	return store->actor.wanted && !store->actor.present && store->lease.id &&
@@ -105,6 +151,12 @@ static void election_work(struct etcd_store *store, uint64_t now_ns)
 		store->actor.call.answered = on_campaigned;
 		etcd_link_call(store->link, &store->actor.call, "/v3/kv/txn",
 			       etcd_encode_create(key.text, node, store->lease.id),
+			       ETCD_PATIENCE_WORK);
+	} else if (wants_end(store)) {
+		store->actor.deposing = true;
+		store->actor.call.answered = on_deposed;
+		etcd_link_call(store->link, &store->actor.call, "/v3/kv/txn",
+			       etcd_encode_remove(key.text, store->actor.deposed_revision),
 			       ETCD_PATIENCE_WORK);
 	} else if (!store->actor.wanted && is_mine(store)) {
 		store->actor.call.answered = on_resigned;
@@ -285,6 +337,7 @@ void etcd_actor_failed(struct etcd_store *store)
 {
 	struct commit *commit, *next;
 
+	store->actor.deposing = false;
 	for (commit = LIST_FIRST(&store->commits); commit && !store->closing; commit = next) {
 		next = LIST_NEXT(commit, list);
 		if (commit->call.sent_ns)

@@ -25,7 +25,9 @@
 #define WORK_FACTOR   2 /* how much longer a write may take than a probe */
 #define LIMIT_FACTOR  8 /* and anything, at most */
 #define LATENCY_TIMES 4
-#define LATENCY_SHARE 8
+/* The median of so many: a few answers that an election of etcd's held up must not make the next
+ * lost call cost seconds; a slow store answers slowly each time. */
+#define LATENCIES 5
 
 /* A page of a ranged read, or a message of a watch: etcd itself takes no request above 1.5 MiB. */
 #define ANSWER_BYTES_MAX (4U << 20)
@@ -51,10 +53,13 @@ struct etcd_link {
 	struct endpoint endpoints[ETCD_ENDPOINTS_MAX];
 	unsigned int endpoint_count, current;
 	unsigned int failures; /* in a row */
+	unsigned int lost;     /* of these, those since anything worked */
 	uint64_t settled_ns;   /* CLOCK_MONOTONIC; 0: not by this endpoint */
 	bool paused, closing;
 	unsigned int request_limit_ms;
-	double latency_ms[2]; /* what calls took lately: other ones, and probes */
+	/* What the last calls took: other ones, and probes. */
+	double latencies_ms[2][LATENCIES];
+	unsigned int latency_next[2];
 	char reason[256];
 
 	char *user, *password_file;
@@ -127,23 +132,57 @@ bool etcd_link_is_down(const struct etcd_link *link)
 	return rounds_failed(link) && link->endpoint_count > 1;
 }
 
+static double latency_ms(const struct etcd_link *link, bool probe)
+{
+	const double *latencies_ms = link->latencies_ms[probe];
+
+	for (unsigned int i = 0; i < LATENCIES; i++) {
+		unsigned int below = 0, equal = 0;
+
+		for (unsigned int j = 0; j < LATENCIES; j++) {
+			below += latencies_ms[j] < latencies_ms[i];
+			equal += latencies_ms[j] == latencies_ms[i];
+		}
+		if (below <= LATENCIES / 2 && below + equal > LATENCIES / 2)
+			return latencies_ms[i];
+	}
+	return 0;
+}
+
+/* A store may be slow, or a call may be lost for ever in a member that has no leader: every second
+ * round is twice as patient, every fourth twice as much again. */
+static unsigned int doublings(const struct etcd_link *link)
+{
+	unsigned int rounds = link->lost / link->endpoint_count, count = 0;
+
+	while (rounds && !(rounds & 1) && count < ROUNDS_MAX) {
+		rounds >>= 1;
+		count++;
+	}
+	return count;
+}
+
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience)
 {
-	unsigned int rounds = rounds_failed(link), doublings = 0;
 	bool probe = patience == ETCD_PATIENCE_PROBE;
 	double least_ms = (double)link->request_limit_ms * (probe ? 1 : WORK_FACTOR);
 	double most_ms = (double)link->request_limit_ms * LIMIT_FACTOR;
-	double limit_ms = LATENCY_TIMES * link->latency_ms[probe];
+	double limit_ms = LATENCY_TIMES * latency_ms(link, probe);
 
 	limit_ms = limit_ms > least_ms ? limit_ms : least_ms;
-	/* A store may be slow, or a call may be lost for ever in a member that has no leader: every
-	 * second round is twice as patient, every fourth twice as much again. */
-	while (rounds && !(rounds & 1) && doublings < ROUNDS_MAX) {
-		rounds >>= 1;
-		doublings++;
-	}
-	limit_ms *= 1U << doublings;
+	limit_ms *= 1U << doublings(link);
 	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
+}
+
+/* A host that is cut off takes no connection, however slow the store may be: of that patience it gets
+ * little. */
+static unsigned int connect_limit_ms(const struct etcd_link *link)
+{
+	double limit_ms = LATENCY_TIMES * latency_ms(link, true);
+
+	if (limit_ms < (double)link->request_limit_ms)
+		limit_ms = (double)link->request_limit_ms;
+	return (unsigned int)(doublings(link) ? 2 * limit_ms : limit_ms);
 }
 
 static bool needs_token(const struct etcd_link *link)
@@ -214,6 +253,8 @@ static void fail(struct etcd_link *link, int kind)
 	link->settled_ns = 0;
 	if (link->failures < UINT_MAX)
 		link->failures++;
+	if (link->lost < UINT_MAX)
+		link->lost++;
 	link->current = (link->current + 1) % link->endpoint_count;
 	link->paused = true;
 	uv_update_time(link->loop);
@@ -246,6 +287,7 @@ void etcd_link_settled(struct etcd_link *link)
 {
 	if (!link->settled_ns)
 		link->settled_ns = clock_monotonic_ns();
+	link->lost = 0;
 	current(link)->reported = 0;
 }
 
@@ -313,6 +355,7 @@ static int post(struct etcd_link *link, const char *path, const char *body,
 	request->body = body;
 	request->authorization = *link->token ? link->token : NULL;
 	request->bytes_max = ANSWER_BYTES_MAX;
+	request->connect_limit_ms = connect_limit_ms(link);
 	return http_client_send(link->http, request, ret_call);
 }
 
@@ -409,13 +452,14 @@ static void on_line(void *context, const char *line, size_t length)
 	take(context, 200, line, length);
 }
 
-/* One slow answer makes patient at once, and many quick ones make impatient again. */
 static void note_latency(struct etcd_call *call)
 {
-	double ms = (double)(clock_boottime_ns() - call->sent_ns) / NS_PER_MS;
-	double *latency_ms = &call->link->latency_ms[call->patience == ETCD_PATIENCE_PROBE];
+	bool probe = call->patience == ETCD_PATIENCE_PROBE;
+	unsigned int *next = &call->link->latency_next[probe];
 
-	*latency_ms += (ms - *latency_ms) / (ms > *latency_ms ? 1 : LATENCY_SHARE);
+	call->link->latencies_ms[probe][*next] =
+		(double)(clock_boottime_ns() - call->sent_ns) / NS_PER_MS;
+	*next = (*next + 1) % LATENCIES;
 }
 
 static void on_done(void *context, const struct http_result *result)

@@ -78,6 +78,9 @@ struct etcd_store {
 		bool present;
 		bool seen; /* in the read that is under way */
 		uint64_t create_revision, mod_revision, lease;
+		char name[STORE_NAME_MAX];
+		uint64_t deposed_revision; /* of the election that is to be ended, or was */
+		bool deposing;		   /* that has been asked for */
 		uint64_t try_ns; /* CLOCK_MONOTONIC */
 	} actor;
 
@@ -121,6 +124,7 @@ void etcd_actor_open(struct etcd_store *store);
 void etcd_actor_work(struct etcd_store *store, uint64_t now_ns);
 void etcd_actor_failed(struct etcd_store *store);
 void etcd_actor_told(struct etcd_store *store, bool deleted, const struct etcd_pair *pair);
+void etcd_actor_depose(struct store *store);
 uint64_t etcd_actor_due_ns(const struct etcd_store *store);
 int etcd_actor_commit(struct store *store, const char *node, const void *data, size_t size,
 		      uint64_t expected_revision);

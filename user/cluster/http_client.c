@@ -401,6 +401,8 @@ static CURLcode set_request(struct http_call *call, const struct http_request *r
 		SET(CURLOPT_COPYPOSTFIELDS, request->body);
 	if (request->method)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->connect_limit_ms)
+		SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_limit_ms);
 	return code;
 }
 

@@ -34,6 +34,8 @@ struct store_state {
 	/* This node holds the election: campaigning, and only while its lease is good. */
 	bool actor;
 	uint64_t actor_revision; /* fences what the actor writes: grows with each election */
+	/* Whoever holds the election, as the store has it; "" when nobody does. */
+	char actor_name[STORE_NAME_MAX];
 	char reason[256];	 /* why not connected; "" when it is */
 };
 
@@ -58,7 +60,7 @@ struct store_handlers {
 	 * after the watch had a gap. */
 	void (*reset)(void *context);
 	void (*synced)(void *context);
-	/* Connected or not, actor or not: told on each change. */
+	/* Connected or not, actor or not, who it is: told on each change. */
 	void (*changed)(void *context, const struct store_state *state);
 	/* The answer to store_commit(), exactly one for each call. */
 	void (*committed)(void *context, const char *node, enum store_commit_result result);
@@ -68,6 +70,7 @@ struct store_handlers {
 struct store_operations {
 	void (*put_row)(struct store *store, const void *data, size_t size_bytes);
 	void (*campaign)(struct store *store, bool wanted);
+	void (*depose)(struct store *store);
 	int (*commit)(struct store *store, const char *node, const void *data, size_t size_bytes,
 		      uint64_t expected_revision);
 	void (*close)(struct store *store);
@@ -97,6 +100,16 @@ static inline void store_put_row(struct store *store, const void *data, size_t s
 static inline void store_campaign(struct store *store, bool wanted)
 {
 	store->operations->campaign(store, wanted);
+}
+
+/*
+ * Ends the election of the present actor, if it is still the one of this revision when the store
+ * comes to it; then there is another election at once. For when the actor is known to be cut off:
+ * else all would wait for its lease to end. What it commits after that is fenced.
+ */
+static inline void store_depose(struct store *store)
+{
+	store->operations->depose(store);
 }
 
 /*

@@ -126,6 +126,12 @@ static void put_row(struct store *head, const void *data, size_t size)
 	wake(store);
 }
 
+/* There is nobody else. */
+static void depose(struct store *head)
+{
+	(void)head;
+}
+
 static void campaign(struct store *head, bool wanted)
 {
 	/* There is nobody else. */
@@ -212,6 +218,7 @@ static void close_store(struct store *head)
 static const struct store_operations operations = {
 	.put_row = put_row,
 	.campaign = campaign,
+	.depose = depose,
 	.commit = commit,
 	.close = close_store,
 };

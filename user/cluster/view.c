@@ -200,6 +200,18 @@ static bool may_still_come(const struct view *view, uint64_t since_ns, uint64_t 
 	return since_ns + patience_ns > now_ns;
 }
 
+/* Since when a link is what it is: a cut since it was first told, whatever became of the other's row
+ * after that. */
+static uint64_t since_of(enum row_word one, uint64_t one_since_ns, enum row_word other,
+			 uint64_t other_since_ns)
+{
+	if (is_bad(one) != is_bad(other))
+		return is_bad(one) ? one_since_ns : other_since_ns;
+	if (is_bad(one))
+		return one_since_ns < other_since_ns ? one_since_ns : other_since_ns;
+	return one_since_ns > other_since_ns ? one_since_ns : other_since_ns;
+}
+
 /* One accuses, the other calls the link good. */
 static struct view_pair weigh(const struct view *view, uint32_t praiser,
 			      const struct view_accusation *of_praiser, enum row_word bad,
@@ -283,9 +295,7 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 	const struct view_accusation *of_second = &accusations[second];
 	uint64_t one_since_ns = view->word_since_ns[at];
 	uint64_t other_since_ns = view->word_since_ns[back_at];
-	struct view_pair pair = {
-		.since_ns = one_since_ns > other_since_ns ? one_since_ns : other_since_ns,
-	};
+	struct view_pair pair = {.since_ns = since_of(one, one_since_ns, other, other_since_ns)};
 	bool silent_first = is_patient(one) && !is_good(other) && is_silent(view, first, of_first);
 	bool silent_second =
 		is_patient(other) && !is_good(one) && is_silent(view, second, of_second);

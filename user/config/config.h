@@ -19,6 +19,7 @@
 #define CONFIG_ENDPOINTS_MAX  8
 #define CONFIG_ALLOW_MAX      32
 #define CONFIG_ARGUMENTS_MAX  16
+#define CONFIG_COMMANDS_MAX   8
 #define CONFIG_WATCHES_MAX    32
 #define CONFIG_UNIT_MAX	      128 /* of a systemd unit, NUL included */
 
@@ -118,6 +119,9 @@ struct config {
 			unsigned int argument_count;
 			uint32_t timeout_ms; /* 100 to 60000, default 5000 */
 		} hook;
+		/* isolation.after_heal: run on a node that is not isolated any more, in order */
+		char after_heal[CONFIG_COMMANDS_MAX][CONFIG_PATH_MAX];
+		unsigned int after_heal_count;
 		double max_ratio;	 /* 0.01 to 0.5, default 0.1 */
 		uint32_t settle_ms;	 /* 100 to 60000, default 500 */
 		uint32_t hold_down_ms;	 /* 1000 to 3600000, default 30000 */

@@ -424,6 +424,7 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	SECTION(isolation.hook),
 	LIST(isolation.hook.argv,   isolation.hook.argument_count, type_argument),
 	KEY(isolation.hook.timeout_ms, type_whole, RANGE(100, 60000)),
+	LIST(isolation.after_heal,  isolation.after_heal_count, type_path),
 	KEY(isolation.max_ratio,    type_decimal, RANGE(0.01, 0.5)),
 	KEY(isolation.settle_ms,    type_whole, RANGE(100, 60000)),
 	KEY(isolation.hold_down_ms, type_whole, RANGE(1000, 3600000)),

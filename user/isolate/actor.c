@@ -238,16 +238,29 @@ struct rails_case actor_case_by_hand(const struct actor *actor, const struct act
 	return action;
 }
 
-bool actor_would_isolate(const struct actor_case *now, uint32_t member)
+static const struct verdict *isolating(const struct actor_case *now, uint32_t member)
 {
 	for (unsigned int i = 0; i < now->judgement->verdict_count; i++) {
 		const struct verdict *verdict = &now->judgement->verdicts[i];
 
 		for (uint32_t j = 0; verdict->isolates && j < verdict->subject_count; j++)
 			if (verdict->subjects[j] == member)
-				return true;
+				return verdict;
 	}
-	return false;
+	return NULL;
+}
+
+bool actor_would_isolate(const struct actor_case *now, uint32_t member)
+{
+	return isolating(now, member);
+}
+
+bool actor_has_lost(const struct actor_case *now, uint32_t member)
+{
+	const struct verdict *verdict = isolating(now, member);
+	const struct standing *standing = verdict ? verdicts_find(now->verdicts, verdict) : NULL;
+
+	return standing && standing->raised;
 }
 
 /* ---- releasing ---- */

@@ -98,6 +98,9 @@ struct rails_case actor_case_by_hand(const struct actor *actor, const struct act
 /* A verdict that isolates it stands. */
 bool actor_would_isolate(const struct actor_case *now, uint32_t member);
 
+/* Such a verdict is raised. */
+bool actor_has_lost(const struct actor_case *now, uint32_t member);
+
 void actor_free(struct actor *actor);
 
 #endif

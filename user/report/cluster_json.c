@@ -152,8 +152,9 @@ json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster)
 			failed |= json_array_append_new(
 				isolations, isolation_json(cluster, &cluster->actor->records[i]));
 	store_object = json_pack(
-		"{s:s, s:b, s:s, s:b, s:o, s:I}", "kind", stores[cluster->store_kind], "connected",
+		"{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind], "connected",
 		store->connected && cluster->synced, "reason", store->reason, "actor", store->actor,
+		"actor_name", store->actor_name,
 		"lease_renewed_ms",
 		store->renewed_ns ? milliseconds(store->renewed_ns, cluster->now_ns) : json_null(),
 		"lease_ms", (json_int_t)(store->lease_ns / NS_PER_MS));

@@ -114,6 +114,10 @@ static void put_head(FILE *stream, const json_t *cluster)
 		put_clean(stream, string_of(store, "reason"));
 	} else if (json_is_true(json_object_get(store, "actor"))) {
 		fprintf(stream, " (this node is the actor)");
+	} else if (*string_of(store, "actor_name")) {
+		fprintf(stream, " (the actor is ");
+		put_clean(stream, string_of(store, "actor_name"));
+		fprintf(stream, ")");
 	}
 	if (json_is_true(json_object_get(cluster, "paused")))
 		fprintf(stream, "; PAUSED");

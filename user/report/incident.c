@@ -120,6 +120,7 @@ int incident_merge(struct incident *incident, const struct incident *other)
 		member->edge |= old->edge;
 		member->verdict |= old->verdict;
 		member->isolated |= old->isolated;
+		member->fenced |= old->fenced;
 	}
 	if (other->first_evidence_ns < incident->first_evidence_ns) {
 		incident->first_evidence_ns = other->first_evidence_ns;

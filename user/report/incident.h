@@ -29,10 +29,11 @@ enum incident_source {
 /* A node of an incident, and what keeps it open. */
 struct incident_member {
 	char name[INCIDENT_NAME_MAX];
-	bool named;   /* by a verdict, an action or a finding, not by an edge alone */
-	bool edge;    /* this node's edge to it is not healthy */
-	bool verdict; /* the cluster's verdict is not healthy */
-	bool isolated;
+	bool named;    /* by a verdict, an action or a finding, not by an edge alone */
+	bool edge;     /* this node's edge to it is not healthy */
+	bool verdict;  /* the cluster's verdict is not healthy */
+	bool isolated; /* by a record */
+	bool fenced;   /* by itself */
 };
 
 struct incident {

@@ -194,7 +194,7 @@ static void close_if_over(struct incidents *incidents, struct incident *incident
 	for (size_t i = 0; i < incident->member_count; i++) {
 		const struct incident_member *member = &incident->members[i];
 
-		if (member->edge || member->verdict || member->isolated)
+		if (member->edge || member->verdict || member->isolated || member->fenced)
 			return;
 	}
 	close_incident(incidents, incident);
@@ -409,13 +409,39 @@ static int take_refusal(struct incidents *incidents, const struct statement *sta
 				  json_object_get(statement->record, "sentence"), "count", 1));
 }
 
-static int take_action(struct incidents *incidents, const struct statement *statement)
+/* The subjects of an action that isolates, or ends that. */
+static int take_subjects(struct incidents *incidents, struct incident *incident,
+			 const struct statement *statement, const char *action)
 {
-	bool done = !strcmp(string_of(statement->record, "outcome"), JOURNAL_DONE);
-	struct incident *incident = find_subject(incidents, statement->record);
+	bool isolation = !strcmp(action, JOURNAL_ISOLATION), fence = !strcmp(action, JOURNAL_FENCE);
 	const char *name;
 
-	if (!incident && done && subject_at(statement->record, 0)) {
+	for (size_t i = 0; (name = subject_at(statement->record, i)); i++) {
+		struct incident_member *member = incident_add_member(incident, name);
+
+		if (!member)
+			return -errno;
+		member->named = true;
+		member->isolated |= isolation;
+		member->fenced |= fence;
+		if (!strcmp(action, JOURNAL_UNFENCE))
+			member->fenced = false;
+	}
+	if (isolation || fence)
+		incident->isolated_ns = earlier(incident->isolated_ns, incidents->now_ns);
+	return 0;
+}
+
+static int take_action(struct incidents *incidents, const struct statement *statement)
+{
+	const char *action = string_of(statement->record, "action");
+	bool done = !strcmp(string_of(statement->record, "outcome"), JOURNAL_DONE);
+	bool isolates =
+		done && (!strcmp(action, JOURNAL_ISOLATION) || !strcmp(action, JOURNAL_FENCE));
+	struct incident *incident = find_subject(incidents, statement->record);
+	int r;
+
+	if (!incident && isolates && subject_at(statement->record, 0)) {
 		incident = incident_of_subject(incidents, statement, INCIDENT_BY_HAND);
 		if (!incident)
 			return -errno;
@@ -423,20 +449,16 @@ static int take_action(struct incidents *incidents, const struct statement *stat
 	}
 	if (!incident)
 		return 0;
-	for (size_t i = 0; done && (name = subject_at(statement->record, i)); i++) {
-		struct incident_member *member = incident_add_member(incident, name);
-
-		if (!member)
-			return -errno;
-		member->named = member->isolated = true;
-	}
-	if (done)
-		incident->isolated_ns = earlier(incident->isolated_ns, incidents->now_ns);
-	return remember(incident->actions,
-			json_pack("{s:O*, s:O*, s:O*}", "action",
-				  json_object_get(statement->record, "action"), "outcome",
-				  json_object_get(statement->record, "outcome"), "detail",
-				  json_object_get(statement->record, "detail")));
+	r = remember(incident->actions,
+		     json_pack("{s:O*, s:O*, s:O*}", "action",
+			       json_object_get(statement->record, "action"), "outcome",
+			       json_object_get(statement->record, "outcome"), "detail",
+			       json_object_get(statement->record, "detail")));
+	if (!r && (isolates || (done && !strcmp(action, JOURNAL_UNFENCE))))
+		r = take_subjects(incidents, incident, statement, action);
+	if (!r)
+		close_if_over(incidents, incident);
+	return r;
 }
 
 static int take_release(struct incidents *incidents, const struct statement *statement)
@@ -449,6 +471,8 @@ static int take_release(struct incidents *incidents, const struct statement *sta
 		if (!incident)
 			continue;
 		incident_find_member(incident, name)->isolated = false;
+		/* Its own fence follows, and others do not see that. */
+		incident_find_member(incident, name)->fenced = false;
 		close_if_over(incidents, incident);
 	}
 	return 0;
@@ -596,7 +620,7 @@ unsigned int incidents_waits_for(const struct incidents *incidents, const char *
 		return 0;
 	return (member->edge ? INCIDENT_WAITS_FOR_EDGE : 0) |
 	       (member->verdict ? INCIDENT_WAITS_FOR_VERDICT : 0) |
-	       (member->isolated ? INCIDENT_WAITS_FOR_RELEASE : 0);
+	       (member->isolated || member->fenced ? INCIDENT_WAITS_FOR_RELEASE : 0);
 }
 
 void incidents_totals(const struct incidents *incidents, bool with_open,

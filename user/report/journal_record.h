@@ -67,7 +67,13 @@ json_t *journal_verdict(const struct journal_verdict *verdict);
 /* 'acts': false in mode advise. */
 json_t *journal_decision(const char *subject, bool acts, const char *sentence);
 json_t *journal_refusal(const char *subject, const char *rule, const char *sentence);
-/* 'action': "fence", "hook", "record", ...; 'outcome': JOURNAL_DONE or JOURNAL_FAILED. */
+/* The actions that isolate a node: its record is in force; it has put up its own fence; and the end
+ * of the latter. A release ends the former. */
+#define JOURNAL_ISOLATION "isolation"
+#define JOURNAL_FENCE	  "fence"
+#define JOURNAL_UNFENCE	  "unfence"
+
+/* 'action': one of these, or "hook", "record", ...; 'outcome': JOURNAL_DONE or JOURNAL_FAILED. */
 json_t *journal_action(const char *subject, const char *action, const char *outcome,
 		       const char *detail);
 json_t *journal_release(const char *subject, const char *sentence);
