@@ -8,8 +8,6 @@
 /* Lists in the pool: the lost, the ends of four kinds of links, the bridges, the overloaded, and
  * those with a service down. */
 #define POOL_LISTS 8
-/* What the last row of a node said of overload counts for so long after its lease has ended. */
-#define OVERLOAD_KEPT_NS (30 * 1000000000ULL)
 
 static const char *const class_names[VERDICT_CLASSES] = {
 	[VERDICT_NODE_DOWN] = "node-down",
@@ -449,19 +447,6 @@ static void find_lossy_links(struct classifier *classifier, struct judgement *ju
 	verdict->subject_count = list_marked(classifier, 1, 1);
 }
 
-/* It has said itself that it has too much to do, or that its agent was not scheduled in time. */
-static bool is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns)
-{
-	const struct view_row *row = &view->rows[member];
-
-	if (!view_row_current(view, member, now_ns) &&
-	    (!row->ended_ns || row->other_members || row->ended_ns + OVERLOAD_KEPT_NS <= now_ns))
-		return false;
-	return row->distrust_ratio > VIEW_DISTRUST_MAX ||
-	       view_finding(view, member, finding_kind_name(FINDING_CPU_OVERLOAD)) ||
-	       view_finding(view, member, finding_kind_name(FINDING_MEMORY_PRESSURE));
-}
-
 /* What the observers of a member say of its agent. */
 struct silence {
 	uint32_t words, silent, suspect;
@@ -533,7 +518,7 @@ static void find_silent_agents(struct classifier *classifier, const struct view 
 
 		if (are_most(silence.silent + silence.suspect, silence.words) &&
 		    (side == majority || !is_lost(&classifier->sides[side])) &&
-		    is_overloaded(view, i, now_ns))
+		    view_is_overloaded(view, i, now_ns))
 			mark = MARK_OVERLOADED;
 		else if (are_most(silence.silent, silence.words))
 			mark = MARK_SILENT;
@@ -583,8 +568,8 @@ static bool has_pending_link(const struct classifier *classifier, uint32_t membe
 	return false;
 }
 
-/* Whether more is about to be known of any link of a verdict's subjects; or, where they are lost, of
- * one that is accused at the same time: it may be lost with them. */
+/* Whether more is about to be known of any link of a verdict's subjects; or, where they are lost,
+ * of one that is accused at the same time: it may be lost with them. */
 static bool is_pending(struct classifier *classifier, const struct verdict *verdict,
 		       const struct judgement *judgement, uint64_t now_ns)
 {

@@ -124,6 +124,18 @@ const struct row_finding *view_finding(const struct view *view, uint32_t member,
 	return NULL;
 }
 
+bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct view_row *row = &view->rows[member];
+
+	if (!view_row_current(view, member, now_ns) &&
+	    (!row->ended_ns || row->other_members || row->ended_ns + VIEW_OVERLOAD_NS <= now_ns))
+		return false;
+	return row->distrust_ratio > VIEW_DISTRUST_MAX ||
+	       view_finding(view, member, finding_kind_name(FINDING_CPU_OVERLOAD)) ||
+	       view_finding(view, member, finding_kind_name(FINDING_MEMORY_PRESSURE));
+}
+
 static bool is_good(enum row_word word)
 {
 	return word == ROW_WORD_HEALTHY || word == ROW_WORD_LOSSY || word == ROW_WORD_AGENT_SILENT;
@@ -200,8 +212,8 @@ static bool may_still_come(const struct view *view, uint64_t since_ns, uint64_t 
 	return since_ns + patience_ns > now_ns;
 }
 
-/* Since when a link is what it is: a cut since it was first told, whatever became of the other's row
- * after that. */
+/* Since when a link is what it is: a cut since it was first told, whatever became of the other's
+ * row after that. */
 static uint64_t since_of(enum row_word one, uint64_t one_since_ns, enum row_word other,
 			 uint64_t other_since_ns)
 {
