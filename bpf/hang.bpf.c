@@ -14,14 +14,10 @@
 #include "maps/hang.h"
 
 #include "filter_owner.bpf.h"
+#include "task_state.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* include/linux/sched.h, the same since 4.14. */
-#define TASK_UNINTERRUPTIBLE 0x2
-#define TASK_WAKEKILL	     0x100
-#define TASK_NOLOAD	     0x400 /* kernel threads that idle */
 
 struct task_key {
 	__u64 start_ns;
@@ -45,14 +41,6 @@ struct {
 static __always_inline struct task_key task_key_of(struct task_struct *task)
 {
 	return (struct task_key){.start_ns = task->start_boottime, .tid = task->pid};
-}
-
-static __always_inline __u32 state_of(struct task_struct *task)
-{
-	/* Renamed and narrowed in 5.14 (commit 2f064a59a11f). */
-	if (bpf_core_field_exists(task->__state))
-		return BPF_CORE_READ(task, __state);
-	return BPF_CORE_READ((struct task_struct___v513 *)task, state);
 }
 
 static __always_inline void tell(struct task_struct *task, const struct sleeper *sleeper,
@@ -96,7 +84,7 @@ int look_at_task(struct bpf_iter__task *context)
 
 	if (!task)
 		return 0;
-	state = state_of(task);
+	state = state_of_task(task);
 	key = task_key_of(task);
 	sleeper = bpf_map_lookup_elem(&sleepers, &key);
 	switches = task->nvcsw + task->nivcsw;
@@ -104,7 +92,7 @@ int look_at_task(struct bpf_iter__task *context)
 		end(task, &key, sleeper);
 		sleeper = NULL;
 	}
-	if (!(state & TASK_UNINTERRUPTIBLE) || state & TASK_NOLOAD || !task_wanted(task))
+	if (!sleeps_uninterruptibly(task, state) || !task_wanted(task))
 		return 0;
 	now_ns = bpf_ktime_get_ns();
 	if (!sleeper) {

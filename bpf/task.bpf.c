@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Crashes of processes and OOM kills, by control group. */
+/* Crashes of processes and OOM kills, by control group; ends of watched processes; tasks that sleep
+ * where they cannot be woken. */
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -12,6 +13,7 @@
 #include "oom_victim.bpf.h"
 #include "process_end.bpf.h"
 #include "task.bpf.h"
+#include "task_state.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -31,6 +33,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 64 * 1024);
 } task_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TASK_WATCHED_MAX);
+	__type(key, __u32);
+	__type(value, __u8);
+} task_watched SEC(".maps");
+
+__u32 task_watching = 0;
 
 /* A record that a new one starts from: too large for the stack. */
 static const struct task_record no_record = {};
@@ -90,6 +102,13 @@ static __always_inline void tell(struct task_struct *task, const struct task_gro
 	bpf_ringbuf_submit(event, 0);
 }
 
+static __always_inline bool is_watched(struct task_struct *task)
+{
+	__u32 pid = task->tgid;
+
+	return task_watching && bpf_map_lookup_elem(&task_watched, &pid);
+}
+
 SEC("tp_btf/sched_process_exit")
 int process_crashes(__u64 *context)
 {
@@ -101,8 +120,13 @@ int process_crashes(__u64 *context)
 		return 0;
 	status = process_status(task);
 	signal = status & STATUS_SIGNAL;
-	if (!signal)
+	if (!signal) {
+		if (is_watched(task)) {
+			group = group_of_task(task, false);
+			tell(task, &group, status);
+		}
 		return 0;
+	}
 	if (signal > TASK_SIGNAL_REALTIME)
 		signal = TASK_SIGNAL_REALTIME;
 	group = group_of_task(task, false);
@@ -131,4 +155,28 @@ SEC("tp_btf/mark_victim")
 int victim_is_killed(__u64 *context)
 {
 	return find_victim(context);
+}
+
+SEC("iter/task")
+int sleeping_tasks(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct task_sleeper sleeper = {};
+	__u32 state;
+
+	if (!task)
+		return 0;
+	state = state_of_task(task);
+	if (!sleeps_uninterruptibly(task, state))
+		return 0;
+	sleeper.start_ns = task->start_boottime;
+	sleeper.switches = task->nvcsw + task->nivcsw;
+	sleeper.group = group_of_task(task, false);
+	sleeper.pid = task->tgid;
+	sleeper.tid = task->pid;
+	sleeper.killable = !!(state & TASK_WAKEKILL);
+	BPF_CORE_READ_STR_INTO(&sleeper.comm, task, group_leader, comm);
+	/* Where the reader's buffer is full, the kernel comes back to this task. */
+	bpf_seq_write(context->meta->seq, &sleeper, sizeof(sleeper));
+	return 0;
 }

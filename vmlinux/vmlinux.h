@@ -182,6 +182,7 @@ struct files_struct {
 
 struct task_struct {
 	unsigned int __state;
+	unsigned int flags;
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct mm_struct *mm;
@@ -283,14 +284,22 @@ struct socket {
 	struct sock *sk;
 };
 
+struct seq_file;
+
+struct bpf_iter_meta {
+	union {
+		struct seq_file *seq;
+	};
+	__u64 session_id;
+};
+
 struct bpf_iter__task {
+	union {
+		struct bpf_iter_meta *meta;
+	};
 	union {
 		struct task_struct *task;
 	};
-};
-
-struct bpf_iter_meta {
-	__u64 session_id;
 };
 
 struct bpf_iter__task_file {

@@ -216,6 +216,133 @@ static void test_crashes_are_counted_and_told(void **state)
 	assert_int_equal(task_probe_counters(fixture->probe).repeats_unsure, 0);
 }
 
+static void exit_at_once(void *code)
+{
+	_exit(*(int *)code);
+}
+
+static void wait_for_byte(void *pipe)
+{
+	int *ends = pipe;
+	char byte;
+
+	close(ends[1]);
+	_exit(read(ends[0], &byte, 1) ? 1 : ENDINGS_CODE);
+}
+
+/* A watched process's end is told however it ends, and nobody else's; none when it is let go of. */
+static void test_watched_ends_are_told(void **state)
+{
+	struct fixture *fixture = *state;
+	int code = 3;
+
+	start(fixture, MAX_SERIES);
+	for (int watched = 1; watched >= 0; watched--) {
+		int ends[2], status;
+		pid_t pid;
+
+		assert_int_equal(pipe(ends), 0);
+		pid = child_start(wait_for_byte, ends);
+		assert_int_equal(task_probe_watch(fixture->probe, (uint32_t)pid), 0);
+		assert_int_equal(task_probe_watch(fixture->probe, (uint32_t)pid), 0);
+		if (!watched)
+			task_probe_unwatch(fixture->probe, (uint32_t)pid);
+		child_wait(child_start(exit_at_once, &code));
+		close(ends[0]);
+		close(ends[1]);
+		if (watched) {
+			await_event(fixture, pid);
+			status = child_wait(pid);
+			assert_int_equal(fixture->event.status, status);
+			assert_int_equal(WEXITSTATUS(status), ENDINGS_CODE);
+			task_probe_unwatch(fixture->probe, (uint32_t)pid);
+			continue;
+		}
+		fixture->awaited = pid;
+		fixture->event = (struct task_event){0};
+		child_wait(pid);
+		assert_true(task_probe_drain(fixture->probe, on_crash, fixture) >= 0);
+		assert_int_equal(fixture->event.pid, 0);
+	}
+	/* An end is no crash. */
+	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 0);
+}
+
+/* The map is bounded, and what was in it makes room again. */
+static void test_most_watched(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start(fixture, MAX_SERIES);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < TASK_WATCHED_MAX; i++)
+			assert_int_equal(task_probe_watch(fixture->probe, 1000000 + i), 0);
+		assert_int_equal(task_probe_watch(fixture->probe, 1), -E2BIG);
+		for (uint32_t i = 0; i < TASK_WATCHED_MAX; i++)
+			task_probe_unwatch(fixture->probe, 1000000 + i);
+	}
+}
+
+struct seen {
+	pid_t pid;
+	struct task_sleeper sleeper;
+	bool found;
+};
+
+static void on_sleeper(void *context, const struct task_sleeper *sleeper)
+{
+	struct seen *seen = context;
+
+	if ((pid_t)sleeper->pid != seen->pid)
+		return;
+	seen->sleeper = *sleeper;
+	seen->found = true;
+}
+
+/* A parent in vfork() sleeps where it cannot be woken, for as long as its child wants. */
+static void vfork_and_wait(void *pipe)
+{
+	int *ends = pipe;
+	char byte;
+
+	close(ends[1]);
+	if (!vfork())
+		_exit(read(ends[0], &byte, 1) ? 1 : 0);
+	pause();
+}
+
+static void test_sleepers(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t deadline_ns = clock_monotonic_ns() + 10 * NS_PER_S, switches;
+	struct seen seen = {0};
+	int ends[2];
+
+	start(fixture, MAX_SERIES);
+	assert_int_equal(pipe(ends), 0);
+	seen.pid = child_start(vfork_and_wait, ends);
+	while (!seen.found) {
+		assert_int_equal(task_probe_sleepers(fixture->probe, on_sleeper, &seen), 0);
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		usleep(1000);
+	}
+	assert_int_equal(seen.sleeper.tid, seen.pid);
+	assert_true(seen.sleeper.killable);
+	switches = seen.sleeper.switches;
+	seen.found = false;
+	assert_int_equal(task_probe_sleepers(fixture->probe, on_sleeper, &seen), 0);
+	assert_true(seen.found);
+	assert_int_equal(seen.sleeper.switches, switches);
+	close(ends[0]);
+	close(ends[1]);
+	while (seen.found) {
+		seen.found = false;
+		assert_int_equal(task_probe_sleepers(fixture->probe, on_sleeper, &seen), 0);
+		assert_true(clock_monotonic_ns() < deadline_ns);
+	}
+	child_kill(&seen.pid);
+}
+
 static void test_threads(void **state)
 {
 	struct fixture *fixture = *state;
@@ -433,6 +560,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_crashes_are_counted_and_told),
+		TEST(test_watched_ends_are_told),
+		TEST(test_most_watched),
+		TEST(test_sleepers),
 		TEST(test_threads),
 		TEST(test_oom_kills_are_of_the_memory_group),
 		TEST(test_series_are_bounded_and_the_sum_is_whole),

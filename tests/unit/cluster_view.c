@@ -26,8 +26,8 @@ void cluster_make(struct cluster *cluster, unsigned int count, const char *zones
 	assert_int_equal(view_init(&cluster->view, &cluster->membership), 0);
 }
 
-void cluster_say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
-		 double distrust_ratio, uint64_t now_ns)
+static void say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
+		double distrust_ratio, const char *finding, uint64_t now_ns)
 {
 	static const char letters[] = ",hlsueia";
 	uint8_t words[MEMBERSHIP_SLOTS_MAX] = {0};
@@ -50,8 +50,26 @@ void cluster_say(struct cluster *cluster, unsigned int index, const char *line, 
 		assert_non_null(letter);
 		words[slot++] = (uint8_t)(letter - letters);
 	}
+	if (finding) {
+		row.finding_count = 1;
+		snprintf(row.findings[0].name, sizeof(row.findings[0].name), "%s", finding);
+		strcpy(row.findings[0].subject, "SUBJECT");
+		strcpy(row.findings[0].sentence, "SENTENCE");
+	}
 	memcpy(row.node, cluster->membership.members[index].name, sizeof(row.node));
 	assert_true(view_put(&cluster->view, &row, now_ns));
+}
+
+void cluster_say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
+		 double distrust_ratio, uint64_t now_ns)
+{
+	say(cluster, index, line, flags, distrust_ratio, NULL, now_ns);
+}
+
+void cluster_find(struct cluster *cluster, unsigned int index, const char *line,
+		  const char *finding, uint64_t now_ns)
+{
+	say(cluster, index, line, 0, 0, finding, now_ns);
 }
 
 void cluster_say_all(struct cluster *cluster, const char *const *lines)

@@ -26,6 +26,10 @@ void cluster_make(struct cluster *cluster, unsigned int count, const char *zones
 void cluster_say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
 		 double distrust_ratio, uint64_t now_ns);
 
+/* The same, with a finding of this name, of SUBJECT with SENTENCE. */
+void cluster_find(struct cluster *cluster, unsigned int index, const char *line,
+		  const char *finding, uint64_t now_ns);
+
 /*
  * All lines: what is not good is said at 1,000 ms, and rows without it were written at 500 ms
  * (nothing new, so they were not written again).

@@ -136,7 +136,8 @@ static void test_every_key(void **state)
 		"  settle_ms: 100\n"
 		"  hold_down_ms: 1000\n"
 		"  interval_ms: 0\n"
-		"  lease_grace_ms: 200\n";
+		"  lease_grace_ms: 200\n"
+		"watch: [{exe: /usr/bin/etcd}, {unit: 'getty@tty1.service'}, {port: 6443}]\n";
 	char buffer[ADDRESS_TEXT_MAX];
 	struct config config = {0};
 	const struct config_node *node;
@@ -191,6 +192,11 @@ static void test_every_key(void **state)
 	assert_int_equal(config.isolation.hold_down_ms, 1000);
 	assert_int_equal(config.isolation.interval_ms, 0);
 	assert_int_equal(config.isolation.lease_grace_ms, 200);
+	assert_int_equal(config.watch_count, 3);
+	assert_string_equal(config.watches[0].exe, "/usr/bin/etcd");
+	assert_string_equal(config.watches[1].unit, "getty@tty1.service");
+	assert_string_equal(config.watches[1].exe, "");
+	assert_int_equal(config.watches[2].port, 6443);
 	assert_int_equal(config.node_count, 2);
 
 	node = config_find_node(&config, "n1");

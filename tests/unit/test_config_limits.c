@@ -101,6 +101,30 @@ static void test_ten_thousand_nodes(void **state)
 	}
 }
 
+static void test_most_watches(void **state)
+{
+	(void)state;
+	for (unsigned int count = CONFIG_WATCHES_MAX; count <= CONFIG_WATCHES_MAX + 1; count++) {
+		char yaml[2048], message[1024] = "";
+		struct text text = TEXT(yaml), error = TEXT(message);
+		struct config config = {0};
+
+		text_printf(&text, "watch:\n");
+		for (unsigned int i = 1; i <= count; i++)
+			text_printf(&text, "- {port: %u}\n", i);
+		if (config_parse("F", yaml, text.length, &config, &error)) {
+			assert_int_equal(count, CONFIG_WATCHES_MAX + 1);
+			assert_string_equal(message, "F:34:3: watch[32]: found one more, expected "
+						     "at most 32");
+			continue;
+		}
+		assert_int_equal(count, CONFIG_WATCHES_MAX);
+		assert_int_equal(config.watch_count, CONFIG_WATCHES_MAX);
+		assert_int_equal(config.watches[31].port, 32);
+		config_free(&config);
+	}
+}
+
 /* Nothing that fits into a file makes the reader slow. */
 static void test_hostile_files(void **state)
 {
@@ -137,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path_length),
 		cmocka_unit_test(test_ten_thousand_nodes),
+		cmocka_unit_test(test_most_watches),
 		cmocka_unit_test(test_hostile_files),
 	};
 

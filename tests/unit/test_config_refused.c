@@ -103,6 +103,28 @@ static const struct {
 	{"nodes: [n1]", "F:1:9: nodes[0]: found \"n1\", expected a mapping like {name: n1"},
 	{"nodes: [[]]", "F:1:9: nodes[0]: found a list, expected a mapping like {name: n1"},
 	{"nodes: [~]", "F:1:9: nodes[0]: found nothing, expected a mapping like {name: n1"},
+	{"watch: etcd", "F:1:8: watch: found \"etcd\", expected a list of at most 32 mappings like "
+			"{exe: /usr/bin/etcd}"},
+	{"watch: [etcd]", "F:1:9: watch[0]: found \"etcd\", expected a mapping like {exe: "},
+	/* A process is watched by one thing. */
+	{"watch: [{}]", "F:1:9: watch[0]: expected exactly one of exe, unit and port"},
+	{"watch: [{exe: }]", "F:1:9: watch[0]: expected exactly one of exe, unit and port"},
+	{"watch: [{port: 1}, {exe: /a, port: 1}]",
+	 "F:1:20: watch[1]: expected exactly one of exe, unit and port"},
+	{"watch: [{pid: 1}]", "F:1:10: watch[0].pid: unknown key, expected one of exe, unit, port"},
+	{"watch: [{exe: etcd}]", "F:1:15: watch[0].exe: found \"etcd\", expected an absolute path"},
+	{"watch: [{port: 0}]", "F:1:16: watch[0].port: 0 is out of range, expected a whole number"},
+	{"watch: [{port: 1, port: 2}]", "F:1:19: watch[0].port: given a second time"},
+	{"watch: [{unit: kubelet}]",
+	 "F:1:16: watch[0].unit: found \"kubelet\", expected the name of a systemd unit of at most "
+	 "127 bytes, like kubelet.service"},
+	{"watch: [{unit: .service}]",
+	 "F:1:16: watch[0].unit: found \".service\", expected the name"},
+	{"watch: [{unit: a/b.service}]", "F:1:16: watch[0].unit: found \"a/b.service\", expected"},
+	{"watch: [{unit: a.socket}]",
+	 "F:1:16: watch[0].unit: found \"a.socket\", expected the name"},
+	{"watch: [{port: 1}, {port: 2}, {port: 1}]",
+	 "F:1:31: watch[2]: is the same as watch[0] (line 1), expected each once"},
 	/* Each type's own rules. */
 	{"node: \"\"",
 	 "F:1:7: node: found \"\", expected 1 to 63 letters, digits, '.', '-' or '_'"},

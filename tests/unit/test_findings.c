@@ -209,12 +209,31 @@ static void test_names(void **state)
 	}
 }
 
+/* What is told goes into JSON, whatever a program or a file is called. */
+static void test_printable(void **state)
+{
+	struct findings findings;
+	struct told told;
+
+	(void)state;
+	begin(&findings, &told);
+	findings_say(&findings, KIND, "a\xff\n", FINDING_ACTIVE, 1, 0, 1, "\x1b[31m");
+	assert_string_equal(told.last.subject, "a??");
+	assert_string_equal(told.last.sentence, "?[31m");
+	findings_say(&findings, KIND, "a\xff\n", FINDING_ACTIVE, 1, 0, 2, "\xc3");
+	assert_int_equal(told.raised, 1);
+	assert_string_equal(findings_find(&findings, KIND, "a\xff\n")->sentence, "?");
+	findings_end(&findings, KIND, "a\xff\n", "", 3);
+	assert_int_equal(told.cleared, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hysteresis), cmocka_unit_test(test_told),
 		cmocka_unit_test(test_apart),	   cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_blind),	   cmocka_unit_test(test_names),
+		cmocka_unit_test(test_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,9 +166,42 @@ static void test_full(void **state)
 	expect(&bench, "");
 }
 
+/* That a service is down there neither delays the word that the node is gone, nor is it ended or
+ * kept by that. */
+static void test_services_are_apart(void **state)
+{
+	uint32_t subject = 4;
+	struct verdict service = {
+		.class = VERDICT_SERVICE_DOWN, .subjects = &subject, .subject_count = 1};
+	struct verdict gone = {
+		.class = VERDICT_NODE_UNREACHABLE, .subjects = &subject, .subject_count = 1};
+	BENCH(bench);
+
+	(void)state;
+	for (; bench.now_ms < 5000; bench.now_ms += 50) {
+		struct judgement judgement = {0};
+
+		if (bench.now_ms < 3000)
+			judgement.verdicts[judgement.verdict_count++] = service;
+		if (bench.now_ms >= 1000 && bench.now_ms < 2000)
+			judgement.verdicts[judgement.verdict_count++] = gone;
+		if (bench.now_ms >= 2950 && bench.now_ms < 4000)
+			judgement.verdicts[judgement.verdict_count++] = gone;
+		/* More is about to be known: it is raised later than what it would succeed. */
+		if (judgement.verdict_count)
+			judgement.verdicts[judgement.verdict_count - 1].pending =
+				bench.now_ms >= 2950;
+		verdicts_update(&bench.verdicts, &judgement, bench.now_ms * MS, on_raised,
+				on_cleared, &bench);
+	}
+	expect(&bench, "150:raised:service-down:4 1150:raised:node-unreachable:4 "
+		       "2100:cleared:node-unreachable:4 3100:cleared:service-down:4");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_services_are_apart),
 		cmocka_unit_test(test_raised_and_cleared),
 		cmocka_unit_test(test_moments),
 		cmocka_unit_test(test_pending),

@@ -90,6 +90,8 @@ void agent_forget_targets(struct agent *agent, const struct config *config);
 /* crash.c */
 void agent_watch_crashes(struct agent *agent);
 void agent_unwatch_crashes(struct agent *agent);
+/* Takes in the ends of processes that have been told so far. */
+void agent_take_ends(struct agent *agent);
 
 /* snapshot.c: a http_snapshot_function whose context is the agent. */
 void agent_snapshot(void *context, struct snapshot *ret_snapshot);

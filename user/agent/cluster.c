@@ -222,7 +222,7 @@ static void on_committed(void *context, const char *node, enum store_commit_resu
 static void tell_verdict(struct cluster *cluster, const struct standing *standing,
 			 const char *class, const char *sentence, const struct verdict *verdict)
 {
-	const char *names[VERDICT_WITNESSES_MAX * 2], *witnesses[VERDICT_WITNESSES_MAX];
+	const char *names[VERDICT_WITNESSES_MAX * 2] = {NULL}, *witnesses[VERDICT_WITNESSES_MAX];
 	uint32_t shown = 0, witness_count = 0;
 	char subjects[512] = "";
 	struct text text = TEXT(subjects);
@@ -241,6 +241,12 @@ static void tell_verdict(struct cluster *cluster, const struct standing *standin
 		   verdict ? "verdict" : "verdict cleared", log_string("class", class),
 		   log_string("subjects", subjects), log_string("sentence", sentence),
 		   log_unsigned("monotonic_ns", clock_monotonic_ns()));
+	/* Not an incident of the node: one may stand beside it. */
+	if (standing->class == VERDICT_SERVICE_DOWN) {
+		agent_journal(cluster->agent, journal_finding(class, names[0], verdict, sentence,
+							      now_ns - standing->evidence_ns));
+		return;
+	}
 	agent_journal(cluster->agent,
 		      journal_verdict(&(struct journal_verdict){
 			      .subject = {names, shown},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Crashes of processes, as soon as the kernel tells them. */
+/* Crashes of processes, and ends of watched ones, as soon as the kernel tells them. */
 #include "agent/agent.h"
 
 #include "agent/health.h"
@@ -7,11 +7,15 @@
 
 #include <sys/wait.h>
 
-static void on_crash(void *context, const struct task_event *event)
+static void on_end(void *context, const struct task_event *event)
 {
 	struct agent *agent = context;
 	int status = (int)event->status;
 
+	if (!WIFSIGNALED(status)) {
+		health_exited(agent->health, event, event->time_ns);
+		return;
+	}
 	/* While its group is there: it may have been made for this process alone. */
 	groups_note(&agent->groups, agent->probes.open[PROBE_TASK], &event->group);
 	health_crashed(agent->health, event, event->time_ns);
@@ -24,14 +28,18 @@ static void on_crash(void *context, const struct task_event *event)
 		  log_unsigned("monotonic_ns", event->time_ns));
 }
 
+void agent_take_ends(struct agent *agent)
+{
+	/* What cannot be read now is read with the next one. */
+	if (agent->probes.open[PROBE_TASK])
+		(void)task_probe_drain(agent->probes.open[PROBE_TASK], on_end, agent);
+}
+
 static void on_events(uv_poll_t *poll, int status, int events)
 {
-	struct agent *agent = poll->data;
-
 	(void)events;
-	/* What cannot be read now is read with the next one. */
 	if (status >= 0)
-		(void)task_probe_drain(agent->probes.open[PROBE_TASK], on_crash, agent);
+		agent_take_ends(poll->data);
 }
 
 void agent_watch_crashes(struct agent *agent)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/groups.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -161,14 +163,6 @@ static struct group_series *find_series(const struct groups *groups, const char 
 	return NULL;
 }
 
-/* Labels must be UTF-8, and anyone who may make a group may name it with any bytes. */
-static void make_printable(char *path)
-{
-	for (; *path; path++)
-		if ((unsigned char)*path < ' ' || (unsigned char)*path > '~')
-			*path = '?';
-}
-
 /* NULL when there is no room or no memory: what it counts is then part of 'other'. */
 static struct group_member *make_member(struct groups *groups, const struct task_group *group)
 {
@@ -182,7 +176,8 @@ static struct group_member *make_member(struct groups *groups, const struct task
 		memcpy(shown, path, sizeof(shown));
 	else
 		snprintf(shown, sizeof(shown), "id:%" PRIu64, (uint64_t)group->cgroup_id);
-	make_printable(shown);
+	/* Labels must be UTF-8. */
+	text_make_printable(shown);
 	series = find_series(groups, shown);
 	if (!series)
 		series = make_series(groups, shown);

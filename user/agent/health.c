@@ -2,6 +2,7 @@
 #include "agent/health.h"
 
 #include "agent/health_disk.h"
+#include "agent/health_process.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -9,6 +10,9 @@
 
 static const struct health_family *const families[] = {
 	&health_disk,
+	&health_crash_loop,
+	&health_watch,
+	&health_hung,
 };
 
 #define FAMILIES (sizeof(families) / sizeof(*families))
@@ -39,6 +43,13 @@ void health_crashed(struct health *health, const struct task_event *event, uint6
 	for (size_t i = 0; i < FAMILIES; i++)
 		if (families[i]->crashed)
 			families[i]->crashed(health->open[i], event, now_ns);
+}
+
+void health_exited(struct health *health, const struct task_event *event, uint64_t now_ns)
+{
+	for (size_t i = 0; i < FAMILIES; i++)
+		if (families[i]->exited)
+			families[i]->exited(health->open[i], event, now_ns);
 }
 
 void health_close(struct health *health)

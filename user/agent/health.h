@@ -23,6 +23,8 @@ struct health_family {
 	void (*turn)(void *family, uint64_t now_ns);
 	/* A process was ended by a signal; NULL where that is of no interest. */
 	void (*crashed)(void *family, const struct task_event *event, uint64_t now_ns);
+	/* A watched process has exited by itself; NULL likewise. */
+	void (*exited)(void *family, const struct task_event *event, uint64_t now_ns);
 	void (*close)(void *family);
 };
 
@@ -32,6 +34,7 @@ struct health;
 int health_open(struct health **ret_health, struct agent *agent);
 void health_turn(struct health *health, uint64_t now_ns);
 void health_crashed(struct health *health, const struct task_event *event, uint64_t now_ns);
+void health_exited(struct health *health, const struct task_event *event, uint64_t now_ns);
 void health_close(struct health *health);
 
 #endif

@@ -51,6 +51,11 @@ int cgroup_open_memory_tree(void)
 	return open_mounted("cgroup", "memory");
 }
 
+int cgroup_open_systemd_tree(void)
+{
+	return open_mounted("cgroup", "name=systemd");
+}
+
 /* Where the tree is mounted: the path of its descriptor. */
 static int mount_point(int tree, char *path, size_t size)
 {

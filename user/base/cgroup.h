@@ -23,6 +23,9 @@ int cgroup_open_tree(void);
 /* The same for the tree of the memory controller where that is one of v1. */
 int cgroup_open_memory_tree(void);
 
+/* The same for that in which systemd keeps its units where v1 is in use. */
+int cgroup_open_systemd_tree(void);
+
 /* Whether the group at a path below the root of the tree still is the one with this id. */
 bool cgroup_is_at(int tree, const char *path, uint64_t id);
 

@@ -37,3 +37,10 @@ int text_copy(char *target, size_t size, const char *source)
 	memcpy(target, source, length + 1);
 	return 0;
 }
+
+void text_make_printable(char *string)
+{
+	for (; *string; string++)
+		if ((unsigned char)*string < ' ' || (unsigned char)*string > '~')
+			*string = '?';
+}

@@ -23,6 +23,10 @@ struct text {
 void text_vprintf(struct text *text, const char *format, va_list arguments);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Anyone may name a program, a file or a control group with any bytes: those that are not printable
+ * ASCII become '?'. */
+void text_make_printable(char *string);
+
 /* Copies source into an array of 'size' bytes. Returns 0, or -ENAMETOOLONG with nothing copied. */
 int text_copy(char *target, size_t size, const char *source);
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lists in the pool: the lost, the ends of four kinds of links, the bridges. */
-#define POOL_LISTS 6
+/* Lists in the pool: the lost, the ends of four kinds of links, the bridges, the overloaded, and
+ * those with a service down. */
+#define POOL_LISTS 8
 
 static const char *const class_names[VERDICT_CLASSES] = {
 	[VERDICT_NODE_DOWN] = "node-down",
@@ -18,6 +19,8 @@ static const char *const class_names[VERDICT_CLASSES] = {
 	[VERDICT_PARTIAL_PARTITION] = "partial-partition",
 	[VERDICT_LOSSY_LINK] = "lossy-link",
 	[VERDICT_AGENT_DOWN] = "agent-down",
+	[VERDICT_NODE_OVERLOADED] = "node-overloaded",
+	[VERDICT_SERVICE_DOWN] = "service-down",
 	[VERDICT_VIEW_INCOMPLETE] = "view-incomplete",
 };
 
@@ -444,45 +447,115 @@ static void find_lossy_links(struct classifier *classifier, struct judgement *ju
 	verdict->subject_count = list_marked(classifier, 1, 1);
 }
 
-/* Nodes of whose agents nobody hears, while their kernels answer. */
-static void find_silent_agents(struct classifier *classifier, const struct view *view,
-			       uint64_t now_ns, struct judgement *judgement)
+/* What the observers of a member say of its agent. */
+struct silence {
+	uint32_t words, silent, suspect;
+	uint64_t since_ns; /* the first of them that is silent or suspect */
+};
+
+static struct silence silence_of(const struct classifier *classifier, const struct view *view,
+				 uint32_t member, uint64_t now_ns)
 {
 	const struct membership *membership = classifier->membership;
-	struct verdict *verdict;
-	uint32_t silent_nodes = 0;
-	uint64_t since_ns = 0;
+	struct silence silence = {0};
 
-	for (uint32_t i = 0; i < membership->count; i++) {
-		uint32_t silent = 0, words = 0;
+	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
+		uint32_t peer = membership->observers[at];
+		uint32_t back = (uint32_t)membership_slot(membership, peer, member);
+		enum row_word word = view_word(view, peer, back - membership->start[peer], now_ns);
 
-		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++) {
-			uint32_t peer = membership->observers[at];
-			uint32_t back = (uint32_t)membership_slot(membership, peer, i);
-			enum row_word word =
-				view_word(view, peer, back - membership->start[peer], now_ns);
-
-			words += word != ROW_WORD_NONE;
-			silent += word == ROW_WORD_AGENT_SILENT;
-			if (word == ROW_WORD_AGENT_SILENT)
-				note_since(&since_ns, view->word_since_ns[back]);
-		}
-		classifier->mark[i] = silent * 2 > words && (silent >= 2 || words == 1);
-		silent_nodes += classifier->mark[i];
+		silence.words += word != ROW_WORD_NONE;
+		silence.silent += word == ROW_WORD_AGENT_SILENT;
+		silence.suspect += word == ROW_WORD_SUSPECT;
+		if (word == ROW_WORD_AGENT_SILENT || word == ROW_WORD_SUSPECT)
+			note_since(&silence.since_ns, view->word_since_ns[back]);
 	}
-	verdict = silent_nodes ? add_verdict(classifier, judgement, VERDICT_AGENT_DOWN) : NULL;
+	return silence;
+}
+
+static bool are_most(uint32_t count, uint32_t words)
+{
+	return count * 2 > words && (count >= 2 || words == 1);
+}
+
+enum { MARK_SILENT = 1, MARK_OVERLOADED };
+
+static void add_silent(struct classifier *classifier, const struct view *view, uint64_t now_ns,
+		       uint32_t mark, enum verdict_class class, uint64_t since_ns,
+		       struct judgement *judgement)
+{
+	const struct membership *membership = classifier->membership;
+	struct verdict *verdict = add_verdict(classifier, judgement, class);
+
 	if (!verdict)
 		return;
 	verdict->since_ns = since_ns;
-	verdict->subject_count = list_marked(classifier, 1, 1);
+	verdict->subject_count = list_marked(classifier, UINT32_MAX, mark);
 	for (uint32_t i = 0; i < membership->count; i++)
-		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++)
-			if (classifier->mark[membership->observers[at]] &&
-			    view_word(view, i, at - membership->start[i], now_ns) ==
-				    ROW_WORD_AGENT_SILENT) {
-				add_witness(verdict, i);
-				break;
-			}
+		for (uint32_t at = membership->start[i]; at < membership->start[i + 1]; at++) {
+			enum row_word word = view_word(view, i, at - membership->start[i], now_ns);
+
+			if (classifier->mark[membership->observers[at]] != mark ||
+			    (word != ROW_WORD_AGENT_SILENT &&
+			     (word != ROW_WORD_SUSPECT || mark != MARK_OVERLOADED)))
+				continue;
+			add_witness(verdict, i);
+			break;
+		}
+}
+
+/* Nodes of whose agents nobody hears, while their kernels answer; and those that are too busy to be
+ * heard in time, of whom suspicion is enough: they are not cut off. */
+static void find_silent_agents(struct classifier *classifier, const struct view *view,
+			       uint64_t now_ns, uint32_t majority, struct judgement *judgement)
+{
+	uint32_t found[MARK_OVERLOADED + 1] = {0};
+	uint64_t since_ns[MARK_OVERLOADED + 1] = {0};
+
+	for (uint32_t i = 0; i < classifier->membership->count; i++) {
+		struct silence silence = silence_of(classifier, view, i, now_ns);
+		uint32_t side = classifier->side[i], mark = 0;
+
+		if (are_most(silence.silent + silence.suspect, silence.words) &&
+		    (side == majority || !is_lost(&classifier->sides[side])) &&
+		    view_is_overloaded(view, i, now_ns))
+			mark = MARK_OVERLOADED;
+		else if (are_most(silence.silent, silence.words))
+			mark = MARK_SILENT;
+		classifier->mark[i] = mark;
+		found[mark]++;
+		if (mark)
+			note_since(&since_ns[mark], silence.since_ns);
+	}
+	if (found[MARK_SILENT])
+		add_silent(classifier, view, now_ns, MARK_SILENT, VERDICT_AGENT_DOWN,
+			   since_ns[MARK_SILENT], judgement);
+	if (found[MARK_OVERLOADED])
+		add_silent(classifier, view, now_ns, MARK_OVERLOADED, VERDICT_NODE_OVERLOADED,
+			   since_ns[MARK_OVERLOADED], judgement);
+}
+
+/* Nodes that say that a process which is watched there has died. Their own word is enough: that
+ * they can say so, and are not lost, shows that they are up. */
+static void find_services_down(struct classifier *classifier, const struct view *view,
+			       uint64_t now_ns, uint32_t majority, struct judgement *judgement)
+{
+	const char *name = finding_kind_name(FINDING_WATCHED_PROCESS_DIED);
+
+	for (uint32_t i = 0; i < classifier->membership->count; i++) {
+		struct verdict *verdict;
+
+		if (classifier->side[i] != majority || !view_row_current(view, i, now_ns) ||
+		    !view_finding(view, i, name))
+			continue;
+		verdict = add_verdict(classifier, judgement, VERDICT_SERVICE_DOWN);
+		if (!verdict)
+			continue;
+		classifier->pool[classifier->pool_used++] = i;
+		verdict->subject_count = 1;
+		verdict->since_ns = view->rows[i].findings_ns;
+		add_witness(verdict, i);
+	}
 }
 
 static bool has_pending_link(const struct classifier *classifier, uint32_t member)
@@ -504,6 +577,9 @@ static bool is_pending(struct classifier *classifier, const struct verdict *verd
 		    judgement->side[verdict->subjects[0]] != judgement->majority_side;
 	uint32_t count = classifier->membership->count;
 
+	/* That does not rest on links. */
+	if (verdict->class == VERDICT_SERVICE_DOWN)
+		return false;
 	for (uint32_t i = 0; i < verdict->subject_count; i++)
 		if (has_pending_link(classifier, verdict->subjects[i]))
 			return true;
@@ -541,7 +617,8 @@ void classify(struct classifier *classifier, const struct view *view, uint64_t n
 	find_lost(classifier, view, now_ns, majority, ret_judgement);
 	find_cut_links(classifier, ret_judgement);
 	find_lossy_links(classifier, ret_judgement);
-	find_silent_agents(classifier, view, now_ns, ret_judgement);
+	find_silent_agents(classifier, view, now_ns, majority, ret_judgement);
+	find_services_down(classifier, view, now_ns, majority, ret_judgement);
 	for (unsigned int i = 0; i < ret_judgement->verdict_count; i++)
 		ret_judgement->verdicts[i].pending =
 			is_pending(classifier, &ret_judgement->verdicts[i], ret_judgement, now_ns);

@@ -33,6 +33,9 @@ enum verdict_class {
 	VERDICT_PARTIAL_PARTITION,  /* some do not reach each other, but others reach both */
 	VERDICT_LOSSY_LINK,
 	VERDICT_AGENT_DOWN,	 /* the node's kernel answers, its agent does not */
+	VERDICT_NODE_OVERLOADED, /* the same, or in doubt, and its last row says that it has too
+				    much to do */
+	VERDICT_SERVICE_DOWN,	 /* the node is up, but a process that is watched there has died */
 	VERDICT_VIEW_INCOMPLETE, /* too few rows to judge anything */
 	VERDICT_CLASSES,
 };

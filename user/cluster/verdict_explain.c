@@ -3,6 +3,7 @@
 #include "cluster/classify.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* So many names of a list are written out. */
 #define NAMES_MAX 8
@@ -122,6 +123,57 @@ static void explain_links(const struct verdict *verdict, const struct view *view
 	text_printf(sentence, "; no single node explains it, so nobody is isolated");
 }
 
+/* What the node's own row said of its load. */
+static void print_load(const struct view *view, uint32_t member, uint64_t now_ns,
+		       struct text *sentence)
+{
+	static const enum finding_kind kinds[] = {FINDING_CPU_OVERLOAD, FINDING_MEMORY_PRESSURE};
+	const struct view_row *row = &view->rows[member];
+	const struct row_finding *finding = NULL;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !finding; i++)
+		finding = view_finding(view, member, finding_kind_name(kinds[i]));
+	if (finding)
+		text_printf(sentence, "; %s says: %s, %s", view->membership->members[member].name,
+			    finding->name, finding->sentence);
+	else
+		text_printf(
+			sentence,
+			"; %s says that its agent was not scheduled in time for %.0f %% of late",
+			view->membership->members[member].name, row->distrust_ratio * 100);
+	if (row->ended_ns)
+		text_printf(sentence, " (its lease ended %" PRIu64 " ms ago)",
+			    (now_ns - row->ended_ns) / 1000000);
+}
+
+static void explain_overload(const struct verdict *verdict, const struct view *view,
+			     uint64_t now_ns, struct text *sentence)
+{
+	print_subjects(verdict, view, sentence);
+	text_printf(sentence, " %s too busy to be heard in time, and not cut off: ",
+		    verdict->subject_count == 1 ? "is" : "are");
+	print_witnesses(verdict, view, sentence);
+	print_load(view, *verdict->subjects, now_ns, sentence);
+}
+
+static void explain_service(const struct verdict *verdict, const struct view *view,
+			    struct text *sentence)
+{
+	const char *name = finding_kind_name(FINDING_WATCHED_PROCESS_DIED);
+	const struct view_row *row = &view->rows[*verdict->subjects];
+	unsigned int shown = 0;
+
+	text_printf(sentence, "%s is up, but ", view->membership->members[row - view->rows].name);
+	for (unsigned int i = 0; i < row->finding_count; i++) {
+		const struct row_finding *finding = &row->findings[i];
+
+		if (strcmp(finding->name, name) != 0)
+			continue;
+		text_printf(sentence, "%s%s there is down: %s", shown++ ? "; " : "",
+			    finding->subject, finding->sentence);
+	}
+}
+
 void verdict_explain(const struct verdict *verdict, const struct judgement *judgement,
 		     const struct view *view, uint64_t now_ns, struct text *sentence)
 {
@@ -141,6 +193,12 @@ void verdict_explain(const struct verdict *verdict, const struct judgement *judg
 			    verdict->subject_count == 1 ? "its kernel answers"
 							: "their kernels answer");
 		print_witnesses(verdict, view, sentence);
+		break;
+	case VERDICT_NODE_OVERLOADED:
+		explain_overload(verdict, view, now_ns, sentence);
+		break;
+	case VERDICT_SERVICE_DOWN:
+		explain_service(verdict, view, sentence);
 		break;
 	case VERDICT_PARTIAL_PARTITION:
 	case VERDICT_LOSSY_LINK:

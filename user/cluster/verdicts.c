@@ -9,7 +9,7 @@ static uint64_t steady_ns(const struct verdict *verdict)
 {
 	if (verdict->class == VERDICT_VIEW_INCOMPLETE)
 		return VERDICTS_INCOMPLETE_NS;
-	if (verdict->class == VERDICT_AGENT_DOWN)
+	if (verdict->class == VERDICT_AGENT_DOWN || verdict->class == VERDICT_NODE_OVERLOADED)
 		return VERDICTS_AGENT_NS;
 	return VERDICTS_STEADY_NS;
 }
@@ -66,13 +66,20 @@ static void drop(struct verdicts *verdicts, unsigned int index)
 		(--verdicts->count - index) * sizeof(*verdicts->standing));
 }
 
+/* Of a service, and not of the node: none of the other classes goes on where that ends. */
+static bool is_apart(const struct standing *standing)
+{
+	return standing->class == VERDICT_SERVICE_DOWN;
+}
+
 /* It goes on under another name, which is not raised yet. */
 static bool is_succeeded(const struct verdicts *verdicts, const struct standing *standing)
 {
 	for (unsigned int i = 0; i < verdicts->count; i++) {
 		const struct standing *other = &verdicts->standing[i];
 
-		if (other != standing && other->present && !other->raised &&
+		if (other != standing && other->present && !other->raised && !is_apart(other) &&
+		    !is_apart(standing) &&
 		    same_subjects(other, standing->subjects, standing->subject_count))
 			return true;
 	}
@@ -85,7 +92,7 @@ static bool has_predecessor(const struct verdicts *verdicts, const struct standi
 	for (unsigned int i = 0; i < verdicts->count; i++) {
 		const struct standing *other = &verdicts->standing[i];
 
-		if (other != standing && other->raised &&
+		if (other != standing && other->raised && !is_apart(other) && !is_apart(standing) &&
 		    same_subjects(other, standing->subjects, standing->subject_count))
 			return true;
 	}

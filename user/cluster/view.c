@@ -28,6 +28,34 @@ static void set_word(struct view *view, uint32_t at, enum row_word word, uint64_
 	view->word_since_ns[at] = now_ns;
 }
 
+static bool same_findings(const struct view_row *known, const struct row *row)
+{
+	if (known->finding_count != row->finding_count)
+		return false;
+	for (unsigned int i = 0; i < row->finding_count; i++)
+		if (strcmp(known->findings[i].name, row->findings[i].name) != 0 ||
+		    strcmp(known->findings[i].subject, row->findings[i].subject) != 0)
+			return false;
+	return true;
+}
+
+static void take_findings(struct view_row *known, const struct row *row, uint64_t now_ns)
+{
+	size_t bytes = row->finding_count * sizeof(*row->findings);
+	struct row_finding *findings = NULL;
+
+	if (!same_findings(known, row))
+		known->findings_ns = now_ns;
+	/* Without memory for them the row counts as one without findings. */
+	if (bytes)
+		findings = malloc(bytes);
+	if (findings)
+		memcpy(findings, row->findings, bytes);
+	free(known->findings);
+	known->findings = findings;
+	known->finding_count = findings ? row->finding_count : 0;
+}
+
 bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
@@ -53,6 +81,7 @@ bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
 	known->sequence = row->sequence;
 	known->flags = row->flags;
 	known->distrust_ratio = row->distrust_ratio;
+	take_findings(known, row, now_ns);
 	memcpy(known->boot_id, row->boot_id, sizeof(known->boot_id));
 	for (uint32_t i = start; i < membership->start[row->member + 1]; i++)
 		set_word(view, i, (enum row_word)row->words[i - start], now_ns);
@@ -83,6 +112,28 @@ bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns)
 	const struct view_row *row = &view->rows[member];
 
 	return row->present && !row->other_members && row->arrived_ns + VIEW_STALE_NS > now_ns;
+}
+
+const struct row_finding *view_finding(const struct view *view, uint32_t member, const char *name)
+{
+	const struct view_row *row = &view->rows[member];
+
+	for (unsigned int i = 0; i < row->finding_count; i++)
+		if (!strcmp(row->findings[i].name, name))
+			return &row->findings[i];
+	return NULL;
+}
+
+bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct view_row *row = &view->rows[member];
+
+	if (!view_row_current(view, member, now_ns) &&
+	    (!row->ended_ns || row->other_members || row->ended_ns + VIEW_OVERLOAD_NS <= now_ns))
+		return false;
+	return row->distrust_ratio > VIEW_DISTRUST_MAX ||
+	       view_finding(view, member, finding_kind_name(FINDING_CPU_OVERLOAD)) ||
+	       view_finding(view, member, finding_kind_name(FINDING_MEMORY_PRESSURE));
 }
 
 static bool is_good(enum row_word word)
@@ -161,8 +212,8 @@ static bool may_still_come(const struct view *view, uint64_t since_ns, uint64_t 
 	return since_ns + patience_ns > now_ns;
 }
 
-/* Since when a link is what it is: a cut since it was first told, whatever became of the other's row
- * after that. */
+/* Since when a link is what it is: a cut since it was first told, whatever became of the other's
+ * row after that. */
 static uint64_t since_of(enum row_word one, uint64_t one_since_ns, enum row_word other,
 			 uint64_t other_since_ns)
 {
@@ -305,6 +356,8 @@ bool view_must_confirm(const struct view *view, uint32_t member, uint64_t now_ns
 
 void view_free(struct view *view)
 {
+	for (uint32_t i = 0; view->rows && i < view->membership->count; i++)
+		free(view->rows[i].findings);
 	free(view->rows);
 	free(view->words);
 	free(view->word_since_ns);

@@ -37,6 +37,8 @@
 /* A node that was not scheduled in time for more than this share of late accuses nobody, and does
  * not act. */
 #define VIEW_DISTRUST_MAX 0.5
+/* What the last row of a node said of overload counts for so long after its lease has ended. */
+#define VIEW_OVERLOAD_NS (30 * 1000000000ULL)
 
 struct view_row {
 	bool present;	     /* its lease is alive */
@@ -48,6 +50,10 @@ struct view_row {
 	char boot_id[ROW_BOOT_ID_MAX];
 	uint32_t flags; /* ROW_FLAG_* */
 	double distrust_ratio;
+	/* What its writer finds of its own health; NULL: nothing. */
+	struct row_finding *findings;
+	unsigned int finding_count;
+	uint64_t findings_ns; /* when they last became others */
 };
 
 struct view {
@@ -77,6 +83,12 @@ void view_reset(struct view *view);
 
 /* Whether a member's row is there and young enough to be its writer's word. */
 bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns);
+
+/* The first finding of this name in a member's row, which may have ended; NULL: there is none. */
+const struct row_finding *view_finding(const struct view *view, uint32_t member, const char *name);
+
+/* It has said itself that it has too much to do, or that its agent was not scheduled in time. */
+bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns);
 
 /* What two members that observe each other have between them. */
 enum view_link {

@@ -259,6 +259,37 @@ static int check_findings(const struct config_draft *draft)
 	return error;
 }
 
+static bool same_watch(const struct config_watch *one, const struct config_watch *other)
+{
+	return !strcmp(one->exe, other->exe) && !strcmp(one->unit, other->unit) &&
+	       one->port == other->port;
+}
+
+static int check_watches(const struct config_draft *draft)
+{
+	const struct config *config = &draft->config;
+	char path[CONFIG_KEY_PATH_MAX];
+	int error = 0;
+
+	for (unsigned int i = 0; i < config->watch_count && !error; i++) {
+		const struct config_watch *watch = &config->watches[i];
+		unsigned int first = 0;
+
+		snprintf(path, sizeof(path), "watch[%u]", i);
+		if (!!*watch->exe + !!*watch->unit + !!watch->port != 1)
+			error = config_reader_fail(&draft->reader, draft->watch_positions[i], path,
+						   "expected exactly one of exe, unit and port");
+		while (!same_watch(&config->watches[first], watch))
+			first++;
+		if (!error && first < i)
+			error = config_reader_fail(
+				&draft->reader, draft->watch_positions[i], path,
+				"is the same as watch[%u] (line %u), expected each once", first,
+				draft->watch_positions[first].line);
+	}
+	return error;
+}
+
 int config_draft_check(struct config_draft *draft)
 {
 	int error = 0;
@@ -266,5 +297,5 @@ int config_draft_check(struct config_draft *draft)
 	if (draft->config.node_count)
 		error = check_required(draft) ?: check_names(draft) ?: check_addresses(draft);
 	return error ?: check_self(draft) ?: check_key_file(draft) ?: check_store(draft) ?:
-	       check_findings(draft);
+	       check_findings(draft) ?: check_watches(draft);
 }

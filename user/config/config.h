@@ -20,6 +20,8 @@
 #define CONFIG_ALLOW_MAX      32
 #define CONFIG_ARGUMENTS_MAX  16
 #define CONFIG_COMMANDS_MAX   8
+#define CONFIG_WATCHES_MAX    32
+#define CONFIG_UNIT_MAX	      128 /* of a systemd unit, NUL included */
 
 enum config_mode { CONFIG_MODE_OBSERVE, CONFIG_MODE_ADVISE, CONFIG_MODE_ENFORCE };
 
@@ -43,6 +45,13 @@ struct config_node {
 	/* The first is a whole address, where heartbeats go; others may be networks (pod CIDRs). */
 	struct cidr addresses[CONFIG_ADDRESSES_MAX];
 	unsigned int address_count;
+};
+
+/* Processes that are missed when they end: by exactly one of these. */
+struct config_watch {
+	char exe[CONFIG_PATH_MAX];  /* "": not by this */
+	char unit[CONFIG_UNIT_MAX]; /* "" */
+	uint16_t port;		    /* that one of them listens on; 0 */
 };
 
 struct config {
@@ -124,6 +133,8 @@ struct config {
 		struct finding_limits limits;			 /* findings.KIND.*, too */
 		uint32_t hook_timeout_ms; /* findings.hook_timeout_ms: 100 to 60000, default 5000 */
 	} findings;
+	struct config_watch watches[CONFIG_WATCHES_MAX];
+	unsigned int watch_count;
 	struct config_node *nodes;
 	unsigned int node_count;
 };

@@ -2,6 +2,7 @@
 #include "config/draft.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,16 +193,55 @@ static int add_node(struct config_draft *draft)
 	draft->node_positions[config->node_count] =
 		(struct config_node_positions){.start = draft->reader.position};
 	config->node_count++;
-	for (unsigned int i = 0; i < CONFIG_KEY_COUNT; i++)
-		if (config_key_below(&config_keys[i], "nodes[]."))
-			draft->given[i] = (struct config_position){0};
 	return 0;
+}
+
+static int add_watch(struct config_draft *draft)
+{
+	struct config *config = &draft->config;
+
+	if (config->watch_count == CONFIG_WATCHES_MAX)
+		return config_reader_fail(&draft->reader, draft->reader.position, draft->shown.data,
+					  "found one more, expected at most %d",
+					  CONFIG_WATCHES_MAX);
+	draft->watch_positions[config->watch_count] = draft->reader.position;
+	config->watches[config->watch_count++] = (struct config_watch){0};
+	return 0;
+}
+
+/* The lists of mappings. */
+static const struct record_list {
+	const char *path, *prefix;
+	size_t count_offset;
+	int (*add)(struct config_draft *draft); /* one more, at the present position */
+} record_lists[] = {
+	{"nodes", "nodes[].", offsetof(struct config, node_count), add_node},
+	{"watch", "watch[].", offsetof(struct config, watch_count), add_watch},
+};
+
+static const struct record_list *record_list_of(const struct config_key *key)
+{
+	const struct record_list *list = record_lists;
+
+	while (strcmp(list->path, key->path))
+		list++;
+	return list;
+}
+
+static int add_record(struct config_draft *draft, const struct record_list *list)
+{
+	for (unsigned int i = 0; i < CONFIG_KEY_COUNT; i++)
+		if (config_key_below(&config_keys[i], list->prefix))
+			draft->given[i] = (struct config_position){0};
+	return list->add(draft);
 }
 
 static int read_keys(struct config_draft *draft, const char *prefix);
 
 static int read_records(struct config_draft *draft, const struct config_key *key)
 {
+	const struct record_list *list = record_list_of(key);
+	const unsigned int *count = (unsigned int *)((char *)&draft->config + list->count_offset);
 	struct config_reader *reader = &draft->reader;
 	size_t length = draft->shown.length;
 	int error;
@@ -210,19 +250,19 @@ static int read_records(struct config_draft *draft, const struct config_key *key
 		return fail_unexpected(draft, key, -EINVAL);
 	error = config_reader_next(reader);
 	while (!error && reader->event.type != YAML_SEQUENCE_END_EVENT) {
-		text_printf(&draft->shown, "[%u]", draft->config.node_count);
+		text_printf(&draft->shown, "[%u]", *count);
 		if (reader->event.type != YAML_MAPPING_START_EVENT) {
 			char found[CONFIG_QUOTE_MAX];
 
 			error = config_reader_fail(reader, reader->position, draft->shown.data,
-						   "found %s, expected a mapping like {name: n1, "
-						   "addresses: [10.0.0.1]}",
-						   config_reader_found(reader, found));
+						   "found %s, expected a mapping like %s",
+						   config_reader_found(reader, found),
+						   key->example);
 		} else {
-			error = add_node(draft);
+			error = add_record(draft, list);
 		}
 		if (!error)
-			error = read_keys(draft, "nodes[].");
+			error = read_keys(draft, list->prefix);
 		if (!error)
 			error = config_reader_next(reader);
 		leave(draft, length);
@@ -246,6 +286,8 @@ static void *field_of(struct config_draft *draft, const struct config_key *key)
 
 	if (config_key_below(key, "nodes[]."))
 		return (char *)&config->nodes[config->node_count - 1] + key->offset;
+	if (config_key_below(key, "watch[]."))
+		return (char *)&config->watches[config->watch_count - 1] + key->offset;
 	return (char *)config + key->offset;
 }
 

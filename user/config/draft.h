@@ -25,7 +25,8 @@ struct config_draft {
 	unsigned int node_capacity;
 	/* Where each node of 'config' was given; as many as config.nodes has room for. */
 	struct config_node_positions *node_positions;
-	/* Where each key was given; of "nodes[].*", in the present node. */
+	struct config_position watch_positions[CONFIG_WATCHES_MAX];
+	/* Where each key was given; of "nodes[].*" and "watch[].*", in the present mapping. */
 	struct config_position given[CONFIG_KEY_COUNT];
 	/* The path of the present value as errors show it: "nodes[3].addresses[0]". */
 	struct text shown;

@@ -124,6 +124,26 @@ static int set_path(const struct config_key *key, const char *value, void *field
 	return text_copy(field, key->size, value);
 }
 
+/* Of those that hold processes. */
+static int set_unit(const struct config_key *key, const char *value, void *field)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789.-_:\\@";
+	const char *suffix = strrchr(value, '.');
+
+	if (!suffix || suffix == value || value[strspn(value, allowed)] ||
+	    (strcmp(suffix, ".service") && strcmp(suffix, ".scope")))
+		return -EINVAL;
+	return text_copy(field, key->size, value);
+}
+
+static void describe_unit(const struct config_key *key, struct text *text)
+{
+	text_printf(text, "the name of a systemd unit of at most %zu bytes, like kubelet.service",
+		    key->size - 1);
+}
+
 static void describe_path(const struct config_key *key, struct text *text)
 {
 	text_printf(text, "an absolute path of at most %zu bytes", key->size - 1);
@@ -270,9 +290,7 @@ static void describe_section(const struct config_key *key, struct text *text)
 
 static void describe_records(const struct config_key *key, struct text *text)
 {
-	(void)key;
-	text_printf(text, "a list of at most %d mappings like {name: n1, addresses: [10.0.0.1]}",
-		    CONFIG_NODES_MAX);
+	text_printf(text, "a list of at most %.0f mappings like %s", key->maximum, key->example);
 }
 
 #define TYPE(name, ...)                                                       \
@@ -289,6 +307,7 @@ static const struct config_type type_decimal = TYPE(decimal, .unquoted = true);
 static const struct config_type type_boolean = TYPE(boolean, .unquoted = true);
 static const struct config_type type_word = TYPE(word);
 static const struct config_type type_name = TYPE(name);
+static const struct config_type type_unit = TYPE(unit);
 static const struct config_type type_path = TYPE(path);
 static const struct config_type type_netns = TYPE(netns);
 static const struct config_type type_listen = TYPE(listen);
@@ -325,6 +344,10 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned int), "set_word() store
 	{.path = #field, .type = &(value_type), FIELD(config, field), ##__VA_ARGS__}
 #define NODE_KEY(field, value_type) \
 	{.path = "nodes[]." #field, .type = &(value_type), FIELD(config_node, field)}
+#define RECORDS(name, most, look) \
+	{.path = #name, .type = &config_type_records, .maximum = (most), .example = (look)}
+#define WATCH_KEY(field, value_type, ...) \
+	{.path = "watch[]." #field, .type = &(value_type), FIELD(config_watch, field), ##__VA_ARGS__}
 #define LIST(field, count_field, element_type, ...) \
 	{.path = #field, .type = &config_type_list, FIELD(config, field), \
 	 .element = &(element_type), .element_size = sizeof(*((struct config *)0)->field), \
@@ -362,7 +385,7 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	KEY(heartbeat.key_file,	    type_path),
 	KEY(heartbeat.authenticate, type_boolean),
 
-	KEY(nodes,		    config_type_records),
+	RECORDS(nodes,		    CONFIG_NODES_MAX, "{name: n1, addresses: [10.0.0.1]}"),
 	NODE_KEY(name,		    type_name),
 	NODE_KEY(addresses,	    config_type_addresses),
 	NODE_KEY(zone,		    type_name),
@@ -452,6 +475,11 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	FINDING_KEY("capacity",		capacity, reserve_percent, type_decimal, RANGE(0, 90)),
 	FINDING("filesystem",		FINDING_FILESYSTEM),
 	FINDING_KEY("filesystem",	filesystem, used_percent, type_decimal, RANGE(1, 100)),
+
+	RECORDS(watch,		    CONFIG_WATCHES_MAX, "{exe: /usr/bin/etcd}"),
+	WATCH_KEY(exe,		    type_path),
+	WATCH_KEY(unit,		    type_unit),
+	WATCH_KEY(port,		    type_whole, RANGE(1, 65535)),
 };
 /* clang-format on */
 

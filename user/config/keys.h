@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_KEY_COUNT    129
+#define CONFIG_KEY_COUNT    133
 #define CONFIG_KEY_PATH_MAX 64 /* of a path in the table, NUL included */
 
 struct config_key;
@@ -43,16 +43,18 @@ extern const struct config_type config_type_cidr;
 struct config_key {
 	const char *path; /* "heartbeat.interval_ms", "nodes[].name" */
 	const struct config_type *type;
-	/* Its field, in struct config_node for "nodes[].*", else in struct config. */
+	/* Its field, in struct config_node for "nodes[].*", in struct config_watch for "watch[].*",
+	 * else in struct config. */
 	size_t offset;
 	size_t size;
-	double minimum, maximum;  /* inclusive, of numbers */
+	double minimum, maximum;  /* inclusive, of numbers; of a list of mappings: how many */
 	const char *const *words; /* NULL-terminated, in the order of the enumeration */
 	/* Of a list: the type and size of its elements, and where their number is kept (unsigned
 	 * int). 'size' is that of all of them. */
 	const struct config_type *element;
 	size_t element_size;
 	size_t count_offset;
+	const char *example; /* of a list of mappings: what one looks like */
 };
 
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];

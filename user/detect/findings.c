@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "detect/findings.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define NS_PER_SECOND 1000000000ULL
 
+/* What is told of a finding goes into JSON. */
+static void copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+	text_make_printable(to);
+}
+
 static struct finding *find(struct findings *findings, enum finding_kind kind, const char *subject)
 {
+	char name[FINDING_SUBJECT_MAX];
+
+	copy(name, sizeof(name), subject);
 	for (unsigned int i = 0; i < findings->count; i++)
 		if (findings->standing[i].kind == kind &&
-		    !strncmp(findings->standing[i].subject, subject, FINDING_SUBJECT_MAX - 1))
+		    !strcmp(findings->standing[i].subject, name))
 			return &findings->standing[i];
 	return NULL;
 }
@@ -32,8 +44,8 @@ static void raise_finding(struct findings *findings, enum finding_kind kind, con
 	}
 	finding = &findings->standing[findings->count++];
 	*finding = (struct finding){.kind = kind, .since_ns = since_ns, .raised_ns = now_ns};
-	snprintf(finding->subject, sizeof(finding->subject), "%s", subject);
-	snprintf(finding->sentence, sizeof(finding->sentence), "%s", sentence);
+	copy(finding->subject, sizeof(finding->subject), subject);
+	copy(finding->sentence, sizeof(finding->sentence), sentence);
 	findings->raised[kind]++;
 	findings->handlers.raised(findings->handlers.context, finding);
 }
@@ -63,7 +75,7 @@ void findings_say(struct findings *findings, enum finding_kind kind, const char 
 		return;
 	}
 	if (level == FINDING_ACTIVE)
-		snprintf(finding->sentence, sizeof(finding->sentence), "%s", sentence);
+		copy(finding->sentence, sizeof(finding->sentence), sentence);
 	if (level != FINDING_QUIET) {
 		finding->quiet_ns = 0;
 		return;

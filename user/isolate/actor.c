@@ -325,6 +325,8 @@ void actor_update(struct actor *actor, const struct actor_case *now,
 		switch (now->judgement->verdicts[i].class) {
 		case VERDICT_LOSSY_LINK:
 		case VERDICT_AGENT_DOWN:
+		case VERDICT_NODE_OVERLOADED:
+		case VERDICT_SERVICE_DOWN:
 		case VERDICT_VIEW_INCOMPLETE:
 			/* Nobody would think of isolating for these. */
 			break;

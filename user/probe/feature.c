@@ -102,6 +102,18 @@ static enum feature_verdict check_cap_perfmon(struct text *detail)
 	return check_capability(CAP_PERFMON, "no tracing program can be loaded", detail);
 }
 
+static enum feature_verdict check_cap_sys_ptrace(struct text *detail)
+{
+	/* CAP_SYS_ADMIN does not stand for it. */
+	if (effective_capabilities() & UINT64_C(1) << CAP_SYS_PTRACE) {
+		text_printf(detail, "held");
+		return FEATURE_YES;
+	}
+	text_printf(detail, "not held; without it processes to be watched (watch:) are not found; "
+			    "add the capability");
+	return FEATURE_NO;
+}
+
 static enum feature_verdict check_ring_buffer(struct text *detail)
 {
 	int r;
@@ -161,10 +173,14 @@ size_t feature_check(struct feature features[static FEATURES_MAX])
 		bool required;
 		enum feature_verdict (*check)(struct text *detail);
 	} checks[] = {
-		{"kernel", false, check_kernel},	  {"BTF", true, check_btf},
-		{"CAP_BPF", true, check_cap_bpf},	  {"CAP_PERFMON", true, check_cap_perfmon},
-		{"ring buffer", true, check_ring_buffer}, {"lockdown", false, check_lockdown},
+		{"kernel", false, check_kernel},
+		{"BTF", true, check_btf},
+		{"CAP_BPF", true, check_cap_bpf},
+		{"CAP_PERFMON", true, check_cap_perfmon},
+		{"ring buffer", true, check_ring_buffer},
+		{"lockdown", false, check_lockdown},
 		{"kprobes", false, check_kprobes},
+		{"CAP_SYS_PTRACE", false, check_cap_sys_ptrace},
 	};
 	size_t count = sizeof(checks) / sizeof(*checks);
 

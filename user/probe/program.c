@@ -309,9 +309,12 @@ void program_detach(struct program_status *statuses, size_t count)
 	}
 }
 
-int program_iterate(const struct program_status *status)
+int program_iterate_records(const struct program_status *status, size_t record_bytes,
+			    void (*found)(void *context, const void *record), void *context)
 {
-	char buffer[256];
+	/* A record may come in two parts when the kernel's own buffer ends within it. */
+	char buffer[4096];
+	size_t held = 0;
 	ssize_t length;
 	int fd;
 
@@ -321,8 +324,27 @@ int program_iterate(const struct program_status *status)
 	if (fd < 0)
 		return -errno;
 	/* An iterator runs while it is read. */
-	while ((length = read(fd, buffer, sizeof(buffer))) > 0)
-		continue;
+	while ((length = read(fd, buffer + held, sizeof(buffer) - held)) > 0) {
+		size_t used = 0;
+
+		held += (size_t)length;
+		for (; held - used >= record_bytes; used += record_bytes)
+			found(context, buffer + used);
+		held -= used;
+		memmove(buffer, buffer + used, held);
+	}
+	length = length < 0 ? -errno : 0;
 	close(fd);
-	return length < 0 ? -errno : 0;
+	return (int)length;
+}
+
+static void ignore_record(void *context, const void *record)
+{
+	(void)context;
+	(void)record;
+}
+
+int program_iterate(const struct program_status *status)
+{
+	return program_iterate_records(status, 1, ignore_record, NULL);
 }

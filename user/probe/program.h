@@ -51,4 +51,8 @@ int program_kernel_has_member(const char *type, const char *member);
  * (-ENOENT when it is not attached). */
 int program_iterate(const struct program_status *status);
 
+/* The same of one that writes a record of so many bytes (at most 256) for some items. */
+int program_iterate_records(const struct program_status *status, size_t record_bytes,
+			    void (*found)(void *context, const void *record), void *context);
+
 #endif

@@ -13,6 +13,7 @@
 static const struct program programs[] = {
 	{"process_crashes", "tp_btf/sched_process_exit", "crashes of processes", true},
 	{"victim_is_killed", "tp_btf/mark_victim", "OOM kills", false},
+	{"sleeping_tasks", "iter/task", "tasks that hang", false},
 };
 
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
@@ -22,8 +23,8 @@ struct task_probe {
 	struct task_bpf *skeleton;
 	struct program_status statuses[PROGRAM_COUNT];
 	struct ring_buffer *events;
-	void (*crashed)(void *context, const struct task_event *event);
-	void *crashed_context;
+	void (*ended)(void *context, const struct task_event *event);
+	void *ended_context;
 };
 
 static int configure(struct task_bpf *skeleton, const struct task_probe *probe)
@@ -67,8 +68,8 @@ static int on_event(void *context, void *data, size_t size)
 {
 	struct task_probe *probe = context;
 
-	if (size >= sizeof(struct task_event) && probe->crashed)
-		probe->crashed(probe->crashed_context, data);
+	if (size >= sizeof(struct task_event) && probe->ended)
+		probe->ended(probe->ended_context, data);
 	return 0;
 }
 
@@ -92,7 +93,7 @@ int task_probe_open(struct task_probe **ret_probe, uint32_t max_groups, struct t
 	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
 	if (r)
 		goto failed;
-	doing = "opening the ring of crashes";
+	doing = "opening the ring of ends";
 	probe->events = ring_buffer__new(bpf_map__fd(probe->skeleton->maps.task_events), on_event,
 					 probe, NULL);
 	if (!probe->events) {
@@ -177,10 +178,55 @@ int task_probe_events_fd(const struct task_probe *probe)
 	return ring_buffer__epoll_fd(probe->events);
 }
 
-int task_probe_drain(struct task_probe *probe,
-		     void (*crashed)(void *context, const struct task_event *event), void *context)
+int task_probe_watch(struct task_probe *probe, uint32_t pid)
 {
-	probe->crashed = crashed;
-	probe->crashed_context = context;
+	const uint8_t watched = 1;
+
+	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.task_watched), &pid, &watched,
+				BPF_NOEXIST))
+		return errno == EEXIST ? 0 : -errno;
+	probe->skeleton->bss->task_watching++;
+	return 0;
+}
+
+void task_probe_unwatch(struct task_probe *probe, uint32_t pid)
+{
+	if (!bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.task_watched), &pid))
+		probe->skeleton->bss->task_watching--;
+}
+
+struct sleepers_reader {
+	void (*found)(void *context, const struct task_sleeper *sleeper);
+	void *context;
+};
+
+static void read_sleeper(void *context, const void *record)
+{
+	const struct sleepers_reader *reader = context;
+	struct task_sleeper sleeper;
+
+	memcpy(&sleeper, record, sizeof(sleeper));
+	reader->found(reader->context, &sleeper);
+}
+
+int task_probe_sleepers(const struct task_probe *probe,
+			void (*found)(void *context, const struct task_sleeper *sleeper),
+			void *context)
+{
+	struct sleepers_reader reader = {found, context};
+
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		if (!strcmp(programs[i].name, "sleeping_tasks"))
+			return program_iterate_records(&probe->statuses[i],
+						       sizeof(struct task_sleeper), read_sleeper,
+						       &reader);
+	return -ENOENT;
+}
+
+int task_probe_drain(struct task_probe *probe,
+		     void (*ended)(void *context, const struct task_event *event), void *context)
+{
+	probe->ended = ended;
+	probe->ended_context = context;
 	return ring_buffer__consume(probe->events);
 }

@@ -2,7 +2,8 @@
 #ifndef TOCSIN_PROBE_TASK_H
 #define TOCSIN_PROBE_TASK_H
 
-/* The task probe: crashes and OOM kills by control group, and each crash at once. */
+/* The task probe: crashes and OOM kills by control group, each crash at once, ends of processes
+ * that are watched, and tasks that hang. */
 
 #include "base/text.h"
 #include "probe/program_status.h"
@@ -44,11 +45,22 @@ void task_probe_forget(struct task_probe *probe, const struct task_group *group)
 
 struct task_counters task_probe_counters(const struct task_probe *probe);
 
-/* Readable when there is a crash to be told. */
+/* From now on the end of this process is told, also when it is none by a signal. Returns 0 or a
+ * negative errno. */
+int task_probe_watch(struct task_probe *probe, uint32_t pid);
+void task_probe_unwatch(struct task_probe *probe, uint32_t pid);
+
+/* Hands on each task that sleeps where it cannot be woken, now. Returns 0 or a negative errno
+ * (-ENOENT when this kernel does not take the program). */
+int task_probe_sleepers(const struct task_probe *probe,
+			void (*found)(void *context, const struct task_sleeper *sleeper),
+			void *context);
+
+/* Readable when there is an end to be told: a crash, or that of a watched process. */
 int task_probe_events_fd(const struct task_probe *probe);
 
-/* Hands on each crash that has not been told. Returns how many, or a negative errno. */
+/* Hands on each end that has not been told. Returns how many, or a negative errno. */
 int task_probe_drain(struct task_probe *probe,
-		     void (*crashed)(void *context, const struct task_event *event), void *context);
+		     void (*ended)(void *context, const struct task_event *event), void *context);
 
 #endif

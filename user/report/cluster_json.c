@@ -66,19 +66,34 @@ static json_t *edges_json(const struct snapshot_cluster *cluster, uint32_t membe
 	return unless(failed, edges);
 }
 
+/* What a node finds of its own health. */
+static json_t *findings_json(const struct view_row *row)
+{
+	json_t *list = json_array();
+	int failed = 0;
+
+	for (unsigned int i = 0; i < row->finding_count; i++)
+		failed |= json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:s}", "finding", row->findings[i].name, "subject",
+				  row->findings[i].subject, "sentence", row->findings[i].sentence));
+	return unless(failed, list);
+}
+
 static json_t *node_json(const struct snapshot_cluster *cluster, uint32_t member)
 {
 	const struct membership *membership = cluster->membership;
 	const struct view_row *row = &cluster->view->rows[member];
 
 	return json_pack(
-		"{s:s, s:s, s:b, s:o, s:f, s:o, s:i, s:o, s:b}", "name",
+		"{s:s, s:s, s:b, s:o, s:f, s:o, s:i, s:o, s:b, s:o}", "name",
 		membership->members[member].name, "zone", membership->members[member].zone,
 		"present", view_row_current(cluster->view, member, cluster->now_ns), "row_age_ms",
 		row->arrived_ns ? milliseconds(row->arrived_ns, cluster->now_ns) : json_null(),
 		"distrust_ratio", row->distrust_ratio, "flags", flags_json(row->flags), "observes",
 		(int)(membership->start[member + 1] - membership->start[member]), "edges",
-		edges_json(cluster, member), "isolated", actor_is_isolated(cluster->actor, member));
+		edges_json(cluster, member), "isolated", actor_is_isolated(cluster->actor, member),
+		"findings", findings_json(row));
 }
 
 static json_t *verdict_json(const struct snapshot_cluster *cluster, const struct verdict *verdict)

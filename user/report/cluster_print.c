@@ -232,6 +232,29 @@ static void put_verdicts(FILE *stream, const json_t *verdicts, bool colour)
 	}
 }
 
+/* What nodes find of their own health. */
+static void put_findings(FILE *stream, const json_t *nodes)
+{
+	const json_t *node, *finding;
+	bool first = true;
+	size_t i, j;
+
+	json_array_foreach(nodes, i, node)
+		json_array_foreach(json_object_get(node, "findings"), j, finding)
+	{
+		fprintf(stream, "%sfinding: ", first ? "\n" : "");
+		first = false;
+		put_clean(stream, string_of(node, "name"));
+		fprintf(stream, " ");
+		put_clean(stream, string_of(finding, "finding"));
+		fprintf(stream, " ");
+		put_clean(stream, string_of(finding, "subject"));
+		fprintf(stream, ": ");
+		put_clean(stream, string_of(finding, "sentence"));
+		fprintf(stream, "\n");
+	}
+}
+
 static void put_isolations(FILE *stream, const json_t *isolations)
 {
 	const json_t *isolation;
@@ -270,6 +293,7 @@ int cluster_print(FILE *stream, const json_t *cluster, bool colour)
 	else
 		put_matrix(stream, nodes, colour);
 	put_verdicts(stream, json_object_get(cluster, "verdicts"), colour);
+	put_findings(stream, nodes);
 	put_isolations(stream, json_object_get(cluster, "isolations"));
 	return fflush(stream) || ferror(stream) ? -EIO : 0;
 }

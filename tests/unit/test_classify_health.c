@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What the nodes say of their own health, and what the cluster makes of it. */
+#include "cluster/classify.h"
+
+#include "unit/cluster_view.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOW_NS (3000 * CLUSTER_MS)
+
+static void describe(const struct judgement *judgement, struct text *text)
+{
+	for (unsigned int i = 0; i < judgement->verdict_count; i++) {
+		const struct verdict *verdict = &judgement->verdicts[i];
+
+		text_printf(text, "%s%s:", i ? " " : "", verdict_class_name(verdict->class));
+		for (uint32_t j = 0; j < verdict->subject_count; j++)
+			text_printf(text, "%s%u", j ? "," : "", verdict->subjects[j] + 1);
+		if (verdict->isolates)
+			text_printf(text, "!");
+	}
+}
+
+struct bench {
+	struct cluster cluster;
+	struct classifier classifier;
+	struct judgement judgement;
+};
+
+static void bench_make(struct bench *bench, const char *const *lines, unsigned int count)
+{
+	cluster_make(&bench->cluster, count, NULL);
+	for (unsigned int i = 0; i < count; i++)
+		cluster_say(&bench->cluster, i, lines[i], 0, 0, 500 * CLUSTER_MS);
+	assert_int_equal(classifier_init(&bench->classifier, &bench->cluster.membership), 0);
+}
+
+static void bench_free(struct bench *bench)
+{
+	classifier_free(&bench->classifier);
+	cluster_free(&bench->cluster);
+}
+
+static void bench_expect(struct bench *bench, uint64_t now_ms, const char *expected)
+{
+	char found[512] = "";
+	struct text text = TEXT(found);
+
+	classify(&bench->classifier, &bench->cluster.view, now_ms * CLUSTER_MS, &bench->judgement);
+	describe(&bench->judgement, &text);
+	assert_string_equal(found, expected);
+}
+
+static const char *const well[] = {"-hhhh", "h-hhh", "hh-hh", "hhh-h", "hhhh-"};
+
+/* Of n5: what the others say, what its row says, and what follows. */
+static void test_overload_and_services(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *lines[4]; /* of n1 to n4, at 1,000 ms */
+		const char *finding;  /* of n5, at 900 ms; NULL: none */
+		double distrust_ratio;
+		uint32_t ended_ms; /* when its row ended; 0: it is there */
+		const char *expected;
+	} cases[] = {
+		{"silent, and it has not said why",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 NULL,
+		 0,
+		 0,
+		 "agent-down:5"},
+		{"silent, and overloaded",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 "node-overloaded:5"},
+		{"the same by memory",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "memory-pressure",
+		 0,
+		 0,
+		 "node-overloaded:5"},
+		{"silent, and starved",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 NULL,
+		 0.6,
+		 0,
+		 "node-overloaded:5"},
+		{"silent, and hardly starved",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 NULL,
+		 0.5,
+		 0,
+		 "agent-down:5"},
+		{"silent, and a finding that is no load",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "disk-slow",
+		 0,
+		 0,
+		 "agent-down:5"},
+		{"in doubt, and overloaded",
+		 {"-hhhs", "h-hhs", "hh-hs", "hhh-h"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 "node-overloaded:5"},
+		{"half in doubt: not more",
+		 {"-hhhs", "h-hhs", "hh-hh", "hhh-h"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 ""},
+		{"some silent, some in doubt",
+		 {"-hhhs", "h-hha", "hh-ha", "hhh-h"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 "node-overloaded:5"},
+		{"overloaded, and well heard",
+		 {"-hhhh", "h-hhh", "hh-hh", "hhh-h"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 ""},
+		{"overloaded, and its kernel does not answer: it is cut off",
+		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u"},
+		 "cpu-overload",
+		 0,
+		 0,
+		 "node-unreachable:5!"},
+		{"its lease has ended since",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "cpu-overload",
+		 0,
+		 2000,
+		 "node-overloaded:5"},
+		{"a process has died, and the node is up",
+		 {"-hhhh", "h-hhh", "hh-hh", "hhh-h"},
+		 "watched-process-died",
+		 0,
+		 0,
+		 "service-down:5"},
+		{"that its agent is not heard is another matter",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "watched-process-died",
+		 0,
+		 0,
+		 "agent-down:5 service-down:5"},
+		{"a process has died, and the node is cut off",
+		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u"},
+		 "watched-process-died",
+		 0,
+		 0,
+		 "node-unreachable:5!"},
+		{"a process has died, and its lease has ended: is it up?",
+		 {"-hhhh", "h-hhh", "hh-hh", "hhh-h"},
+		 "watched-process-died",
+		 0,
+		 2000,
+		 ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char found[512] = "";
+		struct text text = TEXT(found);
+		struct bench bench;
+
+		bench_make(&bench, well, 5);
+		if (cases[i].finding)
+			cluster_find(&bench.cluster, 4, well[4], cases[i].finding,
+				     900 * CLUSTER_MS);
+		else
+			cluster_say(&bench.cluster, 4, well[4], 0, cases[i].distrust_ratio,
+				    900 * CLUSTER_MS);
+		for (unsigned int j = 0; j < 4; j++)
+			cluster_say(&bench.cluster, j, cases[i].lines[j], 0, 0, 1000 * CLUSTER_MS);
+		if (cases[i].ended_ms)
+			view_drop(&bench.cluster.view, 4, cases[i].ended_ms * CLUSTER_MS);
+		classify(&bench.classifier, &bench.cluster.view, NOW_NS, &bench.judgement);
+		describe(&bench.judgement, &text);
+		if (strcmp(found, cases[i].expected) != 0)
+			fail_msg("%s: found \"%s\", expected \"%s\"", cases[i].name, found,
+				 cases[i].expected);
+		bench_free(&bench);
+	}
+}
+
+/* What a row said of overload is forgotten some time after its end. */
+static void test_overload_is_forgotten(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_make(&bench, well, 5);
+	cluster_find(&bench.cluster, 4, well[4], "cpu-overload", 900 * CLUSTER_MS);
+	view_drop(&bench.cluster.view, 4, 1000 * CLUSTER_MS);
+	for (unsigned int i = 0; i < 4; i++) {
+		const char *const lines[] = {"-hhha", "h-hha", "hh-ha", "hhh-a"};
+
+		cluster_say(&bench.cluster, i, lines[i], 0, 0, 20000 * CLUSTER_MS);
+	}
+	bench_expect(&bench, 30999, "node-overloaded:5");
+	bench_expect(&bench, 31000, "agent-down:5");
+	bench_free(&bench);
+}
+
+static void test_their_sentences(void **state)
+{
+	static const struct {
+		const char *finding, *sentence;
+		double distrust_ratio;
+	} cases[] = {
+		{"watched-process-died", "n5 is up, but SUBJECT there is down: SENTENCE", 0},
+		{"cpu-overload",
+		 "n5 is too busy to be heard in time, and not cut off: 4 nodes say so (n1, n2, n3, "
+		 "n4); n5 says: cpu-overload, SENTENCE",
+		 0},
+		{NULL,
+		 "n5 is too busy to be heard in time, and not cut off: 4 nodes say so (n1, n2, n3, "
+		 "n4); n5 says that its agent was not scheduled in time for 70 % of late (its "
+		 "lease "
+		 "ended 1000 ms ago)",
+		 0.7},
+	};
+	static const char *const lines[] = {"-hhha", "h-hha", "hh-ha", "hhh-a"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char found[512] = "";
+		struct text text = TEXT(found);
+		struct bench bench;
+
+		bench_make(&bench, well, 5);
+		for (unsigned int j = 0; j < 4 && i; j++)
+			cluster_say(&bench.cluster, j, lines[j], 0, 0, 1000 * CLUSTER_MS);
+		if (cases[i].finding)
+			cluster_find(&bench.cluster, 4, well[4], cases[i].finding,
+				     1000 * CLUSTER_MS);
+		else
+			cluster_say(&bench.cluster, 4, well[4], 0, cases[i].distrust_ratio,
+				    1000 * CLUSTER_MS);
+		if (!cases[i].finding)
+			view_drop(&bench.cluster.view, 4, 2000 * CLUSTER_MS);
+		classify(&bench.classifier, &bench.cluster.view, NOW_NS, &bench.judgement);
+		assert_int_equal(bench.judgement.verdict_count, 1);
+		assert_false(bench.judgement.verdicts[0].isolates);
+		assert_false(bench.judgement.verdicts[0].pending);
+		verdict_explain(&bench.judgement.verdicts[0], &bench.judgement, &bench.cluster.view,
+				NOW_NS, &text);
+		assert_string_equal(found, cases[i].sentence);
+		bench_free(&bench);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overload_and_services),
+		cmocka_unit_test(test_overload_is_forgotten),
+		cmocka_unit_test(test_their_sentences),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
