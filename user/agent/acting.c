@@ -268,6 +268,7 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.blind = agent_is_blind(cluster->agent),
 		.distrust_ratio = cluster->agent->self.distrust,
 		.paused = paused,
+		.advises = config->mode == CONFIG_MODE_ADVISE,
 		.hosts_store = acting->hosts_store,
 		.store_members = acting->store_members,
 		.max_ratio = config->isolation.max_ratio,
