@@ -98,7 +98,7 @@ def test_advise(cluster):
         check(len(advised) == 1, f"advised {len(advised)} times: by {[a['witness'] for a in advised]}")
         actor = cluster.actor()
         check(advised[0]["witness"] == actor, f"{advised[0]['witness']} advises, {actor} is the actor")
-        refused = lab.tocsin(actor, "isolate", "-d", lab.path(actor), "n4")
+        refused = lab.tocsin(actor, "isolate", "-s", lab.path(actor), "n4")
         check(refused.returncode == 1 and "'mode'" in refused.stderr, f"it says: {refused.stderr}")
         open_now = [i for i in cluster.incidents(actor) if i.get("state") == "open"]
         check(

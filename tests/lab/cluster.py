@@ -103,7 +103,7 @@ class Cluster:
         other = next(name for name in self.lab.nodes if name not in (actor, node))
 
         def run_on(name):
-            return self.lab.tocsin(name, command, "-d", self.lab.path(name), node)
+            return self.lab.tocsin(name, command, "-s", self.lab.path(name), node)
 
         refused = run_on(other)
         said = refused.stdout + refused.stderr

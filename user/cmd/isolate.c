@@ -21,13 +21,13 @@ static void print_usage(FILE *stream, const char *command)
 	bool isolate = *command == 'i';
 
 	fprintf(stream,
-		"Usage: tocsin %s [%s-c FILE | -d DIRECTORY] NODE\n\n"
+		"Usage: tocsin %s [%s-c FILE | -s DIRECTORY] NODE\n\n"
 		"%s\n\n"
 		"%s"
 		"  -c, --config FILE\n"
 		"                   take state_dir from this file, default\n"
 		"                   " CONFIG_DEFAULT_FILE " when it exists\n"
-		"  -d, --state-dir DIRECTORY\n"
+		"  -s, --state-dir DIRECTORY\n"
 		"                   where the agent keeps its state\n"
 		"  -h, --help       this text\n\n"
 		"To be run as root, on the node whose agent is the actor (`tocsin cluster` says "
@@ -74,7 +74,7 @@ static int connect_agent(const char *command, const char *directory)
 		   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
 		   connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		fprintf(stderr,
-			"tocsin %s: %s: %s; is the agent running, and are you root? -c or -d say "
+			"tocsin %s: %s: %s; is the agent running, and are you root? -c or -s say "
 			"where it keeps its state\n",
 			command, address.sun_path, strerror(errno));
 	} else {
@@ -116,7 +116,7 @@ int cmd_isolate(int argc, char **argv)
 	static const struct option long_options[] = {
 		{"force", no_argument, NULL, 'f'},
 		{"config", required_argument, NULL, 'c'},
-		{"state-dir", required_argument, NULL, 'd'},
+		{"state-dir", required_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -127,13 +127,13 @@ int cmd_isolate(int argc, char **argv)
 
 	optind = 1;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, *command == 'i' ? "fc:d:h" : "c:d:h", long_options,
+	while ((option = getopt_long(argc, argv, *command == 'i' ? "fc:s:h" : "c:s:h", long_options,
 				     NULL)) != -1) {
 		if (option == 'f' && *command == 'i') {
 			force = true;
 		} else if (option == 'c') {
 			file = optarg;
-		} else if (option == 'd' && !text_copy(directory, sizeof(directory), optarg)) {
+		} else if (option == 's' && !text_copy(directory, sizeof(directory), optarg)) {
 			continue;
 		} else if (option == 'h') {
 			print_usage(stdout, command);
