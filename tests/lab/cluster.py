@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A lab whose agents share a store, and what is expected of them."""
 
+import json
 import time
 
 from system import LabError, run
@@ -91,6 +92,30 @@ class Cluster:
             self.lab.command(node, ["nft", "list", "table", "inet", "tocsin_fence"]), check=False
         )
         return done.returncode == 0
+
+    def actor(self):
+        """The node whose agent acts, as another agent knows it."""
+        return self.lab.cluster(self.lab.nodes[0])["store"]["actor_name"]
+
+    def by_hand(self, command, node):
+        """`tocsin isolate` or `release` where the actor is; elsewhere it must say where that is."""
+        actor = self.actor()
+        other = next(name for name in self.lab.nodes if name not in (actor, node))
+
+        def run_on(name):
+            return self.lab.tocsin(name, command, "-s", self.lab.path(name), node)
+
+        refused = run_on(other)
+        said = refused.stdout + refused.stderr
+        check(refused.returncode == 1 and f"run this on {actor}" in said, f"{other} says: {said}")
+        done = run_on(actor)
+        check(done.returncode == 0, f"{actor} says: {done.stdout}{done.stderr}")
+
+    def incidents(self, node):
+        """What a node's journal has: incidents, and the totals as the last one."""
+        done = self.lab.tocsin(node, "incidents", "--json", "-s", self.lab.path(node))
+        check(done.returncode == 0, f"incidents of {node}: {done.stderr.strip()}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def told(self):
         said = {

@@ -19,6 +19,7 @@ CALL_SECONDS = 2
 # For a LAN, as docs/store.md advises: a member without a leader waits 0.5 to 1 s, not 1 to 2.
 TUNING = ["--heartbeat-interval=50", "--election-timeout=500"]
 ISOLATIONS = "/tocsin/isolations/"
+ROWS = "/tocsin/rows/"
 
 
 class Store:
@@ -132,11 +133,29 @@ class Store:
             leader = status.get("leader", leader)
         return members.get(leader)
 
+    def put(self, node, key, value):
+        self.call(node, "/kv/put", {"key": _base64(key.encode()), "value": _base64(value.encode())})
+
+    def values(self, node, prefix):
+        """{key: (value, lease)} of all keys that begin with this, as the member on a node has them."""
+        begin = prefix.encode()
+        body = {"key": _base64(begin), "range_end": _base64(_next(begin))}
+        found = self.call(node, "/kv/range", body).get("kvs", [])
+        return {
+            base64.b64decode(pair["key"]).decode(): (
+                base64.b64decode(pair.get("value", "")).decode(),
+                pair.get("lease"),
+            )
+            for pair in found
+        }
+
+    def revoke(self, node, lease):
+        self.call(node, "/lease/revoke", {"ID": lease})
+
     def forget_isolations(self):
         """Deletes the records of isolations, with their history of relapses."""
         begin = ISOLATIONS.encode()
-        end = begin[:-1] + bytes([begin[-1] + 1])
-        body = {"key": _base64(begin), "range_end": _base64(end)}
+        body = {"key": _base64(begin), "range_end": _base64(_next(begin))}
         deadline = time.monotonic() + START_SECONDS
         while True:
             for node in self.members:
@@ -147,6 +166,11 @@ class Store:
             if time.monotonic() > deadline:
                 raise LabError(f"isolation records cannot be deleted: {last}")
             time.sleep(0.1)
+
+
+def _next(prefix):
+    """What comes behind all that begin with it."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 def _base64(data):

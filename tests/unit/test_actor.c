@@ -253,6 +253,28 @@ static void test_minority_is_one_action(void **state)
 	end(&bench);
 }
 
+static void test_advice_is_given_once(void **state)
+{
+	static const char *const cut[] = {"-hhhu", "h-hhu", "hh-hu", "hhh-u", "."};
+	struct bench bench;
+
+	(void)state;
+	make(&bench, 5);
+	bench.now.advises = true;
+	say(&bench, well);
+	run(&bench, 2000, well);
+	say(&bench, cut);
+	run(&bench, 12000, cut);
+	expect(&bench, "2500:isolate-single,5");
+	/* Of the next cut, too. */
+	say(&bench, well);
+	run(&bench, 14000, well);
+	say(&bench, cut);
+	run(&bench, 19000, cut);
+	expect(&bench, "14500:isolate-single,5");
+	end(&bench);
+}
+
 static void test_refusals(void **state)
 {
 	static const char *const bridge[] = {"-hhuu", "h-huu", "hh-hh", "uuh-h", "uuhh-"};
@@ -347,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_hold_down),
 		cmocka_unit_test(test_no_row_no_release),
 		cmocka_unit_test(test_minority_is_one_action),
+		cmocka_unit_test(test_advice_is_given_once),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_store_members),

@@ -26,7 +26,8 @@ struct acting {
 	struct self_fence self_fence;
 	struct fencing *fencing;
 	struct healing *healing;
-	bool closed; /* this node is isolated, or has fenced itself */
+	bool closed;   /* this node is isolated, or has fenced itself */
+	bool recorded; /* this node has a record, by what was read of the store as a whole last */
 	/* Whose release waits for what its member of the store says. */
 	struct {
 		uint32_t member;
@@ -269,6 +270,7 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.blind = agent_is_blind(cluster->agent),
 		.distrust_ratio = cluster->agent->self.distrust,
 		.paused = paused,
+		.advises = config->mode == CONFIG_MODE_ADVISE,
 		.hosts_store = acting->hosts_store,
 		.store_members = acting->store_members,
 		.max_ratio = config->isolation.max_ratio,
@@ -344,7 +346,9 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	struct cluster *cluster = acting->cluster;
 	const struct config *config = config_of(acting);
 	const struct store_state *state = store_state(cluster->store);
-	bool recorded = actor_is_isolated(&acting->actor, cluster->self);
+	/* While the records are read anew, one that has not come yet is not gone. */
+	bool recorded = actor_is_isolated(&acting->actor, cluster->self) ||
+			(acting->recorded && !cluster->synced);
 	const struct self_fence_case now = {
 		.now_ns = now_ns,
 		.nodes = cluster->membership.count,
@@ -364,6 +368,7 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	enum self_fence_step step;
 	bool closed;
 
+	acting->recorded = recorded;
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return;
 	step = self_fence_update(&acting->self_fence, &now, &text);

@@ -163,14 +163,16 @@ static void clean_refusals(struct actor *actor, const struct verdicts *verdicts)
 	actor->refusal_count = kept;
 }
 
-/* Whether this outcome of a verdict is news. */
+/* Whether this outcome of a verdict is news. What is not in force yet is to be tried again; advice is
+ * given once. */
 static bool is_news(struct actor *actor, const struct standing *standing, enum rail rail,
-		    uint64_t now_ns)
+		    const struct actor_case *now)
 {
 	struct actor_refusal *known = find_refusal(actor, standing);
 
 	if (known && known->rail == rail &&
-	    (rail != RAIL_NONE || now_ns - known->told_ns < ASK_AGAIN_NS))
+	    (rail != RAIL_NONE || now->advises ||
+	     now->now_ns - known->told_ns < ASK_AGAIN_NS))
 		return false;
 	if (!known && actor->refusal_count < VERDICTS_MAX)
 		known = &actor->refusals[actor->refusal_count++];
@@ -180,7 +182,7 @@ static bool is_news(struct actor *actor, const struct standing *standing, enum r
 			.first_ns = standing->first_ns,
 			.subject = standing->subject_count ? standing->subjects[0] : 0,
 			.rail = rail,
-			.told_ns = now_ns};
+			.told_ns = now->now_ns};
 	return true;
 }
 
@@ -213,7 +215,7 @@ static void consider(struct actor *actor, const struct actor_case *now,
 	rail = count ? rails_check(&action, &reason) : RAIL_SETTLE;
 	/* Somebody else's turn, or not yet: neither is a refusal. */
 	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE &&
-	    is_news(actor, standing, rail, now->now_ns)) {
+	    is_news(actor, standing, rail, now)) {
 		if (rail == RAIL_NONE)
 			handlers->isolate(handlers->context, verdict, members, count,
 					  !action.partition);

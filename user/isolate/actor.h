@@ -49,6 +49,7 @@ struct actor_case {
 	bool store_connected, actor, blind;
 	double distrust_ratio;
 	bool paused;
+	bool advises; /* nothing is done: what would be is told once */
 	/* Whether a member hosts one of the store's own, by member; and how many do. NULL: none is
 	 * known to. */
 	const bool *hosts_store;
@@ -62,7 +63,7 @@ struct actor_case {
 struct actor_handlers {
 	void *context;
 	/* No rail refuses: these members (none of them isolated yet) are to be isolated. Told again
-	 * when they still are not two seconds later. */
+	 * when they still are not two seconds later, unless this only advises. */
 	void (*isolate)(void *context, const struct verdict *verdict, const uint32_t *members,
 			uint32_t count, bool single);
 	/* A rail refuses; told when that changes. */
