@@ -55,7 +55,8 @@ struct finding_limits {
 	struct {
 		double ratio;		/* of p99 device time to its own baseline; default 5 */
 		uint32_t min_ms;	/* and over this; 20 */
-		uint32_t windows;	/* of 5 s, one after the other; 3 */
+		uint32_t windows;	/* one after the other; 3 */
+		uint32_t window_ms;	/* how long one is; 5000 */
 		double sibling_ratio;	/* or: to the median of its siblings'; 2 */
 		uint32_t sibling_for_s; /* for so long; 300 */
 	} disk_slow;
