@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 /* In a mount namespace of the test's own there is no need of a new one. */
-#define DIRECTORY   "/mnt"
+#define DIRECTORY   FUSE_DISK_DIRECTORY
 #define IMAGE_BYTES (4 << 20)
 #define IMAGE_PATH  "/image"
 #define POLL_US	    2000
@@ -121,6 +121,20 @@ static int sync_file(const char *path, int data_only, struct fuse_file_info *fil
 	return 0;
 }
 
+static int tell_space(const char *path, struct statvfs *status)
+{
+	(void)path;
+	while (atomic_load(&orders->hang_statvfs))
+		usleep(POLL_US);
+	*status = (struct statvfs){.f_bsize = 4096,
+				   .f_frsize = 4096,
+				   .f_blocks = IMAGE_BYTES / 4096,
+				   .f_bfree = IMAGE_BYTES / 4096,
+				   .f_bavail = IMAGE_BYTES / 4096,
+				   .f_namemax = 255};
+	return 0;
+}
+
 static void serve(void *unused)
 {
 	static const struct fuse_operations operations = {
@@ -129,6 +143,7 @@ static void serve(void *unused)
 		.read = read_file,
 		.write = write_file,
 		.fsync = sync_file,
+		.statfs = tell_space,
 	};
 	char *words[] = {"tocsin-disk", "-o", "fsname=tocsin-disk", NULL};
 	struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
@@ -196,6 +211,7 @@ void fuse_disk_heal(struct fuse_disk *disk)
 		return;
 	atomic_store(&disk->orders->hang_next, false);
 	atomic_store(&disk->orders->held, false);
+	atomic_store(&disk->orders->hang_statvfs, false);
 	atomic_store(&disk->orders->hang, false);
 }
 

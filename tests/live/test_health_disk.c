@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@
 #define READ_PAUSE_US 2000
 #define SLOW_MS	      60
 #define POLL_US	      2000
+#define METRICS_LOOKS 20
+#define METRICS_NS    (100 * NS_PER_MS)
 /* 12 windows of 250 ms, the first of which begins with the first reading; and reads enough in all
  * of them. */
 #define WARM_UP_NS	  (5 * NS_PER_S)
@@ -32,6 +36,7 @@
 
 static struct fuse_disk disk;
 static pid_t reader, other_reader;
+static char mounted[128]; /* where the disk's file system is; "": nowhere */
 
 static void skip_where_impossible(void)
 {
@@ -55,6 +60,9 @@ static int tear_down(void **state)
 	fuse_disk_heal(&disk);
 	child_kill(&reader);
 	child_kill(&other_reader);
+	if (*mounted)
+		(void)umount2(mounted, MNT_DETACH);
+	*mounted = '\0';
 	agents_tear_down(state);
 	fuse_disk_down(&disk);
 	return 0;
@@ -134,6 +142,25 @@ static void let_it_learn(void)
 	while (clock_monotonic_ns() < end_ns)
 		usleep(POLL_US);
 	assert_in_range(atomic_load(&disk.orders->reads) - before, WARM_UP_READS_MIN, UINT32_MAX);
+}
+
+static void make_file_system(const char *path)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "mkfs.ext4 -q -F %s", path);
+	assert_int_equal(system(command), 0);
+}
+
+/* The journal has it, now that its disk answers again. */
+static void expect_journalled(struct agents *agents, const char *words)
+{
+	const struct process_options options = {
+		.arguments = {"incidents", "-c", agents->config[0], "--json"}};
+
+	assert_int_equal(process_run(&agents->other, &agents->rig, &options), 0);
+	if (!strstr(agents->other.output, words))
+		fail_msg("no '%s' in: %s", words, agents->other.output);
 }
 
 static void wait_for_line(const char *path, const char *words)
@@ -261,6 +288,38 @@ static void test_errors(void **state)
 	agents_stop(agents, 0);
 }
 
+/*
+ * The agent's own state_dir lies on the disk: what is to be written waits, and the agent goes on.
+ */
+static void test_state_directory(void **state)
+{
+	struct agents *agents = *state;
+
+	skip_where_impossible();
+	make_file_system(disk.loop.path);
+	snprintf(mounted, sizeof(mounted), "%s/state-0", agents->directory);
+	assert_int_equal(mkdir(mounted, 0755), 0);
+	assert_int_equal(mount(disk.loop.path, mounted, "ext4", 0, NULL), 0);
+	start_agent(agents, "disk-stalled: {after_ms: 800}");
+	atomic_store(&disk.orders->hang, true);
+	reader = child_start(read_once, disk.loop.path);
+	expect_finding(agents, "disk-stalled", "\"finding\"");
+	/* That finding is what the journal has to write. */
+	(void)process_expect_log(&agents->agent[0], "the journal's disk does not answer");
+	for (int i = 0; i < METRICS_LOOKS; i++) {
+		uint64_t start_ns = clock_monotonic_ns();
+
+		assert_true(agents_metric(agents, SIDE_A, AGENTS_URL, "tocsin_agent_blind") >= 0);
+		assert_in_range(clock_monotonic_ns() - start_ns, 0, METRICS_NS);
+	}
+	assert_false(process_logged(&agents->agent[0], "agent was held up"));
+	fuse_disk_heal(&disk);
+	(void)process_expect_log(&agents->agent[0], "the journal's disk answers again");
+	end_reader();
+	agents_stop(agents, 0);
+	expect_journalled(agents, "disk-stalled");
+}
+
 /* What is switched off is not looked for. */
 static void test_off(void **state)
 {
@@ -290,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_state_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_off, set_up, tear_down),
 	};
 

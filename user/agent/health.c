@@ -2,6 +2,7 @@
 #include "agent/health.h"
 
 #include "agent/health_disk.h"
+#include "agent/health_filesystem.h"
 #include "agent/health_process.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 
 static const struct health_family *const families[] = {
 	&health_disk,
+	&health_filesystem,
 	&health_crash_loop,
 	&health_watch,
 	&health_hung,
