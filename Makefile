@@ -145,7 +145,14 @@ $(LIVE_TESTS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o $(LIVE_SUPPORT) $(
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(FUSE_LIBS) $(LIBRARY_LIBS) -lm
 
-$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+# The faults of a disk are those of the live tests.
+FAULT_DISK := $(BUILD)/tests/bench/fault_disk
+FAULT_DISK_SUPPORT := $(addprefix $(BUILD)/tests/live/,child.o fuse_disk.o loop_disk.o)
+$(FAULT_DISK): $(FAULT_DISK).o $(FAULT_DISK_SUPPORT) $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(FUSE_LIBS) $(LIBRARY_LIBS) -lm
+
+$(filter-out $(FAULT_DISK),$(BENCHES)): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm -lpthread
 
