@@ -41,8 +41,10 @@ static int tear_down(void **state)
 	fuse_disk_heal(&disk);
 	/* A helper of the agent holds none of them. */
 	process_discard(&agents->agent[0]);
-	while (mount_count)
-		(void)umount2(mounts[--mount_count], MNT_DETACH);
+	/* And what lies over them. */
+	for (; mount_count; mount_count--)
+		while (!umount2(mounts[mount_count - 1], MNT_DETACH))
+			;
 	fuse_disk_down(&disk);
 	return agents_tear_down(state);
 }
@@ -133,6 +135,39 @@ static void test_space(void **state)
 	agents_stop(agents, 0);
 }
 
+/* Makes the agent look at once, and not only when it is time again. */
+static void change_mounts(const struct agents *agents)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/change", agents->directory);
+	assert_true(!mkdir(path, 0755) || errno == EEXIST);
+	assert_int_equal(mount("none", path, "tmpfs", 0, "size=64k"), 0);
+	assert_int_equal(umount2(path, 0), 0);
+}
+
+/* A mount that lies under another one is not the one that is asked, nor told of. */
+static void test_hidden(void **state)
+{
+	struct agents *agents = *state;
+	const char *under = mount_tmpfs(agents, "full", 0);
+	const char *other, *line;
+
+	fill(under);
+	other = mount_at(agents, "bound", NULL, under, MS_BIND, NULL);
+	assert_int_equal(mount("none", under, "tmpfs", 0, "size=64k"), 0);
+	start_agent(agents);
+	(void)expect(agents, RAISED, other);
+	empty(other);
+	change_mounts(agents);
+	line = expect(agents, CLEARED, other);
+	if (!strstr(line, "quiet for"))
+		fail_msg("%s", line);
+	assert_false(process_logged(&agents->agent[0], "/full"));
+	assert_int_equal(umount2(under, 0), 0);
+	agents_stop(agents, 0);
+}
+
 static void test_inodes(void **state)
 {
 	struct agents *agents = *state;
@@ -169,6 +204,7 @@ static void test_read_only(void **state)
 	/* Of a bind mount alone: that is somebody's wish. */
 	remount(view, MS_BIND | MS_RDONLY);
 	empty(last);
+	change_mounts(agents);
 	(void)expect(agents, CLEARED, last);
 	assert_false(process_logged(&agents->agent[0], written));
 	remount(written, MS_RDONLY);
@@ -243,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_space, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hidden, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_inodes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_read_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),

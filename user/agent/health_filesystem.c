@@ -55,9 +55,8 @@ struct filesystem_family {
 	uint64_t turned_ns, checked_ns, looked_ns;
 	/* Of the look that is under way. */
 	uint64_t waited_ns; /* for the answer that is due now */
-	bool is_asked;	    /* it is known who is asked */
-	uint64_t asked;	    /* its device */
-	char type[FILESYSTEM_TYPE_BYTES];
+	bool is_asked;	    /* it is known who is asked: */
+	struct filesystem_event asked;
 	uint32_t left_out; /* of the last look */
 };
 
@@ -178,21 +177,24 @@ static void end_look(struct filesystem_family *family, const struct filesystem_e
 static void take_event(struct filesystem_family *family, const struct filesystem_event *event,
 		       uint64_t now_ns)
 {
+	struct filesystem_memory *memory;
+
 	family->waited_ns = 0;
 	family->is_asked = false;
 	switch ((enum filesystem_event_kind)event->kind) {
 	case FILESYSTEM_ASKED:
+		/* Not remembered yet: it may be a hidden mount of one that is told of by another.
+		 */
 		family->is_asked = true;
-		family->asked = event->device;
-		memcpy(family->type, event->type, sizeof(family->type));
-		/* So that one that hangs when it is first seen has a name. */
-		(void)remember(family, event, now_ns);
+		family->asked = *event;
 		break;
 	case FILESYSTEM_ANSWERED:
 		judge(family, event, now_ns);
 		break;
 	case FILESYSTEM_SKIPPED:
-		(void)remember(family, event, now_ns);
+		memory = find_memory(family, event->device);
+		if (memory)
+			memory->present = true;
 		break;
 	case FILESYSTEM_HIDDEN:
 		break;
@@ -255,7 +257,7 @@ static void tell_hang(struct filesystem_family *family, struct filesystem_memory
 		 "it does not answer (%s): statvfs() has not returned for %" PRIu64
 		 " ms, expected within %" PRIu64 " ms; %" PRIu32 ". time, asked again in %" PRIu64
 		 " s",
-		 family->type, family->waited_ns / NS_PER_MS, (uint64_t)(HANG_NS / NS_PER_MS),
+		 family->asked.type, family->waited_ns / NS_PER_MS, (uint64_t)(HANG_NS / NS_PER_MS),
 		 memory->hangs, wait_ns / NS_PER_S);
 	findings_say(list_of(family), FINDING_FILESYSTEM, memory->subject, FINDING_ACTIVE,
 		     memory->hangs_since_ns, CLEAR_NS, now_ns, sentence);
@@ -265,7 +267,7 @@ static void tell_hang(struct filesystem_family *family, struct filesystem_memory
 static void give_up(struct filesystem_family *family, const char *reason, uint64_t now_ns)
 {
 	struct filesystem_memory *memory =
-		family->is_asked ? find_memory(family, family->asked) : NULL;
+		family->is_asked ? remember(family, &family->asked, now_ns) : NULL;
 	pid_t stuck = abandon(family);
 
 	family->looking = false;

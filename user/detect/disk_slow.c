@@ -158,6 +158,7 @@ enum finding_level disk_slow_by_siblings(struct disk_slow *slow,
 					 uint64_t *ret_since_ns, struct text *sentence)
 {
 	const double ratio = limits->disk_slow.sibling_ratio;
+	size_t lower, upper;
 	double median_us;
 
 	if (count < DISK_SLOW_SIBLINGS_MIN) {
@@ -168,7 +169,9 @@ enum finding_level disk_slow_by_siblings(struct disk_slow *slow,
 	}
 	slow->compared_ns = now_ns;
 	qsort(siblings_us, count, sizeof(*siblings_us), by_value);
-	median_us = (siblings_us[(count - 1) / 2] + siblings_us[count / 2]) / 2.0;
+	upper = count / 2;
+	lower = (count - 1) / 2;
+	median_us = ((double)siblings_us[lower] + (double)siblings_us[upper]) / 2;
 	if (window->p99_us < SIBLING_MIN_US || window->p99_us < median_us * ratio) {
 		slow->above_since_ns = 0;
 		slow->compared = window->p99_us >= SIBLING_MIN_US &&

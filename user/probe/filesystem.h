@@ -16,8 +16,9 @@
 
 #define FILESYSTEMS_MAX	    256 /* that are asked in one look; the rest is counted */
 #define FILESYSTEM_SKIP_MAX 64
-#define FILESYSTEM_NAME_MAX 256 /* bytes of a path that are told; a longer one's beginning is cut \
-				 */
+#define FILESYSTEM_NAME_MAX                                                   \
+	256 /* bytes of a path that are told; a longer one's beginning is cut \
+	     */
 
 /* Begins a look. */
 struct filesystem_request {
