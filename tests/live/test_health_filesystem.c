@@ -117,6 +117,17 @@ static const char *expect(struct agents *agents, const char *event, const char *
 #define RAISED	"\"event\":\"finding\""
 #define CLEARED "\"event\":\"finding cleared\""
 
+/* Makes the agent look at once, and not only when it is time again. */
+static void change_mounts(const struct agents *agents)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/change", agents->directory);
+	assert_true(!mkdir(path, 0755) || errno == EEXIST);
+	assert_int_equal(mount("none", path, "tmpfs", 0, "size=64k"), 0);
+	assert_int_equal(umount2(path, 0), 0);
+}
+
 /* Found, though it is mounted twice, once; and well when there is room again. */
 static void test_space(void **state)
 {
@@ -127,23 +138,14 @@ static void test_space(void **state)
 	other = mount_at(agents, "bound", NULL, path, MS_BIND, NULL);
 	start_agent(agents);
 	fill(path);
+	change_mounts(agents);
 	line = expect(agents, RAISED, path);
 	assert_non_null(strstr(line, "% of its space is used, expected below 80 %"));
 	empty(path);
+	change_mounts(agents);
 	(void)expect(agents, CLEARED, path);
 	assert_false(process_logged(&agents->agent[0], other));
 	agents_stop(agents, 0);
-}
-
-/* Makes the agent look at once, and not only when it is time again. */
-static void change_mounts(const struct agents *agents)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/change", agents->directory);
-	assert_true(!mkdir(path, 0755) || errno == EEXIST);
-	assert_int_equal(mount("none", path, "tmpfs", 0, "size=64k"), 0);
-	assert_int_equal(umount2(path, 0), 0);
 }
 
 /* A mount that lies under another one is not the one that is asked, nor told of. */
