@@ -2,6 +2,7 @@
 #include "agent/health.h"
 
 #include "agent/health_disk.h"
+#include "agent/health_overload.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 static const struct health_family *const families[] = {
 	&health_disk,
+	&health_overload,
 };
 
 #define FAMILIES (sizeof(families) / sizeof(*families))
