@@ -35,7 +35,7 @@ static struct cpu_window window_of(char letter, size_t index)
 		double busy_percent;
 	} windows[] = {
 		{'.', true, 0, 0, 10},	      /* idle */
-		{'X', true, 95, 60000, 10},   /* both over */
+		{'O', true, 95, 60000, 10},   /* both over */
 		{'p', true, 95, 20000, 10},   /* the wait just not */
 		{'w', true, 40, 60000, 10},   /* the pressure just not */
 		{'n', true, 31, 15001, 10},   /* near both */
@@ -74,24 +74,24 @@ static void test_cpu(void **state)
 	} cases[] = {
 		{"....", "....", 0},
 		/* Three windows, one after the other. */
-		{".XX.", "....", 0},
-		{".XXX", "...!", 1},
-		{"XX.XX", ".....", 0},
-		{"XX.XXXX", ".....!!", 3},
-		{"XXpX", "....", 0},
+		{".OO.", "....", 0},
+		{".OOO", "...!", 1},
+		{"OO.OO", ".....", 0},
+		{"OO.OOOO", ".....!!", 3},
+		{"OOpO", "....", 0},
 		{"ppp", "...", 0},
 		{"www", "...", 0},
 		/* Stands while near the limits; quiet when one of them is far. */
-		{"XXXnn.", "..!--.", 0},
-		{"XXXpw.", "..!--.", 0},
-		{"XXXq", "..!.", 0},
-		{"XXXr", "..!.", 0},
-		{"XXXnXn", "..!---", 0},
-		{"XXX.n", "..!..", 0},
+		{"OOOnn.", "..!--.", 0},
+		{"OOOpw.", "..!--.", 0},
+		{"OOOq", "..!.", 0},
+		{"OOOr", "..!.", 0},
+		{"OOOnOn", "..!---", 0},
+		{"OOO.n", "..!..", 0},
 		/* What is not known neither raises nor clears. */
 		{"???", "...", 0},
-		{"XX?X", "....", 0},
-		{"XXX??.", "..!--.", 0},
+		{"OO?O", "....", 0},
+		{"OOO??.", "..!--.", 0},
 		/* A minute of busy CPUs. */
 		{"BBBBBBBBBBB.", "............", 0},
 		{"BBBBBBBBBBBBB", "...........!!", 0},
@@ -110,7 +110,7 @@ static void test_cpu(void **state)
 		/* The waits are told first. */
 		{"ZZZZZZZZZZZZ", "..!!!!!!!!!!", 0},
 		/* A load that is no overload keeps nothing that the waits have raised. */
-		{"XXXmm", "..!..", 0},
+		{"OOOmm", "..!..", 0},
 	};
 
 	(void)state;
@@ -158,7 +158,7 @@ static void test_sentences(void **state)
 	struct text text = TEXT(sentence);
 
 	(void)state;
-	run_windows("XXX", sentence);
+	run_windows("OOO", sentence);
 	assert_string_equal(sentence,
 			    "for 15 s something waits for a CPU, in the last window 95 % of the "
 			    "time and 1 of 100 waits for more than 60.0 ms, expected at most 40 % "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/health.h"
 
+#include "agent/health_capacity.h"
 #include "agent/health_disk.h"
 #include "agent/health_overload.h"
 
@@ -11,6 +12,7 @@
 static const struct health_family *const families[] = {
 	&health_disk,
 	&health_overload,
+	&health_capacity,
 };
 
 #define FAMILIES (sizeof(families) / sizeof(*families))

@@ -49,14 +49,21 @@ struct overload_family {
 	char victims[VICTIMS_MAX][FINDING_SUBJECT_MAX]; /* "": free */
 };
 
+static struct findings *list_of(const struct overload_family *family)
+{
+	return agent_findings_list(family->agent->findings);
+}
+
 static bool is_off(const struct overload_family *family, enum finding_kind kind)
 {
 	return family->agent->config.findings.settings[kind].response == FINDING_RESPONSE_OFF;
 }
 
-static struct findings *list_of(const struct overload_family *family)
+/* What stood when it was switched off ends. */
+static void end(struct overload_family *family, enum finding_kind kind, const char *subject,
+		uint64_t now_ns)
 {
-	return agent_findings_list(family->agent->findings);
+	findings_end(list_of(family), kind, subject, "it is not looked for any more", now_ns);
 }
 
 /* A file that could be read before and cannot be now: blind until it can be. */
@@ -168,6 +175,7 @@ static void look_at_cpu(struct overload_family *family, uint64_t now_ns)
 	uint64_t since_ns = 0;
 
 	if (is_off(family, FINDING_CPU_OVERLOAD)) {
+		end(family, FINDING_CPU_OVERLOAD, SUBJECT, now_ns);
 		family->before.time_ns = 0;
 		family->cpu = (struct cpu_overload){0};
 		return;
@@ -213,8 +221,14 @@ static void look_at_memory(struct overload_family *family, uint64_t now_ns)
 	const struct agent *agent = family->agent;
 	const char *probe_error = probe_reason(agent, PROBE_TASK);
 
-	if (is_off(family, FINDING_MEMORY_PRESSURE))
+	if (is_off(family, FINDING_MEMORY_PRESSURE)) {
+		end(family, FINDING_MEMORY_PRESSURE, SUBJECT, now_ns);
+		for (size_t i = 0; i < VICTIMS_MAX; i++) {
+			end(family, FINDING_MEMORY_PRESSURE, family->victims[i], now_ns);
+			*family->victims[i] = '\0';
+		}
 		return;
+	}
 	look_at_pressure(family, FINDING_MEMORY_PRESSURE, PRESSURE_MEMORY,
 			 agent->config.findings.limits.memory_pressure.pressure_percent, "memory",
 			 now_ns);
@@ -232,8 +246,10 @@ static void look_at_memory(struct overload_family *family, uint64_t now_ns)
 
 static void look_at_io(struct overload_family *family, uint64_t now_ns)
 {
-	if (is_off(family, FINDING_IO_PRESSURE))
+	if (is_off(family, FINDING_IO_PRESSURE)) {
+		end(family, FINDING_IO_PRESSURE, SUBJECT, now_ns);
 		return;
+	}
 	look_at_pressure(family, FINDING_IO_PRESSURE, PRESSURE_IO,
 			 family->agent->config.findings.limits.io_pressure.pressure_percent, "I/O",
 			 now_ns);
