@@ -35,7 +35,8 @@ struct agent {
 	struct groups groups;
 	struct agent_findings *findings;
 	struct health *health;
-	struct journal *journal; /* NULL: none, and the log said why */
+	struct capacity *capacity; /* part of it; NULL while that is closed */
+	struct journal *journal;   /* NULL: none, and the log said why */
 	uint64_t journal_told_ns;
 	struct cluster *cluster; /* NULL while it starts and stops */
 	struct control *control; /* NULL: nobody can tell it anything */
