@@ -10,11 +10,7 @@
 #include <stdlib.h>
 
 static const struct health_family *const families[] = {
-	&health_disk,
-	&health_filesystem,
-	&health_crash_loop,
-	&health_watch,
-	&health_hung,
+	&health_disk, &health_filesystem, &health_crash_loop, &health_watch, &health_hung,
 };
 
 #define FAMILIES (sizeof(families) / sizeof(*families))
