@@ -15,7 +15,8 @@ from system import LabError
 
 HOLD_DOWN_MS = 1000
 FENCE_SECONDS = 8  # from a cut that lasts, until the minority's fence stands
-HEAL_SECONDS = 90
+# Loss is remembered for long: from 20 % to 1 % takes more than four of its half-lives of 30 s.
+HEAL_SECONDS = 240
 JOIN_SECONDS = 15
 ISOLATED_AT_ONCE_MAX = 2  # one by one: one; a whole minority: two
 EXTRA = f"isolation: {{hold_down_ms: {HOLD_DOWN_MS}, interval_ms: 0, max_ratio: 0.2}}\n"
