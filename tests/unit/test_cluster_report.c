@@ -168,7 +168,10 @@ static void test_a_healed_node(void **state)
 	known = actor_find_record(&bench.actor, 2);
 	known->healthy_ns = 1000 * CLUSTER_MS;
 	strcpy(known->kept, "it has no leader");
+	bench.store.actor = false;
+	strcpy(bench.store.actor_name, "n2");
 	text = print(&bench);
+	assert_non_null(strstr(text, "; store etcd (the actor is n2)\n"));
 	assert_non_null(strstr(text, "\nisolated: n3 by n2, n3 is unreachable; healthy for 2.0s of "
 				     "30.0s; not released yet: it has no leader\n"));
 	free(text);

@@ -170,23 +170,23 @@ static void on_checked(void *context, uint32_t member, const char *reason)
 	struct acting *acting = context;
 	struct actor_record *known = actor_find_record(&acting->actor, member);
 	const char *node = name_of(acting, member);
+	char kept[sizeof(known->kept)] = "";
+	struct text text = TEXT(kept);
 
 	/* It may have been lost again meanwhile, or another may act now. */
 	if (!known || !actor_may_release(known, &acting->last_case))
 		return;
-	if (!*reason) {
+	text_printf(&text, "%s", reason);
+	if (!*kept) {
 		release_healed(acting, member,
 			       (acting->last_case.now_ns - known->healthy_ns) / NS_PER_MS,
 			       "; its member of etcd has caught up");
-	} else if (strcmp(known->kept, reason)) {
+	} else if (strcmp(known->kept, kept)) {
 		log_warning("not released yet", log_string("node", node),
-			    log_string("rule", "etcd-member"), log_string("reason", reason));
-		agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", reason));
+			    log_string("rule", "etcd-member"), log_string("reason", kept));
+		agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", kept));
 	}
-	struct text kept = TEXT(known->kept);
-
-	known->kept[0] = '\0';
-	text_printf(&kept, "%s", reason);
+	memcpy(known->kept, kept, sizeof(kept));
 }
 
 static void on_release(void *context, const struct actor_record *record, uint64_t healthy_ms)
@@ -358,9 +358,12 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	closed = acting->self_fence.fenced || recorded;
 	fencing_set(acting->fencing, closed,
 		    recorded ? "isolated by a record in the store" : sentence);
-	if (acting->closed && !closed && config->mode == CONFIG_MODE_ENFORCE)
-		healing_run_commands(acting->healing);
-	acting->closed = closed;
+	if (acting->closed && !closed && fencing_is_settled(acting->fencing, false)) {
+		acting->closed = false;
+		if (config->mode == CONFIG_MODE_ENFORCE)
+			healing_run_commands(acting->healing);
+	}
+	acting->closed |= closed;
 }
 
 /* ---- by hand ---- */
@@ -409,6 +412,8 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 		text_printf(answer, "refused by the rail '%s': %s", rail_name(rail), reason);
 		if (rail == RAIL_ACTOR && *actor_name)
 			text_printf(answer, "; run this on %s, which is", actor_name);
+		else if (rail == RAIL_ACTOR)
+			text_printf(answer, "; no node is at the moment, try again");
 		return -EPERM;
 	}
 	log_warning(isolate ? "isolating by hand" : "releasing by hand", log_string("node", node),
