@@ -202,7 +202,7 @@ static void on_changed(void *context, const struct store_state *state)
 	cluster->dirty = true;
 	if (state->connected)
 		log_info("store connected", log_unsigned("lease_ms", state->lease_ns / NS_PER_MS),
-			 log_string("actor", state->actor ? "this node" : "another node or none"),
+			 log_string("actor", *state->actor_name ? state->actor_name : "none"),
 			 log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	else
 		log_warning("store not connected", log_string("reason", state->reason),

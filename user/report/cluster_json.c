@@ -122,14 +122,14 @@ static json_t *isolation_json(const struct snapshot_cluster *cluster,
 	const struct isolation_record *record = &known->record;
 	uint64_t needed_ms = record_hold_down_ms(record, cluster->hold_down_ms);
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:b, s:o, s:I}", "node", record->node,
-			 "class", record->class, "sentence", record->sentence, "by", record->by,
-			 "by_hand", record->by_hand, "since_unix_ms", (json_int_t)record->since_ms,
-			 "times_lately", (int)record->isolated_count, "waits_for_person",
-			 record_waits_for_person(record), "healthy_ms",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:b, s:o, s:I, s:s}", "node",
+			 record->node, "class", record->class, "sentence", record->sentence, "by",
+			 record->by, "by_hand", record->by_hand, "since_unix_ms",
+			 (json_int_t)record->since_ms, "times_lately", (int)record->isolated_count,
+			 "waits_for_person", record_waits_for_person(record), "healthy_ms",
 			 known->healthy_ns ? milliseconds(known->healthy_ns, cluster->now_ns)
 					   : json_null(),
-			 "hold_down_ms", (json_int_t)needed_ms);
+			 "hold_down_ms", (json_int_t)needed_ms, "kept", known->kept);
 }
 
 json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster)
@@ -152,10 +152,9 @@ json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster)
 			failed |= json_array_append_new(
 				isolations, isolation_json(cluster, &cluster->actor->records[i]));
 	store_object = json_pack(
-		"{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind], "connected",
-		store->connected && cluster->synced, "reason", store->reason, "actor", store->actor,
-		"actor_name", store->actor_name,
-		"lease_renewed_ms",
+		"{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind],
+		"connected", store->connected && cluster->synced, "reason", store->reason, "actor",
+		store->actor, "actor_name", store->actor_name, "lease_renewed_ms",
 		store->renewed_ns ? milliseconds(store->renewed_ns, cluster->now_ns) : json_null(),
 		"lease_ms", (json_int_t)(store->lease_ns / NS_PER_MS));
 	return unless(failed,
