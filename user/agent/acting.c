@@ -142,6 +142,7 @@ static void on_refuse(void *context, const struct verdict *verdict, enum rail ra
 {
 	struct acting *acting = context;
 
+	acting->cluster->agent->decisions.refusals[rail]++;
 	for (uint32_t i = 0; i < verdict->subject_count && i < VERDICT_WITNESSES_MAX; i++) {
 		const char *node = name_of(acting, verdict->subjects[i]);
 
@@ -288,6 +289,8 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 	is = actor_is_isolated(&acting->actor, member);
 	if (was == is)
 		return;
+	/* What the store tells anew, after a gap, is no other isolation. */
+	acting->cluster->agent->decisions.isolations += is && acting->cluster->synced;
 	log_warning(is ? "node isolated" : "node released",
 		    log_string("node", name_of(acting, member)),
 		    log_string("by", data ? record.by : ""),
@@ -413,6 +416,7 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	wish.force |= !isolate;
 	rail = acting->last_case.view ? rails_check(&wish, &text) : RAIL_STORE;
 	if (rail != RAIL_NONE) {
+		agent->decisions.refusals[rail]++;
 		agent_journal(agent, journal_refusal(node, rail_name(rail), reason));
 		text_printf(answer, "refused by the rail '%s': %s", rail_name(rail), reason);
 		if (rail == RAIL_ACTOR && *actor_name)

@@ -34,6 +34,7 @@ struct cluster {
 	uint8_t words[MEMBERSHIP_SLOTS_MAX];
 	uint64_t put_ns;
 
+	bool connected;	    /* the store was, when it told last */
 	bool synced;	    /* the view holds all that the store has */
 	bool dirty;	    /* something came since the last judgement */
 	uint64_t judged_ns; /* when that was */

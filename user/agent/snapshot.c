@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include "agent/cluster.h"
+#include "agent/incidents.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -333,6 +334,16 @@ static void describe_sched(const struct agent *agent, struct snapshot *ret)
 	ret->sched_known = !r;
 }
 
+static void describe_journal(struct agent *agent, struct snapshot *ret)
+{
+	if (!agent->journal)
+		return;
+	ret->journal_known = true;
+	ret->journal = journal_state(agent->journal);
+	if (agent_incidents_totals(agent->incidents, &agent->snapshot_incidents))
+		ret->incidents = &agent->snapshot_incidents;
+}
+
 void agent_snapshot(void *context, struct snapshot *ret)
 {
 	struct agent *agent = context;
@@ -356,6 +367,8 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	describe_groups(agent, ret);
 	describe_drops(agent, ret);
 	describe_sched(agent, ret);
+	describe_journal(agent, ret);
+	ret->decisions = agent->decisions;
 	if (agent->cluster) {
 		cluster_snapshot(agent->cluster, &agent->snapshot_cluster);
 		ret->cluster = &agent->snapshot_cluster;

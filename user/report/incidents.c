@@ -21,6 +21,8 @@ struct incidents {
 	uint64_t now_ns;
 	char boot_id[64];
 	uint64_t last_boottime_ns, last_time_ns;
+	/* Of the present record: by how much what it tells may have come about earlier. */
+	uint64_t unseen_ns;
 };
 
 /* What one record says, as far as all kinds have it. */
@@ -33,14 +35,14 @@ struct statement {
 
 /* What this node alone can call it. Worst last: an incident keeps the worst. */
 static const struct {
-	const char *state;
+	enum edge_state state;
 	const char *class;
 } edge_classes[] = {
-	{"suspect", ""},
-	{"lossy", "lossy-link"},
-	{"ingress-cut", "one-way"},
-	{"egress-cut", "one-way"},
-	{"unreachable", "node-unreachable"},
+	{EDGE_SUSPECT, ""},
+	{EDGE_LOSSY, "lossy-link"},
+	{EDGE_INGRESS_CUT, "one-way"},
+	{EDGE_EGRESS_CUT, "one-way"},
+	{EDGE_UNREACHABLE, "node-unreachable"},
 };
 
 static const char *string_of(const json_t *record, const char *key)
@@ -176,6 +178,9 @@ static void close_incident(struct incidents *incidents, struct incident *inciden
 	remove_open(incidents, incident);
 	incident->open = false;
 	incident->recovered_ns = incidents->now_ns;
+	incident->unseen_ns = incidents->unseen_ns < incident_recover_ns(incident)
+				      ? incidents->unseen_ns
+				      : incident_recover_ns(incident);
 	if (is_suspicion(incident)) {
 		incidents->totals.suspicions++;
 		incident_free(incident);
@@ -215,7 +220,7 @@ static bool has_verdict(const struct incident *incident)
 }
 
 static int take_bad_edge(struct incidents *incidents, const struct statement *statement,
-			 const char *peer, const char *class)
+			 const char *peer, enum edge_state state, const char *class)
 {
 	struct incident *incident = find(incidents, peer, false);
 	struct incident_member *member;
@@ -232,6 +237,7 @@ static int take_bad_edge(struct incidents *incidents, const struct statement *st
 	if (!member)
 		return -errno;
 	member->edge = true;
+	member->edge_state = state;
 	note_evidence(incidents, incident, statement);
 	if (!*class)
 		return 0;
@@ -252,8 +258,9 @@ static int take_edge(struct incidents *incidents, const struct statement *statem
 	if (!*peer)
 		return 0;
 	for (size_t i = 0; i < sizeof(edge_classes) / sizeof(*edge_classes); i++)
-		if (!strcmp(state, edge_classes[i].state))
-			return take_bad_edge(incidents, statement, peer, edge_classes[i].class);
+		if (!strcmp(state, edge_state_name(edge_classes[i].state)))
+			return take_bad_edge(incidents, statement, peer, edge_classes[i].state,
+					     edge_classes[i].class);
 	if (!incident || strcmp(state, "healthy") != 0)
 		return 0;
 	incident_find_member(incident, peer)->edge = false;
@@ -559,6 +566,16 @@ static uint64_t evidence_age_ns(const json_t *record, uint64_t time_ns)
 		       : 0;
 }
 
+/* At least 1 when nobody watched, whatever the clock was set to since. */
+static uint64_t unseen_ns(const json_t *record, uint64_t time_ns)
+{
+	uint64_t since_ns = number_of(record, "unseen_since_ns");
+
+	if (!since_ns)
+		return 0;
+	return since_ns < time_ns ? time_ns - since_ns : 1;
+}
+
 int incidents_take(struct incidents *incidents, json_t *record)
 {
 	static int (*const takers[JOURNAL_KINDS])(struct incidents * incidents,
@@ -581,6 +598,7 @@ int incidents_take(struct incidents *incidents, json_t *record)
 	statement.evidence_age_ns = evidence_age_ns(record, statement.time_ns);
 	if (statement.evidence_age_ns > incidents->now_ns)
 		statement.evidence_age_ns = 0;
+	incidents->unseen_ns = unseen_ns(record, statement.time_ns);
 	incidents->totals.records++;
 	if (kind != JOURNAL_KINDS)
 		r = takers[kind](incidents, &statement);
@@ -610,17 +628,40 @@ const struct incident *incidents_open_at(const struct incidents *incidents, size
 	return NULL;
 }
 
+static unsigned int waits_of(const struct incident_member *member)
+{
+	return (member->edge ? INCIDENT_WAITS_FOR_EDGE : 0) |
+	       (member->verdict ? INCIDENT_WAITS_FOR_VERDICT : 0) |
+	       (member->isolated || member->fenced ? INCIDENT_WAITS_FOR_RELEASE : 0);
+}
+
 unsigned int incidents_waits_for(const struct incidents *incidents, const char *name)
 {
 	const struct incident *incident = find(incidents, name, false);
 	const struct incident_member *member =
 		incident ? incident_find_member(incident, name) : NULL;
 
-	if (!member)
-		return 0;
-	return (member->edge ? INCIDENT_WAITS_FOR_EDGE : 0) |
-	       (member->verdict ? INCIDENT_WAITS_FOR_VERDICT : 0) |
-	       (member->isolated || member->fenced ? INCIDENT_WAITS_FOR_RELEASE : 0);
+	return member ? waits_of(member) : 0;
+}
+
+bool incidents_has_finding(const struct incidents *incidents, const char *finding,
+			   const char *subject)
+{
+	return find_finding(incidents, finding, subject) != NULL;
+}
+
+void incidents_each_wait(const struct incidents *incidents, incident_waits *each, void *context)
+{
+	for (size_t i = 0; i < incidents->open_count; i++) {
+		const struct incident *incident = incidents->open[i];
+
+		for (size_t j = 0; j < incident->member_count; j++) {
+			unsigned int waits = waits_of(&incident->members[j]);
+
+			if (waits || incident->source == INCIDENT_BY_FINDING)
+				each(context, incident, &incident->members[j], waits);
+		}
+	}
 }
 
 void incidents_totals(const struct incidents *incidents, bool with_open,
@@ -637,6 +678,11 @@ void incidents_totals(const struct incidents *incidents, bool with_open,
 		else
 			incident_totals_class(ret_totals, incident->class)->open++;
 	}
+}
+
+void incidents_reset_totals(struct incidents *incidents)
+{
+	incidents->totals = (struct incident_totals){0};
 }
 
 void incidents_free(struct incidents *incidents)

@@ -1,35 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/metrics_table.h"
 
+#include "report/metrics_value.h"
 #include "report/names.h"
 
 #include <math.h>
 #include <string.h>
-
-static struct metric_value absent(void)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_ABSENT};
-}
-
-static struct metric_value number(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_UNSIGNED, .number = value};
-}
-
-static struct metric_value decimal(double value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_DECIMAL, .decimal = value};
-}
-
-static struct metric_value microseconds(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_MICROSECONDS, .number = value};
-}
-
-static struct metric_value nanoseconds(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_NANOSECONDS, .number = value};
-}
 
 /* Label values. */
 
@@ -69,20 +45,6 @@ static const char *version(const struct metric_subject *subject, unsigned int in
 	(void)index;
 	return subject->snapshot->version;
 }
-
-/* A value function for each plain field: VALUE(name, how to print it, field). */
-#define VALUE(name, print, field)                                                                 \
-	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
-	{                                                                                         \
-		(void)index;                                                                      \
-		return print(subject->field);                                                     \
-	}
-/* And for each array of fields. */
-#define VALUES(name, print, field, first)                                                         \
-	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
-	{                                                                                         \
-		return print(subject->field[(first) + index]);                                    \
-	}
 
 VALUE(uptime, nanoseconds, snapshot->uptime_ns)
 VALUE(blind, number, snapshot->blind)
@@ -282,7 +244,7 @@ static struct metric_value task_oom_kills(const struct metric_subject *subject, 
 #define DIRECTIONS .label = "direction", .label_value = direction_name, .label_count = 2
 
 /* clang-format off */
-const struct metric metrics_table[] = {
+static const struct metric node_table[] = {
 	/* The agent. */
 	{"tocsin_build", METRIC_INFO, "The version of the agent; always 1.",
 	 "", METRIC_OF_AGENT, .value = one, .label = "version", .label_value = version, .label_count = 1},
@@ -481,4 +443,4 @@ const struct metric metrics_table[] = {
 };
 /* clang-format on */
 
-const size_t metrics_table_length = sizeof(metrics_table) / sizeof(*metrics_table);
+const struct metrics_list metrics_of_node = {node_table, sizeof(node_table) / sizeof(*node_table)};

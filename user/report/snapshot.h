@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "detect/edge.h"
 #include "isolate/actor.h"
+#include "report/incident.h"
+#include "report/journal.h"
 
 #include <linux/types.h>
 
@@ -96,6 +98,15 @@ struct snapshot_cluster {
 	uint64_t now_ns; /* CLOCK_BOOTTIME, like all times of the above */
 };
 
+/* What came about since the agent's start, in each cluster that it was in. */
+struct snapshot_decisions {
+	uint64_t verdicts[VERDICT_CLASSES]; /* raised */
+	uint64_t isolations;		    /* records that came into force while it watched */
+	uint64_t refusals[RAILS];	    /* as they are journalled */
+	uint64_t store_connects;
+	uint64_t row_writes;
+};
+
 struct snapshot {
 	const char *node;
 	const char *version;
@@ -135,6 +146,12 @@ struct snapshot {
 	struct sched_record sched;
 
 	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */
+	struct snapshot_decisions decisions;
+
+	bool journal_known; /* false: there is none, and the next means nothing */
+	struct journal_state journal;
+	/* Of the journal: closed since the agent's start. NULL: not known, or not yet. */
+	const struct incident_totals *incidents;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */
