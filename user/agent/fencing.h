@@ -15,6 +15,9 @@ struct fencing;
 /* Finds out whether there is a fence. Returns 0, or -ENOMEM; fencing_close() is right then, too. */
 int fencing_open(struct fencing **ret_fencing, struct agent *agent);
 
+/* Mode, actions or hook are other ones: gets ready for them. Returns 0 or -ENOMEM. */
+int fencing_reload(struct fencing *fencing);
+
 /* Wants the fence on or off; does nothing when it is so. In mode advise it only tells. */
 void fencing_set(struct fencing *fencing, bool on, const char *sentence);
 
