@@ -213,6 +213,116 @@ static void test_overload_is_forgotten(void **state)
 	bench_free(&bench);
 }
 
+/* An agent that has said that it stops is not missed; a node that is lost is lost. */
+static void test_stopping(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags; /* of n5, at 900 ms */
+		uint32_t ended_ms;
+		bool reset;		/* at 1,100 ms all rows are read anew; n5 has none */
+		const char *after;	/* what n5 says at 1,500 ms; NULL: nothing */
+		const char *lines[4];	/* of n1 to n4, from 1,200 ms on */
+		const char *expected;	/* at 3,000 ms */
+		const char *much_later; /* VIEW_STOPPING_NS after its end */
+	} cases[] = {
+		{"it stops",
+		 ROW_FLAG_STOPPING,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "",
+		 "agent-down:5"},
+		{"it ends without a word",
+		 0,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "agent-down:5",
+		 "agent-down:5"},
+		{"it stops, and its end was not seen",
+		 ROW_FLAG_STOPPING,
+		 0,
+		 true,
+		 NULL,
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "",
+		 "agent-down:5"},
+		{"it is back, and dies",
+		 ROW_FLAG_STOPPING,
+		 1000,
+		 false,
+		 "hhhh-",
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "agent-down:5",
+		 "agent-down:5"},
+		{"it was too busy, and stops",
+		 ROW_FLAG_STOPPING,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhhs", "h-hha", "hh-ha", "hhh-s"},
+		 "",
+		 ""},
+		{"it stops with its machine, whose kernel still answers",
+		 ROW_FLAG_STOPPING | ROW_FLAG_HALTING,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhha", "h-hha", "hh-ha", "hhh-a"},
+		 "",
+		 "agent-down:5"},
+		{"its machine is down",
+		 ROW_FLAG_STOPPING | ROW_FLAG_HALTING,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u"},
+		 "node-down:5!",
+		 "node-down:5!"},
+		{"it stops, and then its node is cut off",
+		 ROW_FLAG_STOPPING,
+		 1000,
+		 false,
+		 NULL,
+		 {"-hhhu", "h-hhu", "hh-hu", "hhh-u"},
+		 "node-unreachable:5!",
+		 "node-unreachable:5!"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint64_t end_ms = cases[i].ended_ms ?: 900;
+		uint64_t later_ms = end_ms + VIEW_STOPPING_NS / CLUSTER_MS;
+		struct bench bench;
+
+		print_message("%s\n", cases[i].name);
+		bench_make(&bench, well, 5);
+		cluster_say(&bench.cluster, 4, well[4], cases[i].flags,
+			    strchr(cases[i].lines[0], 's') ? 0.9 : 0, 900 * CLUSTER_MS);
+		if (cases[i].ended_ms)
+			view_drop(&bench.cluster.view, 4, end_ms * CLUSTER_MS);
+		if (cases[i].reset)
+			view_reset(&bench.cluster.view);
+		for (unsigned int j = 0; j < 4; j++)
+			cluster_say(&bench.cluster, j, cases[i].lines[j], 0, 0, 1200 * CLUSTER_MS);
+		if (cases[i].after) {
+			cluster_say(&bench.cluster, 4, cases[i].after, 0, 0, 1500 * CLUSTER_MS);
+			view_drop(&bench.cluster.view, 4, 1600 * CLUSTER_MS);
+		}
+		bench_expect(&bench, 3000, cases[i].expected);
+		for (unsigned int j = 0; j < 4; j++)
+			cluster_say(&bench.cluster, j, cases[i].lines[j], 0, 0,
+				    (later_ms - 1000) * CLUSTER_MS);
+		if (!cases[i].after)
+			bench_expect(&bench, later_ms - 1, cases[i].expected);
+		bench_expect(&bench, later_ms, cases[i].much_later);
+		bench_free(&bench);
+	}
+}
+
 static void test_their_sentences(void **state)
 {
 	static const struct {
@@ -266,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_overload_and_services),
 		cmocka_unit_test(test_overload_is_forgotten),
+		cmocka_unit_test(test_stopping),
 		cmocka_unit_test(test_their_sentences),
 	};
 

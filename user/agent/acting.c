@@ -494,6 +494,14 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	return r;
 }
 
+void acting_reload(struct acting *acting)
+{
+	/* The election has been entered anew, if at all. */
+	acting->withdrawn = false;
+	if (fencing_reload(acting->fencing))
+		log_error("no hook will be run", log_string("reason", "out of memory"));
+}
+
 const struct actor *acting_actor(const struct acting *acting)
 {
 	return &acting->actor;

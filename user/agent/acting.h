@@ -18,6 +18,9 @@ struct cluster;
 /* Returns 0 or -ENOMEM; in either case acting_close() is right. */
 int acting_open(struct acting **ret_acting, struct cluster *cluster);
 
+/* Mode and isolation are other ones: the agent's configuration. What is known of nodes stays. */
+void acting_reload(struct acting *acting);
+
 /* The store's words. */
 void acting_take_record(struct acting *acting, uint32_t member, const void *data, size_t size_bytes,
 			uint64_t revision);

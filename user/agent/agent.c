@@ -4,6 +4,7 @@
 #include "agent/cluster.h"
 #include "agent/control.h"
 #include "agent/findings.h"
+#include "agent/halting.h"
 #include "agent/health.h"
 #include "agent/journal.h"
 #include "agent/state_dir.h"
@@ -25,6 +26,8 @@
 /* Open files: at rest and with a few clients; with all clients and connects that there can be. */
 #define FILES_MIN    96
 #define FILES_WANTED 1024
+/* So long the store may take to answer that this agent stops: an end is not held up for more. */
+#define LEAVE_LIMIT_MS 300
 
 static int load_config(const char *file, struct config *ret_config, struct text *error)
 {
@@ -166,7 +169,7 @@ static bool probe_settings_differ(const struct config *a, const struct config *b
 	       !address_equal(&a->http.listen.address, &b->http.listen.address);
 }
 
-/* The members, the store or what may be done have changed: the view begins anew. */
+/* The members or the store have changed: the view begins anew. */
 static void rejoin(struct agent *agent)
 {
 	char buffer[512] = "";
@@ -184,6 +187,7 @@ static void reload(struct agent *agent)
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
 	struct config config;
+	bool stays;
 
 	if (load_config(agent->config_file, &config, &error)) {
 		log_error("configuration not reloaded", log_string("error", buffer),
@@ -217,9 +221,13 @@ static void reload(struct agent *agent)
 	config.tcp = agent->config.tcp;
 	config.http = agent->config.http;
 	config.metrics.max_cgroups = agent->config.metrics.max_cgroups;
+	stays = agent->cluster && !cluster_differs(&agent->config, &config);
 	config_free(&agent->config);
 	agent->config = config;
-	rejoin(agent);
+	if (stays)
+		cluster_reload(agent->cluster);
+	else
+		rejoin(agent);
 	log_configure(config.log.format, config.log.level);
 	log_info("configuration reloaded", log_unsigned("nodes", config.node_count));
 	return;
@@ -246,9 +254,44 @@ static void stop(struct agent *agent)
 	http_close(agent->http);
 	heartbeat_close(agent->heartbeat);
 	confirm_close(agent->confirm);
+	if (agent->leave_timer.data)
+		uv_close((uv_handle_t *)&agent->leave_timer, NULL);
 	for (size_t i = 0; i < sizeof(agent->signals) / sizeof(*agent->signals); i++)
 		if (agent->signals[i].data)
 			uv_close((uv_handle_t *)&agent->signals[i], NULL);
+}
+
+static void on_leave_over(uv_timer_t *timer)
+{
+	stop(timer->data);
+}
+
+static void end_leave(struct agent *agent, uint64_t in_ms)
+{
+	uv_update_time(&agent->loop);
+	/* Fails only for a timer that is closing, and then it has ended. */
+	(void)uv_timer_start(&agent->leave_timer, on_leave_over, in_ms, 0);
+}
+
+void agent_left(struct agent *agent)
+{
+	/* From the loop: the store is in the middle of telling. */
+	if (agent->leaving && !agent->stopping)
+		end_leave(agent, 0);
+}
+
+/* Says good-bye first, so that the others neither wait for this agent nor miss it. */
+static void leave(struct agent *agent)
+{
+	bool halting = halting_is_machine();
+
+	if (agent->leaving || !agent->cluster || !cluster_leave(agent->cluster, halting)) {
+		stop(agent);
+		return;
+	}
+	log_info("leaving the cluster", log_string("machine", halting ? "shuts down" : "stays"));
+	agent->leaving = true;
+	end_leave(agent, LEAVE_LIMIT_MS);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -256,11 +299,12 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct agent *agent = handle->data;
 
 	if (number == SIGHUP) {
-		reload(agent);
+		if (!agent->leaving)
+			reload(agent);
 		return;
 	}
 	log_info("agent stopping", log_string("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
-	stop(agent);
+	leave(agent);
 }
 
 /*
@@ -361,6 +405,8 @@ static int start(struct agent *agent)
 		text_printf(&error, "signals cannot be watched");
 		goto failed;
 	}
+	uv_timer_init(&agent->loop, &agent->leave_timer);
+	agent->leave_timer.data = agent;
 	if (raise_file_limit(&error))
 		goto failed;
 	agent->lock_fd = state_dir_lock(agent->config.state_dir, &error);

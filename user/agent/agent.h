@@ -58,6 +58,9 @@ struct agent {
 	bool alone, carrier_down;
 	uint64_t carrier_checked_ns;
 
+	bool leaving;	     /* the row says so, and the store's answer is waited for */
+	uv_timer_t leave_timer; /* ends that */
+
 	uv_signal_t signals[3];
 	uv_poll_t crash_poll;
 
@@ -77,6 +80,9 @@ struct agent {
  * configuration, 1 when it could not start; the reason is on stderr.
  */
 int agent_run(const char *config_file);
+
+/* The store has told back that this agent stops: there is nothing more to wait for. */
+void agent_left(struct agent *agent);
 
 /* A probe that the main job needs is not attached. */
 bool agent_is_blind(const struct agent *agent);

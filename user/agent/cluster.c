@@ -71,7 +71,8 @@ static bool compose_row(struct cluster *cluster)
 			 (agent->carrier_down ? ROW_FLAG_CARRIER_DOWN : 0) |
 			 (agent_is_blind(agent) ? ROW_FLAG_BLIND : 0) |
 			 (cluster->paused ? ROW_FLAG_PAUSED : 0) |
-			 (acting_is_fenced(cluster->acting) ? ROW_FLAG_FENCED : 0);
+			 (acting_is_fenced(cluster->acting) ? ROW_FLAG_FENCED : 0) |
+			 cluster->leaving_flags;
 	bool news = flags != cluster->row.flags || distrust != cluster->row.distrust_ratio;
 
 	for (uint32_t slot = 0; slot < own_slots(cluster); slot++) {
@@ -126,7 +127,35 @@ uint32_t cluster_reach(const struct cluster *cluster)
 	return reach;
 }
 
+bool cluster_leave(struct cluster *cluster, bool halting)
+{
+	if (!store_state(cluster->store)->connected || !own_slots(cluster))
+		return false;
+	cluster->leaving_flags = ROW_FLAG_STOPPING | (halting ? ROW_FLAG_HALTING : 0);
+	cluster->leaving_sequence = cluster->row.sequence + 1;
+	publish_row(cluster, clock_boottime_ns());
+	return true;
+}
+
 /* ---- what the store tells ---- */
+
+/*
+ * What this node says is known here before it is there, also when the store has lost it (its lease
+ * has ended, or somebody has deleted it: then the store writes it again by itself), and also when
+ * an earlier agent of this node wrote it.
+ */
+static void on_own_row(struct cluster *cluster, const void *data, size_t size_bytes)
+{
+	uint8_t words[MEMBERSHIP_SLOTS_MAX];
+	struct row row = {.words = words};
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+
+	if (cluster->leaving_flags && data &&
+	    !row_decode(&row, &cluster->membership, data, size_bytes, &error) &&
+	    row.epoch == cluster->row.epoch && row.sequence >= cluster->leaving_sequence)
+		agent_left(cluster->agent);
+}
 
 static void on_row(void *context, const char *node, const void *data, size_t size_bytes)
 {
@@ -140,6 +169,10 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 
 	if (member < 0) {
 		log_debug("row of a node that is not configured here", log_string("node", node));
+		return;
+	}
+	if ((uint32_t)member == cluster->self) {
+		on_own_row(cluster, data, size_bytes);
 		return;
 	}
 	if (!data) {
@@ -156,9 +189,6 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 		cluster->dirty = true;
 		return;
 	}
-	/* The own one comes back: it is known, unless an earlier agent of this node wrote it. */
-	if (row.member == cluster->self)
-		return;
 	if (row.members != cluster->membership.hash && !cluster->view.rows[member].other_members)
 		log_warning(
 			"a node has other members configured", log_string("node", node),
@@ -436,6 +466,57 @@ failed:
 		text_printf(error, "out of memory");
 	cluster_close(cluster);
 	return r;
+}
+
+static bool nodes_differ(const struct config_node *one, const struct config_node *other)
+{
+	if (strcmp(one->name, other->name) != 0 || strcmp(one->zone, other->zone) != 0 ||
+	    one->address_count != other->address_count)
+		return true;
+	for (unsigned int i = 0; i < one->address_count; i++)
+		if (one->addresses[i].prefix != other->addresses[i].prefix ||
+		    !address_equal(&one->addresses[i].address, &other->addresses[i].address))
+			return true;
+	return false;
+}
+
+static bool stores_differ(const struct config *one, const struct config *other)
+{
+	if (one->store.kind != other->store.kind)
+		return true;
+	if (one->store.kind == CONFIG_STORE_LOCAL)
+		return false;
+	if (one->etcd.endpoint_count != other->etcd.endpoint_count)
+		return true;
+	for (unsigned int i = 0; i < one->etcd.endpoint_count; i++)
+		if (strcmp(one->etcd.endpoints[i], other->etcd.endpoints[i]) != 0)
+			return true;
+	return strcmp(one->etcd.prefix, other->etcd.prefix) != 0 ||
+	       strcmp(one->etcd.ca_file, other->etcd.ca_file) != 0 ||
+	       strcmp(one->etcd.cert_file, other->etcd.cert_file) != 0 ||
+	       strcmp(one->etcd.key_file, other->etcd.key_file) != 0 ||
+	       strcmp(one->etcd.user, other->etcd.user) != 0 ||
+	       strcmp(one->etcd.password_file, other->etcd.password_file) != 0 ||
+	       one->etcd.lease_seconds != other->etcd.lease_seconds;
+}
+
+bool cluster_differs(const struct config *one, const struct config *other)
+{
+	if (strcmp(one->node, other->node) != 0 || one->node_count != other->node_count)
+		return true;
+	/* In their order: slots know them by their place in it. */
+	for (unsigned int i = 0; i < one->node_count; i++)
+		if (nodes_differ(&one->nodes[i], &other->nodes[i]))
+			return true;
+	return stores_differ(one, other);
+}
+
+void cluster_reload(struct cluster *cluster)
+{
+	store_campaign(cluster->store, cluster->agent->config.mode != CONFIG_MODE_OBSERVE);
+	acting_reload(cluster->acting);
+	/* What follows from the verdicts may be something else now. */
+	cluster->dirty = true;
 }
 
 void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *ret)

@@ -34,6 +34,10 @@ struct cluster {
 	uint8_t words[MEMBERSHIP_SLOTS_MAX];
 	uint64_t put_ns;
 
+	/* ROW_FLAG_STOPPING, with ROW_FLAG_HALTING where the machine goes down; 0: it stays. */
+	uint32_t leaving_flags;
+	uint64_t leaving_sequence; /* of the row that said so first */
+
 	bool connected;	    /* the store was, when it told last */
 	bool synced;	    /* the view holds all that the store has */
 	bool dirty;	    /* something came since the last judgement */
@@ -56,6 +60,20 @@ bool cluster_turn(struct cluster *cluster);
 uint32_t cluster_reach(const struct cluster *cluster);
 
 void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *ret_snapshot);
+
+/* Whether one configuration makes another cluster of it than the other: members, store, or where
+ * and as whom it is there. What may be done (mode, isolation) is not part of that. */
+bool cluster_differs(const struct config *one, const struct config *other);
+
+/* The agent's configuration is a new one that does not differ in that: takes the rest of it, and
+ * keeps lease, view and verdicts. */
+void cluster_reload(struct cluster *cluster);
+
+/*
+ * Says in this node's row that its agent stops, and whether the machine does. Returns whether the
+ * store was asked to; then agent_left() is called when the store has told it back.
+ */
+bool cluster_leave(struct cluster *cluster, bool halting);
 
 /* NULL is allowed. */
 void cluster_close(struct cluster *cluster);

@@ -259,7 +259,8 @@ void fencing_run_hook(struct fencing *fencing, const char *action, const char *n
 	json_t *root;
 	int r;
 
-	if (!fencing->hooks || config->mode != CONFIG_MODE_ENFORCE)
+	if (!fencing->hooks || !has_action(config, CONFIG_ACTION_HOOK) ||
+	    config->mode != CONFIG_MODE_ENFORCE)
 		return;
 	clock_format_utc(clock_realtime_ns(), time);
 	root = json_pack("{ss ss ss ss ss ss}", "action", action, "node", node, "class", class,
@@ -279,29 +280,36 @@ void fencing_run_hook(struct fencing *fencing, const char *action, const char *n
 	}
 }
 
-int fencing_open(struct fencing **ret_fencing, struct agent *agent)
+int fencing_reload(struct fencing *fencing)
 {
-	struct fencing *fencing = calloc(1, sizeof(*fencing));
+	const struct config *config = &fencing->agent->config;
 	char reason[256] = "";
 	struct text text = TEXT(reason);
 	int present;
+
+	/* To observe takes no firewall. */
+	if (config->mode == CONFIG_MODE_OBSERVE)
+		return 0;
+	present = fencing->on ? 1 : fence_present(&text);
+	if (present > 0 && !fencing->on)
+		log_warning("this node is fenced since before this start");
+	fencing->on = present > 0;
+	if (present < 0 && has_action(config, CONFIG_ACTION_FENCE))
+		log_error("this node cannot be fenced", log_string("reason", reason));
+	if (has_action(config, CONFIG_ACTION_HOOK) && !fencing->hooks)
+		return hook_open(&fencing->hooks, &fencing->agent->loop);
+	return 0;
+}
+
+int fencing_open(struct fencing **ret_fencing, struct agent *agent)
+{
+	struct fencing *fencing = calloc(1, sizeof(*fencing));
 
 	*ret_fencing = fencing;
 	if (!fencing)
 		return -ENOMEM;
 	fencing->agent = agent;
-	/* To observe takes no firewall. */
-	if (agent->config.mode == CONFIG_MODE_OBSERVE)
-		return 0;
-	present = fence_present(&text);
-	fencing->on = present > 0;
-	if (fencing->on)
-		log_warning("this node is fenced since before this start");
-	if (present < 0 && has_action(&agent->config, CONFIG_ACTION_FENCE))
-		log_error("this node cannot be fenced", log_string("reason", reason));
-	if (has_action(&agent->config, CONFIG_ACTION_HOOK))
-		return hook_open(&fencing->hooks, &agent->loop);
-	return 0;
+	return fencing_reload(fencing);
 }
 
 void fencing_close(struct fencing *fencing)

@@ -16,6 +16,9 @@ struct fencing;
 /* Finds out whether there is a fence. Returns 0, or -ENOMEM; fencing_close() is right then, too. */
 int fencing_open(struct fencing **ret_fencing, struct agent *agent);
 
+/* Mode, actions or hook are other ones: gets ready for them. Returns 0 or -ENOMEM. */
+int fencing_reload(struct fencing *fencing);
+
 /*
  * Wants the fence on or off; does nothing when it is so. To be called at each turn: while a change
  * is under way, and after one that failed, the wish of a later call counts. In mode advise it only

@@ -505,7 +505,8 @@ static void add_silent(struct classifier *classifier, const struct view *view, u
 }
 
 /* Nodes of whose agents nobody hears, while their kernels answer; and those that are too busy to be
- * heard in time, of whom suspicion is enough: they are not cut off. */
+ * heard in time, of whom suspicion is enough: they are not cut off. Who has said that it stops is
+ * neither. */
 static void find_silent_agents(struct classifier *classifier, const struct view *view,
 			       uint64_t now_ns, uint32_t majority, struct judgement *judgement)
 {
@@ -516,7 +517,9 @@ static void find_silent_agents(struct classifier *classifier, const struct view 
 		struct silence silence = silence_of(classifier, view, i, now_ns);
 		uint32_t side = classifier->side[i], mark = 0;
 
-		if (are_most(silence.silent + silence.suspect, silence.words) &&
+		if (view_is_stopping(view, i, now_ns))
+			mark = 0;
+		else if (are_most(silence.silent + silence.suspect, silence.words) &&
 		    (side == majority || !is_lost(&classifier->sides[side])) &&
 		    view_is_overloaded(view, i, now_ns))
 			mark = MARK_OVERLOADED;

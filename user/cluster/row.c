@@ -22,8 +22,9 @@ static const char *const word_names[ROW_WORDS] = {
 };
 
 /* In the order of the bits. */
-static const char *const flag_names[ROW_FLAGS] = {"alone",  "carrier-down", "blind",
-						  "paused", "halting",	    "fenced"};
+static const char *const flag_names[ROW_FLAGS] = {
+	"alone", "carrier-down", "blind", "paused", "halting", "fenced", "stopping",
+};
 
 const char *row_word_name(enum row_word word)
 {

@@ -48,7 +48,8 @@ const char *row_word_name(enum row_word word);
 #define ROW_FLAG_PAUSED	      (1U << 3) /* a person has paused all acting (state_dir/pause) */
 #define ROW_FLAG_HALTING      (1U << 4) /* the machine is shutting down */
 #define ROW_FLAG_FENCED	      (1U << 5) /* it has fenced itself off */
-#define ROW_FLAGS	      6
+#define ROW_FLAG_STOPPING     (1U << 6) /* its agent ends because it was told to */
+#define ROW_FLAGS	      7
 
 const char *row_flag_name(unsigned int index);
 

@@ -45,6 +45,8 @@ static void print_row_state(const struct verdict *verdict, const struct view *vi
 {
 	const struct view_row *row = &view->rows[*verdict->subjects];
 
+	if (row->flags & ROW_FLAG_HALTING)
+		text_printf(sentence, "; its last row said that the machine is shutting down");
 	if (!row->arrived_ns)
 		text_printf(sentence, "; it has no row");
 	else if (!row->present)

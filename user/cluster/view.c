@@ -136,6 +136,15 @@ bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_n
 	       view_finding(view, member, finding_kind_name(FINDING_MEMORY_PRESSURE));
 }
 
+bool view_is_stopping(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct view_row *row = &view->rows[member];
+
+	/* Of a row that was not there any more when the store was read anew the end is not known. */
+	return row->flags & ROW_FLAG_STOPPING &&
+	       (row->ended_ns ?: row->arrived_ns) + VIEW_STOPPING_NS > now_ns;
+}
+
 static bool is_good(enum row_word word)
 {
 	return word == ROW_WORD_HEALTHY || word == ROW_WORD_LOSSY || word == ROW_WORD_AGENT_SILENT;

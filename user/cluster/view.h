@@ -39,6 +39,9 @@
 #define VIEW_DISTRUST_MAX 0.5
 /* What the last row of a node said of overload counts for so long after its lease has ended. */
 #define VIEW_OVERLOAD_NS (30 * 1000000000ULL)
+/* An agent that has said that it stops is not missed for so long after its lease has ended: as long
+ * as an upgrade takes, or a restart of its machine. */
+#define VIEW_STOPPING_NS (120 * 1000000000ULL)
 
 struct view_row {
 	bool present;	     /* its lease is alive */
@@ -89,6 +92,9 @@ const struct row_finding *view_finding(const struct view *view, uint32_t member,
 
 /* It has said itself that it has too much to do, or that its agent was not scheduled in time. */
 bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns);
+
+/* Its agent has said that it stops, and that is not too long ago. */
+bool view_is_stopping(const struct view *view, uint32_t member, uint64_t now_ns);
 
 /* What two members that observe each other have between them. */
 enum view_link {
