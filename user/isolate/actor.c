@@ -164,16 +164,15 @@ static void clean_refusals(struct actor *actor, const struct verdicts *verdicts)
 	actor->refusal_count = kept;
 }
 
-/* Whether this outcome of a verdict is news. What is not in force yet is to be tried again; advice is
- * given once. */
+/* Whether this outcome of a verdict is news. What is not in force yet is to be tried again; advice
+ * is given once. */
 static bool is_news(struct actor *actor, const struct standing *standing, enum rail rail,
 		    const struct actor_case *now)
 {
 	struct actor_refusal *known = find_refusal(actor, standing);
 
 	if (known && known->rail == rail &&
-	    (rail != RAIL_NONE || now->advises ||
-	     now->now_ns - known->told_ns < ASK_AGAIN_NS))
+	    (rail != RAIL_NONE || now->advises || now->now_ns - known->told_ns < ASK_AGAIN_NS))
 		return false;
 	if (!known && actor->refusal_count < VERDICTS_MAX)
 		known = &actor->refusals[actor->refusal_count++];
@@ -215,8 +214,7 @@ static void consider(struct actor *actor, const struct actor_case *now,
 	action.store_members_left = store_members_left(actor, now, members, count);
 	rail = count ? rails_check(&action, &reason) : RAIL_SETTLE;
 	/* Somebody else's turn, or not yet: neither is a refusal. */
-	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE &&
-	    is_news(actor, standing, rail, now)) {
+	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE && is_news(actor, standing, rail, now)) {
 		if (rail == RAIL_NONE)
 			handlers->isolate(handlers->context, verdict, members, count,
 					  !action.partition);
