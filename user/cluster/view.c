@@ -140,7 +140,8 @@ bool view_is_stopping(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct view_row *row = &view->rows[member];
 
-	/* Of a row that was not there any more when the store was read anew the end is not known. */
+	/* Of a row that was not there any more when the store was read anew the end is not known.
+	 */
 	return row->flags & ROW_FLAG_STOPPING &&
 	       (row->ended_ns ?: row->arrived_ns) + VIEW_STOPPING_NS > now_ns;
 }
