@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/incidents.h"
 
+#include "report/incident_clock.h"
 #include "report/journal_record.h"
 
 #include <errno.h>
@@ -17,10 +18,7 @@ struct incidents {
 	size_t open_count, open_room;
 	struct incident_totals totals; /* of what is closed */
 
-	/* The axis of all moments: CLOCK_BOOTTIME, and over a reboot what the wall clock says. */
-	uint64_t now_ns;
-	char boot_id[64];
-	uint64_t last_boottime_ns, last_time_ns;
+	struct incident_clock clock;
 	/* Of the present record: by how much what it tells may have come about earlier. */
 	uint64_t unseen_ns;
 };
@@ -51,13 +49,6 @@ static const char *string_of(const json_t *record, const char *key)
 }
 
 /* 0 when it is not there or absurd. */
-static uint64_t number_of(const json_t *record, const char *key)
-{
-	json_int_t value = json_integer_value(json_object_get(record, key));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
 /* Incidents about nodes, or findings: the two never share one. */
 static struct incident *find(const struct incidents *incidents, const char *name, bool finding)
 {
@@ -112,7 +103,7 @@ static struct incident *open_incident(struct incidents *incidents, enum incident
 		.source = source,
 		.open = true,
 		.first_evidence_time_ns = statement->time_ns - statement->evidence_age_ns,
-		.first_evidence_ns = incidents->now_ns - statement->evidence_age_ns,
+		.first_evidence_ns = incidents->clock.now_ns - statement->evidence_age_ns,
 		.detected_ns = INCIDENT_NEVER,
 		.isolated_ns = INCIDENT_NEVER,
 		.recovered_ns = INCIDENT_NEVER,
@@ -155,7 +146,7 @@ static int merge(struct incidents *incidents, struct incident *into, struct inci
 static void note_evidence(const struct incidents *incidents, struct incident *incident,
 			  const struct statement *statement)
 {
-	uint64_t first_ns = incidents->now_ns - statement->evidence_age_ns;
+	uint64_t first_ns = incidents->clock.now_ns - statement->evidence_age_ns;
 
 	if (first_ns >= incident->first_evidence_ns)
 		return;
@@ -165,7 +156,7 @@ static void note_evidence(const struct incidents *incidents, struct incident *in
 
 static void note_detected(const struct incidents *incidents, struct incident *incident)
 {
-	incident->detected_ns = earlier(incident->detected_ns, incidents->now_ns);
+	incident->detected_ns = earlier(incident->detected_ns, incidents->clock.now_ns);
 }
 
 static bool is_suspicion(const struct incident *incident)
@@ -177,7 +168,7 @@ static void close_incident(struct incidents *incidents, struct incident *inciden
 {
 	remove_open(incidents, incident);
 	incident->open = false;
-	incident->recovered_ns = incidents->now_ns;
+	incident->recovered_ns = incidents->clock.now_ns;
 	incident->unseen_ns = incidents->unseen_ns < incident_recover_ns(incident)
 				      ? incidents->unseen_ns
 				      : incident_recover_ns(incident);
@@ -407,7 +398,7 @@ static int take_refusal(struct incidents *incidents, const struct statement *sta
 			continue;
 		return json_object_set_new(
 			       refusal, "count",
-			       json_integer((json_int_t)number_of(refusal, "count") + 1))
+			       json_integer((json_int_t)incident_number(refusal, "count") + 1))
 			       ? -ENOMEM
 			       : 0;
 	}
@@ -435,7 +426,7 @@ static int take_subjects(struct incidents *incidents, struct incident *incident,
 			member->fenced = false;
 	}
 	if (isolation || fence)
-		incident->isolated_ns = earlier(incident->isolated_ns, incidents->now_ns);
+		incident->isolated_ns = earlier(incident->isolated_ns, incidents->clock.now_ns);
 	return 0;
 }
 
@@ -519,61 +510,10 @@ static int take_agent(struct incidents *incidents, const struct statement *state
 
 static int take_lost(struct incidents *incidents, const struct statement *statement)
 {
-	incidents->totals.lost_records += number_of(statement->record, "records");
+	incidents->totals.lost_records += incident_number(statement->record, "records");
 	for (size_t i = 0; i < incidents->open_count; i++)
 		incidents->open[i]->records_lost = true;
 	return 0;
-}
-
-/*
- * Moves to the moment of a record. Within a boot the wall clock is not asked: it may have been set.
- * Over a reboot there is nothing else, but at least the new boot's age has passed.
- */
-static void advance(struct incidents *incidents, const json_t *record, uint64_t time_ns)
-{
-	uint64_t boottime_ns = number_of(record, "boottime_ns");
-	const char *boot_id = string_of(record, "boot_id");
-
-	/* No number of a damaged record may bend the axis back. */
-	if (boottime_ns > INT64_MAX / 2 || incidents->now_ns > INT64_MAX / 2)
-		return;
-	if (!strncmp(boot_id, incidents->boot_id, sizeof(incidents->boot_id) - 1)) {
-		if (boottime_ns > incidents->last_boottime_ns)
-			incidents->now_ns += boottime_ns - incidents->last_boottime_ns;
-	} else {
-		uint64_t passed_ns = *incidents->boot_id && time_ns > incidents->last_time_ns
-					     ? time_ns - incidents->last_time_ns
-					     : 0;
-
-		incidents->now_ns += passed_ns > boottime_ns ? passed_ns : boottime_ns;
-		strncpy(incidents->boot_id, boot_id, sizeof(incidents->boot_id) - 1);
-		incidents->last_boottime_ns = 0;
-	}
-	if (boottime_ns > incidents->last_boottime_ns)
-		incidents->last_boottime_ns = boottime_ns;
-	incidents->last_time_ns = time_ns;
-}
-
-/* How long before its record the first sign was. Nothing is older than the boot of the node that
- * saw it: such a number means that the clock was set in between. */
-static uint64_t evidence_age_ns(const json_t *record, uint64_t time_ns)
-{
-	uint64_t first_ns = number_of(record, "first_evidence_ns");
-	uint64_t boottime_ns = number_of(record, "boottime_ns");
-
-	return first_ns && first_ns < time_ns && time_ns - first_ns <= boottime_ns
-		       ? time_ns - first_ns
-		       : 0;
-}
-
-/* At least 1 when nobody watched, whatever the clock was set to since. */
-static uint64_t unseen_ns(const json_t *record, uint64_t time_ns)
-{
-	uint64_t since_ns = number_of(record, "unseen_since_ns");
-
-	if (!since_ns)
-		return 0;
-	return since_ns < time_ns ? time_ns - since_ns : 1;
 }
 
 int incidents_take(struct incidents *incidents, json_t *record)
@@ -591,14 +531,14 @@ int incidents_take(struct incidents *incidents, json_t *record)
 	struct statement statement = {
 		.record = record,
 		.node = string_of(record, "node"),
-		.time_ns = number_of(record, "time_ns"),
+		.time_ns = incident_number(record, "time_ns"),
 	};
 
-	advance(incidents, record, statement.time_ns);
-	statement.evidence_age_ns = evidence_age_ns(record, statement.time_ns);
-	if (statement.evidence_age_ns > incidents->now_ns)
+	incident_clock_advance(&incidents->clock, record, statement.time_ns);
+	statement.evidence_age_ns = incident_evidence_age_ns(record, statement.time_ns);
+	if (statement.evidence_age_ns > incidents->clock.now_ns)
 		statement.evidence_age_ns = 0;
-	incidents->unseen_ns = unseen_ns(record, statement.time_ns);
+	incidents->unseen_ns = incident_unseen_ns(record, statement.time_ns);
 	incidents->totals.records++;
 	if (kind != JOURNAL_KINDS)
 		r = takers[kind](incidents, &statement);
