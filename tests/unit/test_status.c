@@ -81,6 +81,7 @@ static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t c
 static const char expected_json[] =
 	"{'node': 'n1', 'version': '0.1.0', 'uptime_ms': 3661000, 'alone': false, 'blind': null,"
 	"'fenced': true,"
+	"'findings': [],"
 	"'store': {'kind': 'etcd', 'connected': true, 'reason': '', 'actor': true,"
 	" 'actor_name': 'n1', 'lease_renewed_ms': 150, 'lease_ms': 3000},"
 	"'journal': {'records': 11, 'queued_records': 15, 'oldest_queued_ms': 1700,"

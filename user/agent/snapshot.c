@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include "agent/cluster.h"
+#include "agent/findings.h"
 #include "agent/incidents.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -359,6 +360,8 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->late_ticks = agent->self.late_ticks;
 	ret->late_ticks_ns = agent->self.late_ns;
 	ret->distrust_ratio = agent->self.distrust;
+	ret->findings = agent->findings ? agent_findings_list(agent->findings) : NULL;
+	ret->finding_settings = agent->config.findings.settings;
 	ret->other.name = "other";
 	ret->peer_count = describe_peers(agent, now_ns, ret);
 	ret->peers = agent->snapshot_peers;

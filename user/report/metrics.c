@@ -278,6 +278,10 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "device", subject->disk->name);
 		add_label(&labels, "operation", report_block_operation(subject->disk->operation));
 	}
+	if (subject->finding) {
+		add_label(&labels, "finding", finding_kind_name(subject->finding->kind));
+		add_label(&labels, "subject", subject->finding->subject);
+	}
 	if (subject->drop)
 		add_label(&labels, "reason", subject->drop->reason);
 	if (subject->group)
@@ -364,6 +368,14 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 			write_subject(exposition, &subject);
 		}
 		break;
+	case METRIC_OF_FINDING:
+		for (unsigned int i = 0; snapshot->findings && i < snapshot->findings->count; i++) {
+			subject.finding = &snapshot->findings->standing[i];
+			if (snapshot->finding_settings[subject.finding->kind].response >=
+			    FINDING_RESPONSE_METRIC)
+				write_subject(exposition, &subject);
+		}
+		break;
 	case METRIC_OF_GROUP:
 		for (size_t i = 0; i < snapshot->group_count; i++) {
 			subject.group = &snapshot->groups[i];
@@ -375,7 +387,8 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 
 int metrics_write(FILE *stream, const struct snapshot *snapshot, enum metrics_format format)
 {
-	static const struct metrics_list *const lists[] = {&metrics_of_node, &metrics_of_decisions};
+	static const struct metrics_list *const lists[] = {&metrics_of_node, &metrics_of_findings,
+							   &metrics_of_decisions};
 	struct process_usage usage = {0};
 	struct metric_subject subject = {.snapshot = snapshot};
 

@@ -30,6 +30,7 @@ enum metric_scope {
 	METRIC_OF_DISK,	    /* labels device and operation */
 	METRIC_OF_DROP,	    /* label reason */
 	METRIC_OF_CLASS,    /* of incidents: label class */
+	METRIC_OF_FINDING,  /* those with series of their own: labels finding and subject */
 	METRIC_OF_GROUP,    /* labels cgroup, and container, pod, unit where they are known */
 };
 
@@ -42,6 +43,7 @@ struct metric_subject {
 	const struct snapshot_disk *disk;
 	const struct snapshot_group *group;
 	const struct snapshot_drop *drop;
+	const struct finding *finding;
 	const struct incident_class *class;
 };
 
@@ -97,5 +99,6 @@ struct metrics_list {
 extern const struct metrics_list metrics_of_node;
 /* What is made of it: verdicts, isolations, incidents; and what that rests on. */
 extern const struct metrics_list metrics_of_decisions;
+extern const struct metrics_list metrics_of_findings;
 
 #endif

@@ -13,6 +13,7 @@
 #include "cluster/verdicts.h"
 #include "config/config.h"
 #include "detect/edge.h"
+#include "detect/findings.h"
 #include "isolate/actor.h"
 #include "report/incident.h"
 #include "report/journal.h"
@@ -144,6 +145,9 @@ struct snapshot {
 
 	bool sched_known; /* false: no probe, and the next means nothing */
 	struct sched_record sched;
+
+	const struct findings *findings; /* of the node's own health; NULL: none yet */
+	const struct finding_settings *finding_settings; /* by kind */
 
 	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */
 	struct snapshot_decisions decisions;

@@ -306,13 +306,29 @@ static json_t *journal_json(const struct snapshot *snapshot)
 			 journal->error ? strerror(-journal->error) : "", "open_incidents", open);
 }
 
+static json_t *findings_json(const struct snapshot *snapshot)
+{
+	json_t *findings = json_array();
+
+	for (unsigned int i = 0; snapshot->findings && i < snapshot->findings->count; i++) {
+		const struct finding *finding = &snapshot->findings->standing[i];
+
+		json_array_append_new(findings,
+				      json_pack("{s:s, s:o, s:o}", "finding",
+						finding_kind_name(finding->kind), "subject",
+						string_value(finding->subject), "sentence",
+						string_value(finding->sentence)));
+	}
+	return findings;
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
 	const struct snapshot_cluster *cluster = snapshot->cluster;
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -321,6 +337,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "fenced", cluster && cluster->fenced,
 			 "store", cluster ? cluster_store_json(cluster) : json_null(),
 			 "journal", journal_json(snapshot),
+			 "findings", findings_json(snapshot),
 			 "peers", peers_json(snapshot),
 			 "probes", probes_json(snapshot),
 			 "disks", disks_json(snapshot),
