@@ -47,6 +47,6 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.sched = {.sum_ns = 1000000007, .counts = {[3] = 99, [80] = 1}, .unknown = 5},
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
-		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
+		.heartbeats_rejected = {99, 1, 2, 3, 4, 5, 6},
 	};
 }
