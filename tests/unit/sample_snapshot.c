@@ -105,6 +105,6 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.incidents = &incidents,
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
-		.heartbeats_rejected = {99, 1, 2, 3, 4, 5},
+		.heartbeats_rejected = {99, 1, 2, 3, 4, 5, 6},
 	};
 }

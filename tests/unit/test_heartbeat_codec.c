@@ -215,6 +215,7 @@ static void test_names_of_reasons(void **state)
 	assert_string_equal(heartbeat_reject_name(HEARTBEAT_REJECT_UNKNOWN_SENDER),
 			    "unknown_sender");
 	assert_string_equal(heartbeat_reject_name(HEARTBEAT_REJECT_REPLAYED), "replayed");
+	assert_string_equal(heartbeat_reject_name(HEARTBEAT_REJECT_UNOBSERVED), "unobserved");
 	assert_string_equal(heartbeat_reject_name(HEARTBEAT_REJECT_KINDS), "unknown");
 }
 

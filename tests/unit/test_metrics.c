@@ -140,6 +140,7 @@ static void test_samples(void **state)
 		"tocsin_heartbeats_rejected_total{reason=\"unauthenticated\"} 3",
 		"tocsin_heartbeats_rejected_total{reason=\"unknown_sender\"} 4",
 		"tocsin_heartbeats_rejected_total{reason=\"replayed\"} 5",
+		"tocsin_heartbeats_rejected_total{reason=\"unobserved\"} 6",
 		/* Counters beyond 2^53 stay exact on the wire. */
 		"tocsin_peer_segments_received_total" N2 "} 18446744073709551615",
 		"tocsin_peer_segments_received_total{peer=\"other\"} 7",

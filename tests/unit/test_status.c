@@ -139,7 +139,7 @@ static const char expected_json[] =
 	" 'task_events_lost': 1, 'task_records_lost': 2, 'task_repeats_unsure': 3,"
 	" 'late_ticks': 3, 'late_ms': 1500,"
 	" 'heartbeats_rejected': {'malformed': 1, 'version': 2, 'unauthenticated': 3,"
-	"  'unknown_sender': 4, 'replayed': 5}}}";
+	"  'unknown_sender': 4, 'replayed': 5, 'unobserved': 6}}}";
 
 /* The expectation is easier to read with single quotes. */
 static json_t *load_expected(void)

@@ -101,6 +101,17 @@ static void sweep(struct agent *agent, uint64_t now_ns)
 	(void)tcp_probe_sweep(agent->probe);
 }
 
+static void gather_heartbeats(const struct agent *agent, struct peer *peer, uint64_t now_ns)
+{
+	bool expected = peer->evidence.heartbeat.expected;
+
+	heartbeat_evidence(agent->heartbeat, peer->node_index, &peer->evidence);
+	/* After a reload this node may not observe it any more: what was judged by its heartbeats
+	 * would have nothing to end it. */
+	if (expected && !peer->evidence.heartbeat.expected)
+		edge_init(&peer->edge, now_ns);
+}
+
 static void gather(struct agent *agent, uint64_t now_ns)
 {
 	struct peer *peer;
@@ -112,16 +123,17 @@ static void gather(struct agent *agent, uint64_t now_ns)
 	}
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));) {
 		if (peer->configured && agent->heartbeat)
-			heartbeat_evidence(agent->heartbeat, peer->node_index, &peer->evidence);
+			gather_heartbeats(agent, peer, now_ns);
 		confirm_evidence(agent->confirm, peer->target, &peer->evidence);
 		peer->evidence.connect.possible = peer->target_port && !peer->connect_useless;
 	}
 }
 
-/* An unconfigured peer to which nothing has happened has nothing new to be judged. */
+/* A peer without heartbeats (no node, or one that this node does not observe) to which nothing has
+ * happened has nothing new to be judged. */
 static bool is_quiet(const struct peer *peer, uint64_t activity)
 {
-	return !peer->configured && peer->activity == activity &&
+	return !peer->evidence.heartbeat.expected && peer->activity == activity &&
 	       peer->edge.state == EDGE_HEALTHY && peer->edge.confirm == EDGE_CONFIRM_NONE;
 }
 

@@ -261,8 +261,9 @@ static void forward_relay(struct heartbeat_socket *socket, const struct heartbea
 	int sender = heartbeat_members_find(members, heartbeat->sender);
 	int receiver = heartbeat_members_find(members, heartbeat->receiver);
 
-	if (sender < 0 || receiver < 0 || sender == receiver || !members->peers[sender].expected ||
-	    !members->peers[receiver].expected) {
+	/* The two observe each other; whether this node does is another matter. */
+	if (sender < 0 || receiver < 0 || sender == receiver || !members->peers[sender].other ||
+	    !members->peers[receiver].other) {
 		reject(socket, HEARTBEAT_REJECT_UNKNOWN_SENDER, source, now_ns);
 		return;
 	}
@@ -312,9 +313,13 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 	}
 	sender = heartbeat_members_find(members, heartbeat.sender);
 	peer = sender < 0 ? NULL : &members->peers[sender];
-	if (!peer || !peer->expected || strcmp(heartbeat.receiver, members->own_name) ||
+	if (!peer || !peer->other || strcmp(heartbeat.receiver, members->own_name) ||
 	    !source_trusted(socket, peer, relayed, source)) {
 		reject(socket, HEARTBEAT_REJECT_UNKNOWN_SENDER, source, now_ns);
+		return;
+	}
+	if (!peer->expected) {
+		reject(socket, HEARTBEAT_REJECT_UNOBSERVED, source, now_ns);
 		return;
 	}
 	result = heartbeat_link_receive(&peer->link, &heartbeat, now_ns);

@@ -3,10 +3,12 @@
 #define TOCSIN_CLUSTER_HEARTBEAT_H
 
 /*
- * Heartbeats to and from all configured nodes over one UDP socket on a libuv loop.
+ * Heartbeats to and from the configured nodes that this one observes (membership.h), over one UDP
+ * socket on a libuv loop.
  *
  * Peers are addressed by their index in config->nodes of the configuration given last. This node
- * itself, and a node without an address, have an index too: nothing is expected of it.
+ * itself, a node that it does not observe, and one without an address have an index too: nothing is
+ * sent to them or expected of them.
  *
  * All peers are sent to at the port of heartbeat.listen. "0.0.0.0" and any IPv4 address take IPv4
  * only, "::" takes both families. Without any peer nothing is bound and no key is read.

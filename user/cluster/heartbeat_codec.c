@@ -48,6 +48,7 @@ static const char *const reject_names[HEARTBEAT_REJECT_KINDS] = {
 	[HEARTBEAT_REJECT_UNAUTHENTICATED] = "unauthenticated",
 	[HEARTBEAT_REJECT_UNKNOWN_SENDER] = "unknown_sender",
 	[HEARTBEAT_REJECT_REPLAYED] = "replayed",
+	[HEARTBEAT_REJECT_UNOBSERVED] = "unobserved",
 };
 
 const char *heartbeat_reject_name(enum heartbeat_reject reject)

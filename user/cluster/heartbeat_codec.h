@@ -71,6 +71,8 @@ enum heartbeat_reject {
 					   */
 	HEARTBEAT_REJECT_UNKNOWN_SENDER,  /* not a configured node, or not for this node */
 	HEARTBEAT_REJECT_REPLAYED,	  /* a sequence that was heard before or is too old */
+	HEARTBEAT_REJECT_UNOBSERVED,	  /* of a node that this one does not observe: one of the
+					     two has another configuration */
 	HEARTBEAT_REJECT_KINDS,
 };
 

@@ -4,6 +4,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "cluster/heartbeat_setup.h"
+#include "cluster/membership.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,7 +53,7 @@ static void peer_init(struct heartbeat_peer *peer, const struct config *config,
 	for (unsigned int i = 0; i < node->address_count && i < CONFIG_ADDRESSES_MAX; i++)
 		if (cidr_is_single(&node->addresses[i]))
 			peer->addresses[peer->address_count++] = node->addresses[i].address;
-	peer->expected = peer->address_count && strcmp(node->name, config->node);
+	peer->other = peer->address_count && strcmp(node->name, config->node);
 	heartbeat_link_init(&peer->link, incarnation);
 }
 
@@ -83,40 +84,64 @@ static int check_family(const struct config *config, const struct heartbeat_peer
 	return -EAFNOSUPPORT;
 }
 
+/*
+ * Whom this node observes: above MEMBERSHIP_MESH_MAX nodes only some. A node that is no member
+ * itself observes all.
+ */
+static void pick_expected(struct heartbeat_members *members, const struct membership *membership)
+{
+	int64_t self = membership_find(membership, members->own_name);
+
+	for (unsigned int i = 0; i < members->count; i++) {
+		struct heartbeat_peer *peer = &members->peers[i];
+		int64_t member = membership_find(membership, peer->name);
+
+		peer->expected = peer->other &&
+				 (self < 0 || membership_slot(membership, (uint32_t)self,
+							      (uint32_t)member) >= 0);
+		members->expected_count += peer->expected;
+	}
+}
+
 int heartbeat_members_build(struct heartbeat_members *ret_members, const struct config *config,
 			    const struct heartbeat_members *before, uint64_t incarnation,
 			    uint64_t now_ns, struct text *error)
 {
 	uint64_t interval_ns = config->heartbeat.interval_ms * NS_PER_MS;
 	size_t room = config->node_count ?: 1;
+	struct membership membership;
 	int err;
 
 	snprintf(ret_members->own_name, sizeof(ret_members->own_name), "%s", config->node);
 	ret_members->peers = calloc(room, sizeof(*ret_members->peers));
 	ret_members->due_ns = calloc(room, sizeof(*ret_members->due_ns));
 	ret_members->by_name = calloc(room, sizeof(*ret_members->by_name));
-	if (!ret_members->peers || !ret_members->due_ns || !ret_members->by_name) {
+	err = membership_init(&membership, config->nodes, config->node_count);
+	if (err || !ret_members->peers || !ret_members->due_ns || !ret_members->by_name) {
+		membership_free(&membership);
 		text_printf(error, "no memory for %u nodes", config->node_count);
 		return -ENOMEM;
 	}
 	ret_members->count = config->node_count;
+	for (unsigned int i = 0; i < ret_members->count; i++)
+		peer_init(&ret_members->peers[i], config, &config->nodes[i], incarnation);
+	pick_expected(ret_members, &membership);
+	membership_free(&membership);
 	for (unsigned int i = 0; i < ret_members->count; i++) {
 		struct heartbeat_peer *peer = &ret_members->peers[i];
 		int known;
 
-		peer_init(peer, config, &config->nodes[i], incarnation);
 		ret_members->by_name[i] = i;
 		/* Spread over the interval, so that neither end sees bursts. */
 		ret_members->due_ns[i] =
 			peer->expected ? now_ns + interval_ns * i / ret_members->count : UINT64_MAX;
-		if (!peer->expected)
+		if (!peer->other)
 			continue;
-		ret_members->expected_count++;
 		err = check_family(config, peer, error);
 		if (err)
 			return err;
 		known = heartbeat_members_find(before, peer->name);
-		if (known >= 0 && before->peers[known].expected)
+		if (peer->expected && known >= 0 && before->peers[known].expected)
 			peer_inherit(peer, &before->peers[known]);
 	}
 	qsort_r(ret_members->by_name, ret_members->count, sizeof(*ret_members->by_name),

@@ -14,7 +14,8 @@
 
 struct heartbeat_peer {
 	char name[CONFIG_NAME_MAX];
-	bool expected; /* not this node itself, and it has an address */
+	bool other;    /* not this node itself, and it has an address */
+	bool expected; /* besides, each observes the other: heartbeats go to and fro */
 	struct address addresses[CONFIG_ADDRESSES_MAX]; /* whole ones; heartbeats go to the first */
 	unsigned int address_count;
 	struct heartbeat_link link;
