@@ -80,6 +80,7 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	ret->heartbeats_sent = status.sent;
 	ret->heartbeats_received = status.received;
 	ret->heartbeat_rtt_us = status.rtt_us;
+	ret->clock_offset_s = status.clock_known ? (double)status.clock_offset_ns / NS_PER_S : NAN;
 	ret->agent_silent = edge->agent_silent;
 	ret->heartbeats_blocked = edge->heartbeats_blocked;
 	if (peer->evidence.tcp.stalled_since_ns && peer->evidence.tcp.stalled_since_ns < now_ns)

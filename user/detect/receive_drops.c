@@ -109,8 +109,10 @@ static int compare(const void *a, const void *b)
 /* Sorts them. */
 static double median(uint32_t *values, unsigned int count)
 {
+	const unsigned int low = (count - 1) / 2, high = count / 2;
+
 	qsort(values, count, sizeof(*values), compare);
-	return ((double)values[(count - 1) / 2] + (double)values[count / 2]) / 2;
+	return ((double)values[low] + (double)values[high]) / 2;
 }
 
 /* What is usual, and how many are too many. */

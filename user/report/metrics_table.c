@@ -126,6 +126,14 @@ static struct metric_value heartbeat_rtt(const struct metric_subject *subject, u
 	return rtt_us ? microseconds(rtt_us) : absent();
 }
 
+static struct metric_value clock_offset(const struct metric_subject *subject, unsigned int index)
+{
+	double offset_s = subject->peer->clock_offset_s;
+
+	(void)index;
+	return isfinite(offset_s) ? decimal(offset_s) : absent();
+}
+
 static struct metric_value resets(const struct metric_subject *subject, unsigned int index)
 {
 	const struct peer_record *tcp = &subject->peer->tcp;
@@ -295,6 +303,9 @@ static const struct metric node_table[] = {
 	{"tocsin_heartbeat_rtt_seconds", METRIC_GAUGE,
 	 "Smoothed round-trip time of heartbeats; no sample when unknown.",
 	 "seconds", METRIC_OF_NODE, .value = heartbeat_rtt},
+	{"tocsin_peer_clock_offset_seconds", METRIC_GAUGE,
+	 "The node's wall clock less this node's, by heartbeats; no sample when unknown.",
+	 "seconds", METRIC_OF_NODE, .value = clock_offset},
 	{"tocsin_heartbeat_send_failures", METRIC_COUNTER,
 	 "Heartbeats that this node's own stack refused to send.",
 	 "", METRIC_OF_AGENT, .value = heartbeats_refused},

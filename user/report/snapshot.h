@@ -38,10 +38,11 @@ struct snapshot_peer {
 	double loss_out_ratio, loss_in_ratio;	       /* lately, 0 to 1; NAN when not measured */
 	uint64_t heartbeats_sent, heartbeats_received; /* 0 when not configured */
 	uint32_t heartbeat_rtt_us;		       /* smoothed; 0 when unknown */
-	uint64_t state_changes[EDGE_STATES];	       /* how often it came into each state */
-	bool agent_silent;			       /* its kernel answers, its agent does not */
-	bool heartbeats_blocked;		       /* it answers, but ours do not get there */
-	uint64_t oldest_stall_ns;		       /* age; 0 when no socket is stalled */
+	double clock_offset_s;		     /* its wall clock less ours; NaN when unknown */
+	uint64_t state_changes[EDGE_STATES]; /* how often it came into each state */
+	bool agent_silent;		     /* its kernel answers, its agent does not */
+	bool heartbeats_blocked;	     /* it answers, but ours do not get there */
+	uint64_t oldest_stall_ns;	     /* age; 0 when no socket is stalled */
 	/* Sum over all addresses of the peer; only counters and gauges, no key, generation or
 	 * flags. */
 	struct peer_record tcp;
