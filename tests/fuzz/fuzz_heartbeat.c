@@ -8,8 +8,8 @@
  * Build and run:
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser
  *		-o fuzz_heartbeat tests/fuzz/fuzz_heartbeat.c user/cluster/heartbeat_codec.c
- *		user/cluster/heartbeat_clock.c user/cluster/heartbeat_link.c user/detect/loss.c
- *-lsodium -lm
+ *		user/cluster/heartbeat_clock.c user/cluster/heartbeat_link.c
+ *		user/detect/loss.c -lsodium -lm
  *	./fuzz_heartbeat -max_len=260 tests/fuzz/corpus/heartbeat
  */
 #include "cluster/heartbeat_codec.h"
