@@ -158,7 +158,6 @@ static bool look(struct agent_incidents *incidents, struct left *left)
 
 static void adopt(struct agent_incidents *incidents, struct incidents *known)
 {
-	const struct incident *open;
 	size_t i, count = 0;
 	json_t *record;
 
@@ -173,7 +172,7 @@ static void adopt(struct agent_incidents *incidents, struct incidents *known)
 	incidents->known = known;
 	journal_past_close(incidents->past);
 	incidents->past = NULL;
-	while ((open = incidents_open_at(known, count)))
+	while (incidents_open_at(known, count))
 		count++;
 	if (count)
 		log_info("incidents are open in the journal", log_unsigned("incidents", count));
