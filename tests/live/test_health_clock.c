@@ -111,8 +111,10 @@ static void test_wrong_clock(void **state)
 		assert_non_null(strstr(line, sign > 0 ? "ms ahead of" : "ms behind"));
 		assert_non_null(strstr(line, "2 of 2 peers agree"));
 		*shift_ns = 0;
-		line = process_expect_log(&agents->agent[WRONG], "finding cleared");
-		assert_non_null(strstr(line, "clock-skew"));
+		/* Others may be found on a busy machine. */
+		do
+			line = process_expect_log(&agents->agent[WRONG], "finding cleared");
+		while (!strstr(line, "clock-skew"));
 	}
 	expect_nobody_else(agents);
 	for (unsigned int i = 0; i < NODES; i++)
