@@ -72,7 +72,8 @@ static void configure(struct agents *agents, unsigned int index, const char *mor
 {
 	agents_configure(
 		agents, index,
-		"node: n%u\nnetns: own\nheartbeat: {authenticate: false, listen: \"127.0.0.1%u:9480\"}\n"
+		"node: n%u\nnetns: own\nheartbeat: {authenticate: false, listen: "
+		"\"127.0.0.1%u:9480\"}\n"
 		"http: {listen: \"127.0.0.1%u:9479\"}\n"
 		"nodes: [{name: n1, addresses: [127.0.0.11]}, {name: n2, addresses: [127.0.0.12]}, "
 		"{name: n3, addresses: [127.0.0.13]}]\n%s\n",
@@ -85,7 +86,8 @@ static void configure_etcd(struct agents *agents, unsigned int index, unsigned i
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "store: {kind: etcd}\netcd: {lease_seconds: %u, endpoints: [\"%s\", \"%s\", \"%s\"]}\n%s",
+		 "store: {kind: etcd}\netcd: {lease_seconds: %u, endpoints: [\"%s\", \"%s\", "
+		 "\"%s\"]}\n%s",
 		 lease_seconds, cluster.urls[0], cluster.urls[1], cluster.urls[2], more);
 	configure(agents, index, text);
 }
@@ -175,9 +177,9 @@ static json_t *ask(struct agents *agents, unsigned int asked, const char *node,
 	root = json_loads(agents->body, 0, NULL);
 	assert_non_null(root);
 	*ret_node = NULL;
-	json_array_foreach(json_object_get(root, "nodes"), i, entry)
-		if (!strcmp(json_string_value(json_object_get(entry, "name")), node))
-			*ret_node = entry;
+	json_array_foreach(json_object_get(root, "nodes"), i,
+			   entry) if (!strcmp(json_string_value(json_object_get(entry, "name")),
+					      node)) *ret_node = entry;
 	assert_non_null(*ret_node);
 	return root;
 }
@@ -187,9 +189,8 @@ static bool has_flag(const json_t *node, const char *flag)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(node, "flags"), i, entry)
-		if (!strcmp(json_string_value(entry), flag))
-			return true;
+	json_array_foreach(json_object_get(node, "flags"), i,
+			   entry) if (!strcmp(json_string_value(entry), flag)) return true;
 	return false;
 }
 
@@ -212,8 +213,7 @@ static bool is_as_wanted(void *context)
 
 static void wait_present(struct agents *agents, unsigned int asked, const char *node, bool present)
 {
-	struct wait wait = {
-		.agents = agents, .asked = asked, .node = node, .present = present};
+	struct wait wait = {.agents = agents, .asked = asked, .node = node, .present = present};
 
 	rig_wait(is_as_wanted, &wait, present ? "a row to be there" : "a row to be gone");
 }

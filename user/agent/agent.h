@@ -55,7 +55,7 @@ struct agent {
 	bool alone, carrier_down;
 	uint64_t carrier_checked_ns;
 
-	bool leaving;	     /* the row says so, and the store's answer is waited for */
+	bool leaving;		/* the row says so, and the store's answer is waited for */
 	uv_timer_t leave_timer; /* ends that */
 
 	uv_signal_t signals[3];

@@ -520,8 +520,8 @@ static void find_silent_agents(struct classifier *classifier, const struct view 
 		if (view_is_stopping(view, i, now_ns))
 			mark = 0;
 		else if (are_most(silence.silent + silence.suspect, silence.words) &&
-		    (side == majority || !is_lost(&classifier->sides[side])) &&
-		    view_is_overloaded(view, i, now_ns))
+			 (side == majority || !is_lost(&classifier->sides[side])) &&
+			 view_is_overloaded(view, i, now_ns))
 			mark = MARK_OVERLOADED;
 		else if (are_most(silence.silent, silence.words))
 			mark = MARK_SILENT;

@@ -96,9 +96,9 @@ static void pick_expected(struct heartbeat_members *members, const struct member
 		struct heartbeat_peer *peer = &members->peers[i];
 		int64_t member = membership_find(membership, peer->name);
 
-		peer->expected = peer->other &&
-				 (self < 0 || membership_slot(membership, (uint32_t)self,
-							      (uint32_t)member) >= 0);
+		peer->expected =
+			peer->other && (self < 0 || membership_slot(membership, (uint32_t)self,
+								    (uint32_t)member) >= 0);
 		members->expected_count += peer->expected;
 	}
 }
