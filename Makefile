@@ -74,6 +74,8 @@ unit_sources := $(wildcard tests/unit/*.c)
 live_sources := $(filter-out %.bpf.c,$(wildcard tests/live/*.c))
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/test_%,$(unit_sources)))
 LIVE_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/live/test_%,$(live_sources)))
+# Loaded into the program itself, in place of the C library's functions.
+LIVE_PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/live/preload/*.c))
 BENCHES      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/sanitize/%.o,$(filter-out tests/unit/test_%,$(unit_sources)))
 LIVE_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/live/test_%,$(live_sources)))
@@ -145,14 +147,26 @@ $(LIVE_TESTS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o $(LIVE_SUPPORT) $(
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(FUSE_LIBS) $(LIBRARY_LIBS) -lm
 
-$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+$(LIVE_PRELOADS): $(BUILD)/%.so: %.c $(BUILD)/flags.stamp
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -shared -fPIC -o $@ $<
+
+# The faults of a disk are those of the live tests.
+FAULT_DISK := $(BUILD)/tests/bench/fault_disk
+FAULT_DISK_SUPPORT := $(addprefix $(BUILD)/tests/live/,child.o fuse_disk.o loop_disk.o)
+$(FAULT_DISK): $(FAULT_DISK).o $(FAULT_DISK_SUPPORT) $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(FUSE_LIBS) $(LIBRARY_LIBS) -lm
+
+$(filter-out $(FAULT_DISK),$(BENCHES)): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm -lpthread
 
 # The empty recipes keep make from saying that there is nothing to be done.
 unit-tests: $(UNIT_TESTS)
 	@:
-live-tests: $(LIVE_TESTS)
+live-tests: $(LIVE_TESTS) $(LIVE_PRELOADS)
 	@:
 benches: $(BENCHES)
 	@:

@@ -460,6 +460,9 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	peer = socket_peer(sk, local_port, &slot);
 	if (!peer)
 		return 0;
+	/* Until it is connected, all that it can have sent again is the SYN. */
+	if (connected && tp->total_retrans)
+		count(peer->connects_late);
 	if (connecting)
 		connect_ended(peer, slot, sk, connected);
 	else

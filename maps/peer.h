@@ -83,7 +83,7 @@ struct peer_record {
 	__u64 rtt_sum_us;
 	__u32 rtt[HISTOGRAM_BUCKETS]; /* one sample an acknowledged advance */
 	__u64 woken_ns;		      /* when the agent was last told to look */
-	__u64 padding;		      /* whole cache lines, so that two peers never share one */
+	__u64 connects_late; /* of 'connects', those that were answered only when tried again */
 };
 
 /* The slot holds a peer. Cleared while the slot is being handed over. */

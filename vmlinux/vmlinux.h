@@ -314,8 +314,21 @@ struct bpf_iter__task_file {
 	};
 };
 
+struct bpf_iter__bpf_sk_storage_map {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct sock *sk;
+	};
+	union {
+		void *value;
+	};
+};
+
 struct request_sock {
 	struct sock_common __req_common;
+	struct sock *sk;
 };
 
 struct inet_sock {
@@ -325,6 +338,7 @@ struct inet_sock {
 
 struct request_sock_queue {
 	__u8 rskq_defer_accept;
+	struct request_sock *rskq_accept_head;
 };
 
 struct inet_connection_sock {
@@ -345,6 +359,7 @@ struct tcp_sock {
 	__u32 snd_nxt;
 	__u32 write_seq;
 	__u32 snd_una;
+	__u32 lsndtime;
 	__u32 srtt_us;
 	__u32 total_retrans;
 	__u64 bytes_sent;

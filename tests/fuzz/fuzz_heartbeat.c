@@ -8,7 +8,8 @@
  * Build and run:
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser
  *		-o fuzz_heartbeat tests/fuzz/fuzz_heartbeat.c user/cluster/heartbeat_codec.c
- *		user/cluster/heartbeat_link.c user/detect/loss.c -lsodium -lm
+ *		user/cluster/heartbeat_clock.c user/cluster/heartbeat_link.c user/detect/loss.c
+ *-lsodium -lm
  *	./fuzz_heartbeat -max_len=260 tests/fuzz/corpus/heartbeat
  */
 #include "cluster/heartbeat_codec.h"
@@ -103,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = malloc(size);
 	require(copy != NULL);
 	memcpy(copy, data, size);
-	memcpy(copy, "TCSN\001", 5);
+	memcpy(copy, "TCSN\002", 5);
 	copy[6] = (uint8_t)(size >> 8);
 	copy[7] = (uint8_t)size;
 	crypto_auth(copy + size - crypto_auth_BYTES, copy, size - crypto_auth_BYTES, key.bytes);

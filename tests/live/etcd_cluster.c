@@ -26,6 +26,8 @@
 #define ANSWER_MAX 65536
 #define REQUEST_MS 1000L
 #define POLL_US	   5000
+/* Of the members' processes, for nobody else's. */
+#define FIRST_GROUP 61000
 
 static void run(const char *command)
 {
@@ -94,6 +96,12 @@ struct start {
 	unsigned int member;
 };
 
+/* What a member's own sockets are told by; where they come from is the same for all. */
+static gid_t group_of(unsigned int member)
+{
+	return FIRST_GROUP + member;
+}
+
 static void run_member(void *context)
 {
 	const struct start *start = context;
@@ -111,7 +119,7 @@ static void run_member(void *context)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all),
 			 "%sm%u=http://127.0.1.%u:2380", i ? "," : "", i, i + 1);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
+	if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 || setgid(group_of(start->member)))
 		_exit(1);
 
 	const char *const pairs[][2] = {
@@ -266,6 +274,19 @@ void etcd_cluster_blackhole(unsigned int member)
 		 "priority 0; }; add rule ip hole drops ip daddr 127.0.1.%u drop; add rule ip hole "
 		 "drops ip saddr 127.0.1.%u drop'",
 		 member + 1, member + 1);
+	run(command);
+}
+
+void etcd_cluster_cut_peers(unsigned int member)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "nft 'add table ip hole; add chain ip hole in { type filter hook input priority "
+		 "0; }; add chain ip hole out { type filter hook output priority 0; }; add rule ip "
+		 "hole in ip daddr 127.0.1.%u tcp dport 2380 drop; add rule ip hole out meta skgid "
+		 "%u tcp dport 2380 drop'",
+		 member + 1, group_of(member));
 	run(command);
 }
 

@@ -46,6 +46,8 @@ void etcd_cluster_kill(struct etcd_cluster *cluster, unsigned int member);
 
 /* All packets to and from a member's address are dropped without a word; or pass again. */
 void etcd_cluster_blackhole(unsigned int member);
+/* The same for what it and the other members say to each other; it still answers its clients. */
+void etcd_cluster_cut_peers(unsigned int member);
 void etcd_cluster_pass(void);
 
 /* Which member leads. */

@@ -48,6 +48,20 @@ void fence_rig_leave(const struct fence_rig *fence)
 	assert_int_equal(setns(fence->rig.home, CLONE_NEWNET), 0);
 }
 
+int fence_rig_put_up(const struct fence_settings *settings, struct text *error)
+{
+	struct nft_run run;
+
+	return fence_begin(&run, settings, error) ?: nft_finish(&run, error);
+}
+
+int fence_rig_take_down(struct text *error)
+{
+	struct nft_run run;
+
+	return fence_begin_removal(&run, error) ?: nft_finish(&run, error);
+}
+
 void fence_rig_apply(const struct fence_rig *fence, const struct fence_settings *settings)
 {
 	char reason[512] = "";
@@ -55,10 +69,10 @@ void fence_rig_apply(const struct fence_rig *fence, const struct fence_settings 
 	int r;
 
 	fence_rig_enter(fence);
-	r = fence_apply(settings, &error);
+	r = fence_rig_put_up(settings, &error);
 	fence_rig_leave(fence);
 	if (r)
-		fail_msg("fence_apply: %d, %s", r, reason);
+		fail_msg("the fence is not put up: %d, %s", r, reason);
 }
 
 int fence_rig_call(const struct fence_rig *fence, int (*call)(struct text *error))

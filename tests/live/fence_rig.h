@@ -39,7 +39,11 @@ int fence_rig_tear_down(void **state);
 void fence_rig_enter(const struct fence_rig *fence);
 void fence_rig_leave(const struct fence_rig *fence);
 
-/* fence_apply(), or another call, in host a. */
+/* Puts it up, or takes it down, where the thread is, and waits for the end. */
+int fence_rig_put_up(const struct fence_settings *settings, struct text *error);
+int fence_rig_take_down(struct text *error);
+
+/* fence_rig_put_up(), or another call, in host a. */
 void fence_rig_apply(const struct fence_rig *fence, const struct fence_settings *settings);
 int fence_rig_call(const struct fence_rig *fence, int (*call)(struct text *error));
 

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 /* In a mount namespace of the test's own there is no need of a new one. */
-#define DIRECTORY   "/mnt"
+#define DIRECTORY   FUSE_DISK_DIRECTORY
 #define IMAGE_BYTES (4 << 20)
 #define IMAGE_PATH  "/image"
 #define POLL_US	    2000
@@ -40,6 +40,11 @@ static int obey(void)
 
 	if (delay_ms)
 		usleep(delay_ms * 1000);
+	if (atomic_load(&orders->hang_next) && atomic_exchange(&orders->hang_next, false)) {
+		atomic_store(&orders->held, true);
+		while (atomic_load(&orders->held))
+			usleep(POLL_US);
+	}
 	while (atomic_load(&orders->hang))
 		usleep(POLL_US);
 	return -atomic_load(&orders->error);
@@ -116,6 +121,20 @@ static int sync_file(const char *path, int data_only, struct fuse_file_info *fil
 	return 0;
 }
 
+static int tell_space(const char *path, struct statvfs *status)
+{
+	(void)path;
+	while (atomic_load(&orders->hang_statvfs))
+		usleep(POLL_US);
+	*status = (struct statvfs){.f_bsize = 4096,
+				   .f_frsize = 4096,
+				   .f_blocks = IMAGE_BYTES / 4096,
+				   .f_bfree = IMAGE_BYTES / 4096,
+				   .f_bavail = IMAGE_BYTES / 4096,
+				   .f_namemax = 255};
+	return 0;
+}
+
 static void serve(void *unused)
 {
 	static const struct fuse_operations operations = {
@@ -124,6 +143,7 @@ static void serve(void *unused)
 		.read = read_file,
 		.write = write_file,
 		.fsync = sync_file,
+		.statfs = tell_space,
 	};
 	char *words[] = {"tocsin-disk", "-o", "fsname=tocsin-disk", NULL};
 	struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
@@ -151,12 +171,12 @@ void fuse_disk_hide_mounts(void)
 	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 }
 
-static int open_image(void)
+static int open_image(int flags)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 	int image;
 
-	while ((image = open(DIRECTORY IMAGE_PATH, O_RDWR | O_CLOEXEC)) < 0) {
+	while ((image = open(DIRECTORY IMAGE_PATH, O_RDWR | O_CLOEXEC | flags)) < 0) {
 		if (clock_monotonic_ns() > deadline_ns)
 			fail_msg("%s does not appear: %s", DIRECTORY IMAGE_PATH, strerror(errno));
 		usleep(POLL_US);
@@ -164,7 +184,7 @@ static int open_image(void)
 	return image;
 }
 
-void fuse_disk_up(struct fuse_disk *disk)
+static void bring_up(struct fuse_disk *disk, int image_flags)
 {
 	*disk = (struct fuse_disk){0};
 	orders = mmap(NULL, sizeof(*orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -172,15 +192,34 @@ void fuse_disk_up(struct fuse_disk *disk)
 	assert_ptr_not_equal(orders, MAP_FAILED);
 	disk->orders = orders;
 	disk->server = child_start(serve, NULL);
-	loop_disk_up_over(&disk->loop, open_image(), false);
+	loop_disk_up_over(&disk->loop, open_image(image_flags), false);
+}
+
+void fuse_disk_up(struct fuse_disk *disk)
+{
+	bring_up(disk, 0);
+}
+
+void fuse_disk_up_parallel(struct fuse_disk *disk)
+{
+	bring_up(disk, O_DIRECT);
+}
+
+void fuse_disk_heal(struct fuse_disk *disk)
+{
+	if (!disk->orders)
+		return;
+	atomic_store(&disk->orders->hang_next, false);
+	atomic_store(&disk->orders->held, false);
+	atomic_store(&disk->orders->hang_statvfs, false);
+	atomic_store(&disk->orders->hang, false);
 }
 
 void fuse_disk_down(struct fuse_disk *disk)
 {
 	if (!disk->orders)
 		return;
-	/* Whoever waits for it is let go. */
-	atomic_store(&disk->orders->hang, false);
+	fuse_disk_heal(disk);
 	child_kill(&disk->server);
 	loop_disk_down(&disk->loop);
 	(void)umount2(DIRECTORY, MNT_DETACH);

@@ -17,6 +17,9 @@ struct fuse_orders {
 	atomic_uint delay_ms;
 	atomic_int error;	    /* errno to fail with */
 	atomic_bool hang;	    /* for as long as this is so */
+	atomic_bool hang_next;	    /* only the next one, which takes this back and sets 'held' */
+	atomic_bool held;	    /* it hangs for as long as this is so */
+	atomic_bool hang_statvfs;   /* not its reads and writes, but who asks for its space */
 	atomic_uint read_bytes_max; /* of one read: more is read in part */
 	atomic_uint reads, writes;  /* how many the file system has answered */
 };
@@ -34,6 +37,15 @@ const char *fuse_disk_obstacle(void);
 void fuse_disk_hide_mounts(void);
 
 void fuse_disk_up(struct fuse_disk *disk);
+
+/* Where its file system is mounted. */
+#define FUSE_DISK_DIRECTORY "/mnt"
+
+/* One whose requests do not wait for each other: the loop device does direct I/O. */
+void fuse_disk_up_parallel(struct fuse_disk *disk);
+
+/* Lets go whatever hangs, which cannot be killed; one that is not up is fine. */
+void fuse_disk_heal(struct fuse_disk *disk);
 
 /* One that is not up is fine. */
 void fuse_disk_down(struct fuse_disk *disk);

@@ -128,6 +128,15 @@ void loop_disk_down(struct loop_disk *disk)
 	*disk = (struct loop_disk){0};
 }
 
+void loop_disk_remove(struct loop_disk *disk)
+{
+	int number;
+
+	assert_int_equal(sscanf(disk->name, "loop%d", &number), 1);
+	loop_disk_down(disk);
+	remove_device(number);
+}
+
 struct disk_counts disk_counts(const char *name)
 {
 	struct disk_counts counts;

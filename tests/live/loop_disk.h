@@ -39,6 +39,9 @@ void loop_disk_up_as(struct loop_disk *disk, int number, size_t bytes);
 /* One that is not up is fine. */
 void loop_disk_down(struct loop_disk *disk);
 
+/* Takes it down, and the device away: for the kernel there is no such disk any more. */
+void loop_disk_remove(struct loop_disk *disk);
+
 struct disk_counts disk_counts(const char *name);
 
 /* So many I/Os of one block, one after the other. */

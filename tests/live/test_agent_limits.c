@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define FEW_FILES	96
+#define FEW_FILES	128
 #define IDLE_CLIENTS	48
 #define SPIN_S		1
 #define SPIN_CPU_MS_MAX 400

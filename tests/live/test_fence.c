@@ -41,11 +41,11 @@ static void test_application(void **state)
 	for (int i = 0; i < 5; i++)
 		fence_rig_expect_udp(fence, PARTY_STRANGER, 5000, PARTY_SELF, 5001, 0, false);
 	assert_int_equal(fence_rig_dropped(fence, "input"), before + 5);
-	assert_int_equal(fence_rig_call(fence, fence_remove), 0);
+	assert_int_equal(fence_rig_call(fence, fence_rig_take_down), 0);
 	assert_int_equal(fence_rig_call(fence, fence_present), 0);
 	expect_application(fence, PARTY_MEMBER, true);
 	expect_application(fence, PARTY_STRANGER, true);
-	assert_int_equal(fence_rig_call(fence, fence_remove), 0);
+	assert_int_equal(fence_rig_call(fence, fence_rig_take_down), 0);
 }
 
 /* A connection that was there before is blocked, too, and goes on when the fence is gone. */
@@ -67,7 +67,7 @@ static void test_established(void **state)
 		assert_false(
 			fence_rig_carries(pairs[family][SIDE_B], pairs[family][SIDE_A], false));
 	}
-	assert_int_equal(fence_rig_call(fence, fence_remove), 0);
+	assert_int_equal(fence_rig_call(fence, fence_rig_take_down), 0);
 	for (int family = 0; family < FENCE_RIG_FAMILIES; family++) {
 		assert_true(fence_rig_ready(pairs[family][SIDE_A], POLLIN, 1000));
 		assert_true(fence_rig_ready(pairs[family][SIDE_B], POLLIN, 1000));
@@ -213,7 +213,7 @@ static void test_forward(void **state)
 	for (int family = 0; family < FENCE_RIG_FAMILIES; family++)
 		fence_rig_expect_forwarded(fence, PARTY_MANAGER, family, false);
 	assert_int_equal(fence_rig_dropped(fence, "forward"), FENCE_RIG_FAMILIES);
-	assert_int_equal(fence_rig_call(fence, fence_remove), 0);
+	assert_int_equal(fence_rig_call(fence, fence_rig_take_down), 0);
 	for (int family = 0; family < FENCE_RIG_FAMILIES; family++)
 		fence_rig_expect_forwarded(fence, PARTY_MANAGER, family, true);
 }

@@ -235,7 +235,7 @@ static void run_attempt(void *context)
 	struct text error = TEXT(attempt->shared->error);
 
 	attempt->spoil();
-	attempt->shared->result = fence_apply(&attempt->fence->settings, &error);
+	attempt->shared->result = fence_rig_put_up(&attempt->fence->settings, &error);
 	_exit(0);
 }
 
@@ -287,7 +287,7 @@ static void test_refused(void **state)
 		     "CAP_NET_ADMIN is not held; run as root or add the capability");
 	assert_fails(fence, hide_library, -ENOENT, "libnftables.so.1 cannot be loaded; install");
 	fence_rig_enter(fence);
-	assert_int_equal(fence_apply(&settings, &error), -EINVAL);
+	assert_int_equal(fence_rig_put_up(&settings, &error), -EINVAL);
 	fence_rig_leave(fence);
 	assert_non_null(strstr(reason, "heartbeat.listen"));
 	/* Trying it leaves nothing behind. */

@@ -22,6 +22,46 @@ static const struct snapshot_group groups[] = {
 
 static const struct snapshot_drop drops[] = {{"netfilter_drop", 12}, {"other", 13}};
 
+static const struct verdicts verdicts = {
+	.standing = {{.class = VERDICT_NODE_ISOLATED, .raised = true},
+		     {.class = VERDICT_NODE_ISOLATED, .raised = true},
+		     {.class = VERDICT_NODE_ISOLATED},
+		     {.class = VERDICT_LOSSY_LINK, .raised = true}},
+	.count = 4,
+};
+static struct actor_record records[] = {
+	{.record = {.state = RECORD_ISOLATED}},
+	{.member = 1, .record = {.state = RECORD_RELEASED}},
+};
+static const struct actor actor = {.records = records, .count = 2};
+static const struct store_state store = {.connected = true,
+					 .actor = true,
+					 .actor_name = "n1",
+					 .renewed_ns = 100 * NS_PER_S,
+					 .lease_ns = 3 * NS_PER_S};
+static const struct snapshot_cluster cluster = {
+	.verdicts = &verdicts,
+	.actor = &actor,
+	.store = &store,
+	.store_kind = CONFIG_STORE_ETCD,
+	.mode = CONFIG_MODE_ENFORCE,
+	.synced = true,
+	.fenced = true,
+	.now_ns = 100 * NS_PER_S + 150 * NS_PER_MS,
+};
+
+static const struct incident_totals incidents = {
+	.classes = {{.name = "node-isolated",
+		     .closed = 3,
+		     .open = 1,
+		     .detect = {3, 900 * NS_PER_MS},
+		     .isolate = {2, 2500 * NS_PER_MS},
+		     .recover = {1, 90 * NS_PER_S + 1}},
+		    {.name = "a\"b", .closed = 9}},
+	.class_count = 2,
+	.suspicions = 10,
+};
+
 struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 {
 	return (struct snapshot){
@@ -45,6 +85,24 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.drop_count = sizeof(drops) / sizeof(*drops),
 		.sched_known = true,
 		.sched = {.sum_ns = 1000000007, .counts = {[3] = 99, [80] = 1}, .unknown = 5},
+		.cluster = &cluster,
+		.decisions = {.verdicts = {[VERDICT_NODE_DOWN] = 1, [VERDICT_NODE_UNREACHABLE] = 3},
+			      .isolations = 4,
+			      .refusals = {[RAIL_STORE] = 5, [RAIL_INTERVAL] = 6},
+			      .store_connects = 7,
+			      .row_writes = 8},
+		.journal_known = true,
+		.journal = {.records = 11,
+			    .bytes = 12,
+			    .lost = 13,
+			    .failures = 14,
+			    .error = -28,
+			    .queued_records = 15,
+			    .queued_bytes = 16,
+			    .oldest_age_ns = 1700 * NS_PER_MS,
+			    .writes_ns = 18 * NS_PER_MS,
+			    .writes = 19},
+		.incidents = &incidents,
 		.peer_table_size = 4096,
 		.peer_table_used = 17,
 		.heartbeats_rejected = {99, 1, 2, 3, 4, 5, 6},

@@ -216,6 +216,51 @@ static void test_hold_down(void **state)
 	end(&bench);
 }
 
+/* What its caller waits for before it writes the record must not outlast any of it. */
+static void test_may_release(void **state)
+{
+	struct actor_record *known;
+	struct bench bench;
+
+	(void)state;
+	make(&bench, 5);
+	say(&bench, lost);
+	commit(&bench, 5, RECORD_ISOLATED);
+	known = actor_find_record(&bench.actor, 4);
+	assert_false(actor_may_release(known, &bench.now));
+	run(&bench, 2000, lost);
+	say(&bench, well);
+	run(&bench, 31950, well);
+	assert_false(actor_may_release(known, &bench.now));
+	run(&bench, 32000, well);
+	assert_true(actor_may_release(known, &bench.now));
+	bench.now.actor = false;
+	assert_false(actor_may_release(known, &bench.now));
+	bench.now.actor = true;
+	bench.now.store_connected = false;
+	assert_false(actor_may_release(known, &bench.now));
+	bench.now.store_connected = true;
+	bench.now.paused = true;
+	assert_false(actor_may_release(known, &bench.now));
+	bench.now.paused = false;
+	assert_true(actor_may_release(known, &bench.now));
+	/* Why it is kept stands until it is lost again, or its record changes. */
+	strcpy(known->kept, "s");
+	run(&bench, 33000, well);
+	assert_string_equal(known->kept, "s");
+	say(&bench, lost);
+	run(&bench, 33050, lost);
+	assert_false(actor_may_release(known, &bench.now));
+	assert_string_equal(known->kept, "");
+	strcpy(known->kept, "s");
+	commit(&bench, 5, RECORD_RELEASED);
+	assert_string_equal(known->kept, "");
+	say(&bench, well);
+	run(&bench, 100000, well);
+	assert_false(actor_may_release(known, &bench.now));
+	end(&bench);
+}
+
 /* Reached by all, but without a row: its lease is not renewed. */
 static void test_no_row_no_release(void **state)
 {
@@ -367,6 +412,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_isolates_and_releases),
 		cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_may_release),
 		cmocka_unit_test(test_no_row_no_release),
 		cmocka_unit_test(test_minority_is_one_action),
 		cmocka_unit_test(test_advice_is_given_once),

@@ -151,6 +151,33 @@ static void test_a_lost_node(void **state)
 	end(&bench);
 }
 
+/* Healed, and still isolated: for how long, and what it waits for. */
+static void test_a_healed_node(void **state)
+{
+	static const char *const lines[] = {"-hh", "h-h", "hh-"};
+	struct isolation_record record = {0};
+	struct actor_record *known;
+	struct bench bench;
+	char *text;
+
+	(void)state;
+	make(&bench, lines, 3);
+	record_isolate(&record, "n3", "node-unreachable", "n3 is unreachable", "n2", true, false,
+		       1764112345678);
+	assert_int_equal(actor_take_record(&bench.actor, 2, &record, 7, 0), 0);
+	known = actor_find_record(&bench.actor, 2);
+	known->healthy_ns = 1000 * CLUSTER_MS;
+	strcpy(known->kept, "it has no leader");
+	bench.store.actor = false;
+	strcpy(bench.store.actor_name, "n2");
+	text = print(&bench);
+	assert_non_null(strstr(text, "; store etcd (the actor is n2)\n"));
+	assert_non_null(strstr(text, "\nisolated: n3 by n2, n3 is unreachable; healthy for 2.0s of "
+				     "30.0s; not released yet: it has no leader\n"));
+	free(text);
+	end(&bench);
+}
+
 /* Above CLUSTER_MATRIX_MAX nodes only those that are not well are shown. */
 static void test_many_nodes(void **state)
 {
@@ -214,9 +241,8 @@ static void test_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_well),
-		cmocka_unit_test(test_a_lost_node),
-		cmocka_unit_test(test_many_nodes),
+		cmocka_unit_test(test_all_well),      cmocka_unit_test(test_a_lost_node),
+		cmocka_unit_test(test_a_healed_node), cmocka_unit_test(test_many_nodes),
 		cmocka_unit_test(test_json),
 	};
 

@@ -85,6 +85,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.isolation.allow_count, 0);
 	assert_int_equal(config.isolation.hook.argument_count, 0);
 	assert_int_equal(config.isolation.hook.timeout_ms, 5000);
+	assert_int_equal(config.isolation.after_heal_count, 0);
 	assert_true(config.isolation.max_ratio == 0.1);
 	assert_int_equal(config.isolation.settle_ms, 500);
 	assert_int_equal(config.isolation.hold_down_ms, 30000);
@@ -132,6 +133,7 @@ static void test_every_key(void **state)
 		"  actions: [hook, fence]\n"
 		"  allow: [10.9.0.0/16, \"fd00::9\"]\n"
 		"  hook: {argv: [/bin/true, \"\", a b], timeout_ms: 100}\n"
+		"  after_heal: [/etc/flush, /bin/true]\n"
 		"  max_ratio: 0.5\n"
 		"  settle_ms: 100\n"
 		"  hold_down_ms: 1000\n"
@@ -187,6 +189,9 @@ static void test_every_key(void **state)
 	assert_string_equal(config.isolation.hook.argv[1], "");
 	assert_string_equal(config.isolation.hook.argv[2], "a b");
 	assert_int_equal(config.isolation.hook.timeout_ms, 100);
+	assert_int_equal(config.isolation.after_heal_count, 2);
+	assert_string_equal(config.isolation.after_heal[0], "/etc/flush");
+	assert_string_equal(config.isolation.after_heal[1], "/bin/true");
 	assert_true(config.isolation.max_ratio == 0.5);
 	assert_int_equal(config.isolation.settle_ms, 100);
 	assert_int_equal(config.isolation.hold_down_ms, 1000);

@@ -57,6 +57,8 @@ static const struct {
 	 "F:1:23: isolation.actions[0]: found \"reboot\", expected fence or hook"},
 	{"isolation: {allow: [10.0.0.1/24]}",
 	 "F:1:21: isolation.allow[0]: found \"10.0.0.1/24\", expected an address"},
+	{"isolation: {after_heal: [/a, flush]}",
+	 "F:1:30: isolation.after_heal[1]: found \"flush\", expected an absolute path"},
 	{"isolation: {hook: {argv: [a], time: 5}}",
 	 "F:1:31: isolation.hook.time: unknown key, expected one of argv, timeout_ms"},
 	{"etcd: {prefix: /tocsin}", "F:1:16: etcd.prefix: found \"/tocsin\", expected a path"},

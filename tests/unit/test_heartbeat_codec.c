@@ -28,6 +28,7 @@ static struct heartbeat sample(void)
 			   .echo_sent_ns = 0x5152535455565758,
 			   .held_ns = 0x6162636465666768,
 			   .incarnation = 0x7172737475767778},
+		.sent_realtime_ns = 0x8182838485868788,
 		.sender = "n1",
 		.receiver = "node-two",
 	};
@@ -57,14 +58,14 @@ static void authenticate(uint8_t *data, size_t length)
 static void test_layout(void **state)
 {
 	static const uint8_t expected[] = {
-		'T',  'C',  'S',  'N',	1,    1,    0,	  132,	0x01, 0x02, 0x03, 0x04, 0x05,
-		0x06, 0x07, 0x08, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0xb0, 0,
-		0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,	  0,	0,
-		0xbf, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x31, 0x32, 0x33, 0x34,
-		0x35, 0x36, 0x37, 0x38, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x51,
-		0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66,
-		0x67, 0x68, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 2,	  8,	'n',
-		'1',  'n',  'o',  'd',	'e',  '-',  't',  'w',	'o'};
+		'T',  'C',  'S',  'N',	2,    1,    0,	  140,	0x01, 0x02, 0x03, 0x04, 0x05, 0x06,
+		0x07, 0x08, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0xb0, 0,	0,    0,
+		0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,	  0xbf, 0x21, 0x22,
+		0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38,
+		0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56,
+		0x57, 0x58, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x71, 0x72, 0x73, 0x74,
+		0x75, 0x76, 0x77, 0x78, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 2,    8,
+		'n',  '1',  'n',  'o',	'd',  'e',  '-',  't',	'w',  'o'};
 	struct heartbeat heartbeat = sample();
 	uint8_t buffer[HEARTBEAT_BYTES_MAX];
 
@@ -151,12 +152,12 @@ static void test_malformed_behind_the_authenticator(void **state)
 	} cases[] = {
 		{5, 2},	   /* unknown flag */
 		{5, 0x81}, /* and with a known one */
-		{88, 0},   {88, 1},    {88, 3},	   {88, 64},
-		{88, 255}, /* length of the sender's name */
-		{89, 0},   {89, 7},    {89, 9},	   {89, 64},
-		{89, 255},				       /* of the receiver's */
-		{90, 0},   {90, '\n'}, {90, 0x1f}, {91, 0x7f}, /* in the sender's name */
-		{92, 0},   {99, 0},    {95, '\t'},	       /* in the receiver's */
+		{96, 0},   {96, 1},    {96, 3},	    {96, 64},
+		{96, 255}, /* length of the sender's name */
+		{97, 0},   {97, 7},    {97, 9},	    {97, 64},
+		{97, 255},					/* of the receiver's */
+		{98, 0},   {98, '\n'}, {98, 0x1f},  {99, 0x7f}, /* in the sender's name */
+		{100, 0},  {107, 0},   {103, '\t'},		/* in the receiver's */
 	};
 	struct heartbeat heartbeat = sample(), decoded = {.sequence = 77};
 	uint8_t buffer[HEARTBEAT_BYTES_MAX];
@@ -173,12 +174,12 @@ static void test_malformed_behind_the_authenticator(void **state)
 		buffer[cases[i].offset] = before;
 	}
 	/* The sum is right, each name is not. */
-	buffer[88] = 10;
-	buffer[89] = 0;
+	buffer[96] = 10;
+	buffer[97] = 0;
 	authenticate(buffer, length);
 	assert_int_equal(decode(buffer, length, &key, &decoded), HEARTBEAT_REJECT_MALFORMED);
-	buffer[88] = 2;
-	buffer[89] = 8;
+	buffer[96] = 2;
+	buffer[97] = 8;
 	memset(buffer + 8, 0, 8); /* sequence 0 */
 	authenticate(buffer, length);
 	assert_int_equal(decode(buffer, length, &key, &decoded), HEARTBEAT_REJECT_MALFORMED);
@@ -199,7 +200,7 @@ static void test_version_is_told_apart(void **state)
 	size_t length = heartbeat_encode(&heartbeat, &key, buffer);
 
 	(void)state;
-	buffer[4] = 2;
+	buffer[4] = 1;
 	assert_int_equal(decode(buffer, length, &key, &decoded), HEARTBEAT_REJECT_VERSION);
 	/* Another version may have another layout: nothing behind it is looked at. */
 	assert_int_equal(decode(buffer, 5, &key, &decoded), HEARTBEAT_REJECT_VERSION);

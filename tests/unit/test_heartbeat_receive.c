@@ -48,11 +48,11 @@ static void test_garbage_is_counted(void **state)
 	struct heartbeat_nodes *nodes = *state;
 	struct sockaddr_in name = loopback(nodes->port);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint8_t long_one[2000] = "TCSN\001";
+	uint8_t long_one[2000] = "TCSN\002";
 
 	nodes_start(nodes, 0);
 	assert_int_equal(sendto(fd, "", 0, 0, (struct sockaddr *)&name, sizeof(name)), 0);
-	assert_int_equal(sendto(fd, "TCSN\002", 5, 0, (struct sockaddr *)&name, sizeof(name)), 5);
+	assert_int_equal(sendto(fd, "TCSN\003", 5, 0, (struct sockaddr *)&name, sizeof(name)), 5);
 	assert_int_equal(
 		sendto(fd, long_one, sizeof(long_one), 0, (struct sockaddr *)&name, sizeof(name)),
 		sizeof(long_one));

@@ -84,6 +84,8 @@ static void append_incident(struct text *text, const struct incident *incident)
 	append_time(text, "detect", incident_detect_ns(incident));
 	append_time(text, "isolate", incident_isolate_ns(incident));
 	append_time(text, "recover", incident_recover_ns(incident));
+	if (incident->unseen_ns)
+		append_time(text, "unseen", incident->unseen_ns);
 	if (incident->agent_restarts)
 		text_printf(text, " restarts=%" PRIu64, incident->agent_restarts);
 	text_printf(text, "%s %s\n", incident->records_lost ? " lost" : "",
@@ -140,7 +142,8 @@ static void discard(struct outcome *outcome)
 #define DONE(subject, action)                                                             \
 	"'kind': 'action', 'subject': '" subject "', 'action': '" action "', 'outcome': " \
 	"'done', 'detail': 'it is'"
-#define RELEASE(subject) "'kind': 'release', 'subject': '" subject "'"
+#define UNSEEN(fields, since) fields ", 'unseen_since_ns': " since
+#define RELEASE(subject)      "'kind': 'release', 'subject': '" subject "'"
 #define FINDING(finding, subject, state)                                          \
 	"'kind': 'finding', 'finding': '" finding "', 'subject': '" subject "', " \
 	"'state': '" state "', 'sentence': 'slow'"
@@ -258,6 +261,24 @@ static const struct {
 	  {.ms = 2010, DONE("n3", "record")},
 	  {.ms = 2020, DONE("n3", "after-heal")}},
 	 "n3 node-unreachable edge detect=300 isolate=410 recover=2300 recovered\n"},
+	{"what healed while nobody watched",
+	 {{.ms = 0, EDGE("n3", "unreachable"), 300},
+	  {.ms = 5000, "'kind': 'agent', 'event': 'started'"},
+	  {.ms = 15000, UNSEEN(EDGE("n3", "healthy"), "1795417967000000000")}},
+	 "n3 node-unreachable edge detect=300 recover=15300 unseen=14000 restarts=1 recovered\n"},
+	{"the last end was seen",
+	 {{.ms = 0, EDGE("n3", "unreachable"), 300},
+	  {.ms = 10, VERDICT("'n3'", "node-down")},
+	  {.ms = 15000, UNSEEN(EDGE("n3", "healthy"), "1795417967000000000")},
+	  {.ms = 20000, VERDICT("'n3'", "healthy")}},
+	 "n3 node-down cluster detect=300 recover=20300 recovered\n"},
+	{"it did not end before it began, nor after its end was found",
+	 {{.ms = 0, EDGE("n3", "unreachable"), 300},
+	  {.ms = 100, UNSEEN(EDGE("n3", "healthy"), "1")},
+	  {.ms = 200, EDGE("n3", "unreachable"), 300},
+	  {.ms = 300, UNSEEN(EDGE("n3", "healthy"), "1895417967100000000")}},
+	 "n3 node-unreachable edge detect=300 recover=400 unseen=400 recovered\n"
+	 "n3 node-unreachable edge detect=300 recover=400 unseen=0 recovered\n"},
 	{"a node that fenced itself lets itself out",
 	 {{.ms = 0, DONE("n1", "fence")}, {.ms = 3000, DONE("n1", "unfence")}},
 	 "n1 manual manual isolate=0 recover=3000 recovered\n"},
@@ -518,14 +539,14 @@ static void test_json(void **state)
 		    "'boottime_ns':3600410000000},"
 		    "'refusals':[{'rule':'freeze','sentence':'half is bad','count':2}],"
 		    "'actions':[{'action':'fence','outcome':'done','detail':'nft'}],"
-		    "'agent_restarts':1,'records_lost':false}");
+		    "'agent_restarts':1,'unseen_ns':0,'records_lost':false}");
 	expect_json(incident_json(incidents_open_at(outcome->incidents, 0)),
 		    "{'kind':'incident','subject':['n5'],'class':'lossy-link','by':'edge',"
 		    "'state':'open','first_evidence':'2026-11-23T07:13:35.968Z',"
 		    "'first_evidence_ns':1795418015968000000,'detect_ns':32000000,"
 		    "'isolate_ns':null,'recover_ns':null,'sentence':'4.5 % lost\\u001B[2J',"
 		    "'witnesses':null,'minority':null,'decision':null,'refusals':[],'actions':[],"
-		    "'agent_restarts':0,'records_lost':true}");
+		    "'agent_restarts':0,'unseen_ns':0,'records_lost':true}");
 	expect_json(incident_totals_json(&totals),
 		    "{'kind':'totals','incidents':2,'open':1,"
 		    "'detect':{'count':2,'sum_ns':300000000,'mean_ns':150000000},"

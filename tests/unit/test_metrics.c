@@ -35,6 +35,7 @@ static void fill_peers(struct snapshot_peer peers[static 2])
 		.heartbeats_sent = 1001,
 		.heartbeats_received = 1000,
 		.heartbeat_rtt_us = 210,
+		.clock_offset_s = -0.25,
 		.heartbeats_blocked = true,
 		.state_changes = {[EDGE_HEALTHY] = 2, [EDGE_LOSSY] = 1},
 		.tcp = {.segments = 18446744073709551615ULL,
@@ -135,6 +136,7 @@ static void test_samples(void **state)
 		"tocsin_peer_agent_silent" N2 "} 0",
 		"tocsin_peer_heartbeats_blocked" N2 "} 1",
 		"tocsin_heartbeat_rtt_seconds" N2 "} 0.000210",
+		"tocsin_peer_clock_offset_seconds" N2 "} -0.25",
 		"tocsin_heartbeats_rejected_total{reason=\"malformed\"} 1",
 		"tocsin_heartbeats_rejected_total{reason=\"version\"} 2",
 		"tocsin_heartbeats_rejected_total{reason=\"unauthenticated\"} 3",
@@ -192,6 +194,41 @@ static void test_samples(void **state)
 		"tocsin_peer_table_failures_total 3",
 		"tocsin_flow_failures_total 4",
 		"tocsin_wakeups_lost_total 5",
+		"tocsin_cluster_verdicts{class=\"node-isolated\"} 2",
+		"tocsin_cluster_verdicts{class=\"zone-cut\"} 0",
+		"tocsin_cluster_verdicts_raised_total{class=\"node-down\"} 1",
+		"tocsin_cluster_verdicts_raised_total{class=\"node-unreachable\"} 3",
+		"tocsin_cluster_isolated_nodes 1",
+		"tocsin_cluster_isolations_total 4",
+		"tocsin_cluster_refusals_total{rail=\"store\"} 5",
+		"tocsin_cluster_refusals_total{rail=\"interval\"} 6",
+		"tocsin_cluster_actor 1",
+		"tocsin_cluster_paused 0",
+		"tocsin_cluster_fenced 1",
+		"tocsin_store_connected 1",
+		"tocsin_store_connects_total 7",
+		"tocsin_store_renewal_age_seconds 0.150000000",
+		"tocsin_store_row_writes_total 8",
+		"tocsin_incidents_open{class=\"node-isolated\"} 1",
+		"tocsin_incidents_closed_total{class=\"node-isolated\"} 3",
+		"tocsin_incidents_closed_total{class=\"a\\\"b\"} 9",
+		"tocsin_incident_detect_seconds_sum{class=\"node-isolated\"} 0.900000000",
+		"tocsin_incident_detect_seconds_count{class=\"node-isolated\"} 3",
+		"tocsin_incident_isolate_seconds_sum{class=\"node-isolated\"} 2.500000000",
+		"tocsin_incident_isolate_seconds_count{class=\"node-isolated\"} 2",
+		"tocsin_incident_recover_seconds_sum{class=\"node-isolated\"} 90.000000001",
+		"tocsin_incident_recover_seconds_count{class=\"node-isolated\"} 1",
+		"tocsin_suspicions_total 10",
+		"tocsin_journal_records_total 11",
+		"tocsin_journal_written_bytes_total 12",
+		"tocsin_journal_lost_records_total 13",
+		"tocsin_journal_write_failures_total 14",
+		"tocsin_journal_failing 1",
+		"tocsin_journal_queued_records 15",
+		"tocsin_journal_queued_bytes 16",
+		"tocsin_journal_oldest_queued_seconds 1.700000000",
+		"tocsin_journal_write_seconds_sum 0.018000000",
+		"tocsin_journal_write_seconds_count 19",
 	};
 
 	(void)state;
@@ -220,7 +257,23 @@ static void test_absent(void **state)
 		"tocsin_heartbeats_rejected_total{reason=\"accepted\"",
 		"tocsin_task_oom_kills_total{cgroup=\"other\"",
 		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGSEGV\"",
+		"tocsin_cluster_refusals_total{rail=\"none\"",
 	};
+	/* Before the agent joined, and without a journal. */
+	static const char *const families[] = {
+		"\ntocsin_cluster_verdicts{",
+		"\ntocsin_cluster_actor ",
+		"\ntocsin_cluster_fenced ",
+		"\ntocsin_cluster_isolated_nodes ",
+		"\ntocsin_store_connected ",
+		"\ntocsin_store_renewal_age_seconds ",
+		"\ntocsin_incidents_",
+		"\ntocsin_incident_",
+		"\ntocsin_suspicions_total ",
+		"\ntocsin_journal_records_total ",
+		"\ntocsin_journal_write_seconds_",
+	};
+	struct snapshot_cluster cluster;
 	char *text = render_all(METRICS_PROMETHEUS);
 	struct snapshot snapshot = make_snapshot(NULL, 0);
 
@@ -233,6 +286,22 @@ static void test_absent(void **state)
 	text = render(&snapshot, METRICS_PROMETHEUS);
 	assert_null(strstr(text, "peer=\"other\","));
 	assert_null(strstr(text, "{peer=\"other\"}"));
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+		assert_non_null(strstr(text, families[i]));
+	free(text);
+	cluster = *snapshot.cluster;
+	cluster.store_kind = CONFIG_STORE_LOCAL;
+	snapshot.cluster = &cluster;
+	text = render(&snapshot, METRICS_PROMETHEUS);
+	assert_null(strstr(text, "\ntocsin_store_renewal_age_seconds "));
+	free(text);
+	snapshot.cluster = NULL;
+	snapshot.incidents = NULL;
+	snapshot.journal_known = false;
+	text = render(&snapshot, METRICS_PROMETHEUS);
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+		if (strstr(text, families[i]))
+			fail_msg("not expected: %s", families[i]);
 	free(text);
 }
 
@@ -246,6 +315,9 @@ static void test_families(void **state)
 		{METRICS_PROMETHEUS, "# TYPE tocsin_build_info gauge"},
 		{METRICS_PROMETHEUS, "# TYPE tocsin_peer_rtt_seconds histogram"},
 		{METRICS_PROMETHEUS, "# TYPE tocsin_peer_state gauge"},
+		{METRICS_PROMETHEUS, "# TYPE tocsin_incident_detect_seconds summary"},
+		{METRICS_OPENMETRICS, "# TYPE tocsin_incident_detect_seconds summary"},
+		{METRICS_OPENMETRICS, "# UNIT tocsin_incident_detect_seconds seconds"},
 		{METRICS_PROMETHEUS,
 		 "# HELP tocsin_other_peers Peers beyond metrics.max_peers, which "
 		 "share the series of peer=\"other\"."},
@@ -408,8 +480,11 @@ static void test_documented(void **state)
 		fail_msg("docs/metrics.md: run this test from the root of the tree");
 	assert_in_range(fread(text, 1, 65535, stream), 1, 65534);
 	assert_int_equal(fclose(stream), 0);
-	for (size_t i = 0; i < metrics_table_length; i++) {
-		const struct metric *metric = &metrics_table[i];
+	for (size_t i = 0; i < metrics_of_node.count + metrics_of_decisions.count; i++) {
+		const struct metric *metric =
+			i < metrics_of_node.count
+				? &metrics_of_node.metrics[i]
+				: &metrics_of_decisions.metrics[i - metrics_of_node.count];
 		char name[128];
 		bool found = false;
 		int length = snprintf(name, sizeof(name), "`%s%s", metric->name,

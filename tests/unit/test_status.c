@@ -80,6 +80,12 @@ static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t c
 
 static const char expected_json[] =
 	"{'node': 'n1', 'version': '0.1.0', 'uptime_ms': 3661000, 'alone': false, 'blind': null,"
+	"'fenced': true,"
+	"'findings': [],"
+	"'store': {'kind': 'etcd', 'connected': true, 'reason': '', 'actor': true,"
+	" 'actor_name': 'n1', 'lease_renewed_ms': 150, 'lease_ms': 3000},"
+	"'journal': {'records': 11, 'queued_records': 15, 'oldest_queued_ms': 1700,"
+	" 'lost_records': 13, 'error': 'No space left on device', 'open_incidents': 1},"
 	"'peers': ["
 	"{'name': 'n10', 'address': '10.0.0.2', 'configured': true, 'state': 'healthy',"
 	" 'since_ms': 3723000, 'agent_silent': false, 'heartbeats_blocked': true,"
@@ -257,6 +263,9 @@ static void test_table(void **state)
 	snprintf(
 		expected, sizeof(expected),
 		"NODE n1  VERSION 0.1.0  UP 1h1m  PEERS 3\n"
+		"STORE etcd, renewed 150ms ago  ACTOR this node  JOURNAL 11 records, 1 open "
+		"incident, 15 queued for 1.7s, 13 LOST, NOT WRITTEN: No space left on device  "
+		"THIS NODE IS FENCED\n"
 		"\n"
 		"%-39s  %-39s  STATE        SINCE  RTT-p50  RTT-p99  LOSS-out  LOSS-in  HEARD  RTO"
 		"  TLP  FAST  SYN  SYNACK\n"
@@ -276,6 +285,45 @@ static void test_table(void **state)
 		"PEER", "ADDRESS", LONG_V6, LONG_V6, "n2", "10.0.0.3", "n10", "10.0.0.2");
 	assert_string_equal(text, expected);
 	free(text);
+}
+
+/* What stands in the second line. */
+static void test_cluster_line(void **state)
+{
+	static const struct {
+		const char *status, *line;
+	} cases[] = {
+		{"{'store': {'kind': 'local', 'connected': true, 'actor': true,"
+		 " 'lease_renewed_ms': 5}, 'journal': {'records': 3, 'error': ''}}",
+		 "\nSTORE local  ACTOR this node  JOURNAL 3 records\n"},
+		{"{'store': {'kind': 'etcd', 'connected': true, 'actor': false, 'actor_name': 'n3',"
+		 " 'lease_renewed_ms': 120}, 'journal': {'records': 0, 'open_incidents': 2}}",
+		 "\nSTORE etcd, renewed 120ms ago  ACTOR n3  JOURNAL 0 records, 2 open "
+		 "incidents\n"},
+		{"{'store': {'kind': 'etcd', 'connected': false, 'reason': 'no\\u001b endpoint',"
+		 " 'actor': false, 'actor_name': ''}, 'journal': null, 'fenced': true}",
+		 "\nSTORE etcd NOT CONNECTED: no? endpoint  ACTOR none  JOURNAL none  "
+		 "THIS NODE IS FENCED\n"},
+		{"{'store': null, 'journal': null, 'fenced': false}", "\nSTORE -  JOURNAL none\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char document[512];
+		json_t *status;
+		char *text;
+
+		snprintf(document, sizeof(document), "%s", cases[i].status);
+		for (char *c = document; *c; c++)
+			*c = *c == '\'' ? '"' : *c;
+		status = json_loads(document, 0, NULL);
+		assert_non_null(status);
+		text = print(status, false);
+		if (!strstr(text, cases[i].line))
+			fail_msg("missing: %s in: %s", cases[i].line, text);
+		free(text);
+		json_decref(status);
+	}
 }
 
 /* Only the word of the state, and the blanks around it stay outside. */
@@ -373,10 +421,15 @@ static void test_table_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),	      cmocka_unit_test(test_json_blind_and_alone),
-		cmocka_unit_test(test_json_not_utf8), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_table_colour),  cmocka_unit_test(test_table_order),
-		cmocka_unit_test(test_table_foreign), cmocka_unit_test(test_table_durations),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_blind_and_alone),
+		cmocka_unit_test(test_json_not_utf8),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_cluster_line),
+		cmocka_unit_test(test_table_colour),
+		cmocka_unit_test(test_table_order),
+		cmocka_unit_test(test_table_foreign),
+		cmocka_unit_test(test_table_durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

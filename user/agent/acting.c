@@ -6,6 +6,7 @@
 #include "agent/fencing.h"
 #include "agent/healing.h"
 #include "agent/journal.h"
+#include "agent/member_check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "isolate/self_fence.h"
@@ -20,20 +21,14 @@ struct acting {
 	struct actor actor;
 	struct actor_case last_case; /* of the last decision: what a person's wish is judged by */
 	bool *hosts_store;	     /* by member */
-	const char **endpoints;	     /* of the store, that a member hosts; by member, NULL: none */
 	uint32_t store_members;
 	bool withdrawn; /* from the election */
 	struct self_fence self_fence;
 	struct fencing *fencing;
+	struct member_check *member_check;
 	struct healing *healing;
-	bool closed;   /* this node is isolated, or has fenced itself */
+	bool closed;   /* this node is isolated, or has fenced itself; until its fence is down */
 	bool recorded; /* this node has a record, by what was read of the store as a whole last */
-	/* Whose release waits for what its member of the store says. */
-	struct {
-		uint32_t member;
-		char sentence[160];
-		char refused[256]; /* why not, as it was told last */
-	} release;
 };
 
 static const char *name_of(const struct acting *acting, uint32_t member)
@@ -147,6 +142,7 @@ static void on_refuse(void *context, const struct verdict *verdict, enum rail ra
 {
 	struct acting *acting = context;
 
+	acting->cluster->agent->decisions.refusals[rail]++;
 	for (uint32_t i = 0; i < verdict->subject_count && i < VERDICT_WITNESSES_MAX; i++) {
 		const char *node = name_of(acting, verdict->subjects[i]);
 
@@ -158,69 +154,51 @@ static void on_refuse(void *context, const struct verdict *verdict, enum rail ra
 	}
 }
 
-static void refuse_release(struct acting *acting, const char *reason)
+/* It is healed, and nothing else is waited for. */
+static void release_healed(struct acting *acting, uint32_t member, uint64_t healthy_ms,
+			   const char *more)
 {
-	const char *node = name_of(acting, acting->release.member);
+	char sentence[160] = "";
+	struct text text = TEXT(sentence);
 
-	if (!strcmp(acting->release.refused, reason))
-		return;
-	(void)text_copy(acting->release.refused, sizeof(acting->release.refused), reason);
-	log_warning("not released yet", log_string("node", node), log_string("rule", "etcd-member"),
-		    log_string("reason", reason));
-	agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", reason));
+	text_printf(&text, "healthy both ways and its lease renewed for %llu ms%s",
+		    (unsigned long long)healthy_ms, more);
+	tell_failure(acting, member, release_member(acting, member, sentence));
 }
 
-static void on_checked(void *context, const char *reason)
+/* Its member of the store has been asked; until it has caught up it is asked again. */
+static void on_checked(void *context, uint32_t member, const char *reason)
 {
 	struct acting *acting = context;
+	struct actor_record *known = actor_find_record(&acting->actor, member);
+	const char *node = name_of(acting, member);
+	char kept[sizeof(known->kept)] = "";
+	struct text text = TEXT(kept);
 
-	if (*reason) {
-		refuse_release(acting, reason);
+	/* It may have been lost again meanwhile, or another may act now. */
+	if (!known || !actor_may_release(known, &acting->last_case))
 		return;
+	text_printf(&text, "%s", reason);
+	if (!*kept) {
+		release_healed(acting, member,
+			       (acting->last_case.now_ns - known->healthy_ns) / NS_PER_MS,
+			       "; its member of etcd has caught up");
+	} else if (strcmp(known->kept, kept)) {
+		log_warning("not released yet", log_string("node", node),
+			    log_string("rule", "etcd-member"), log_string("reason", kept));
+		agent_journal(acting->cluster->agent, journal_refusal(node, "etcd-member", kept));
 	}
-	*acting->release.refused = '\0';
-	/* It may have been lost again meanwhile. */
-	if (actor_is_isolated(&acting->actor, acting->release.member) &&
-	    !actor_would_isolate(&acting->last_case, acting->release.member))
-		tell_failure(
-			acting, acting->release.member,
-			release_member(acting, acting->release.member, acting->release.sentence));
-}
-
-/* Its member of the store must have caught up. Asked for again by the actor until it is released.
- */
-static void check_release(struct acting *acting, uint32_t member, const char *sentence)
-{
-	int r = healing_check(acting->healing, acting->endpoints[member], on_checked, acting);
-
-	if (r == -EBUSY)
-		return;
-	if (member != acting->release.member)
-		*acting->release.refused = '\0';
-	acting->release.member = member;
-	(void)text_copy(acting->release.sentence, sizeof(acting->release.sentence), sentence);
-	if (r == -ENOENT)
-		/* The only member there is has nobody to catch up with. */
-		on_checked(acting, "");
-	else if (r)
-		refuse_release(acting, strerror(-r));
+	memcpy(known->kept, kept, sizeof(kept));
 }
 
 static void on_release(void *context, const struct actor_record *record, uint64_t healthy_ms)
 {
 	struct acting *acting = context;
-	char sentence[160] = "";
-	struct text text = TEXT(sentence);
 
-	if (config_of(acting)->mode != CONFIG_MODE_ENFORCE)
+	if (config_of(acting)->mode != CONFIG_MODE_ENFORCE ||
+	    member_check_ask(acting->member_check, acting->cluster->store, record->member))
 		return;
-	text_printf(&text, "healthy both ways and its lease renewed for %llu ms",
-		    (unsigned long long)healthy_ms);
-	if (acting->endpoints && acting->endpoints[record->member])
-		check_release(acting, record->member, sentence);
-	else
-		tell_failure(acting, record->member,
-			     release_member(acting, record->member, sentence));
+	release_healed(acting, record->member, healthy_ms, "");
 }
 
 static void on_forget(void *context, const struct actor_record *record)
@@ -311,6 +289,8 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 	is = actor_is_isolated(&acting->actor, member);
 	if (was == is)
 		return;
+	/* What the store tells anew, after a gap, is no other isolation. */
+	acting->cluster->agent->decisions.isolations += is && acting->cluster->synced;
 	log_warning(is ? "node isolated" : "node released",
 		    log_string("node", name_of(acting, member)),
 		    log_string("by", data ? record.by : ""),
@@ -386,9 +366,12 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	closed = acting->self_fence.fenced || recorded;
 	fencing_set(acting->fencing, closed,
 		    recorded ? "isolated by a record in the store" : sentence);
-	if (acting->closed && !closed && config->mode == CONFIG_MODE_ENFORCE)
-		healing_run_commands(acting->healing);
-	acting->closed = closed;
+	if (acting->closed && !closed && fencing_is_settled(acting->fencing, false)) {
+		acting->closed = false;
+		if (config->mode == CONFIG_MODE_ENFORCE)
+			healing_run_commands(acting->healing);
+	}
+	acting->closed |= closed;
 }
 
 /* ---- by hand ---- */
@@ -433,10 +416,13 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 	wish.force |= !isolate;
 	rail = acting->last_case.view ? rails_check(&wish, &text) : RAIL_STORE;
 	if (rail != RAIL_NONE) {
+		agent->decisions.refusals[rail]++;
 		agent_journal(agent, journal_refusal(node, rail_name(rail), reason));
 		text_printf(answer, "refused by the rail '%s': %s", rail_name(rail), reason);
 		if (rail == RAIL_ACTOR && *actor_name)
 			text_printf(answer, "; run this on %s, which is", actor_name);
+		else if (rail == RAIL_ACTOR)
+			text_printf(answer, "; no node is at the moment, try again");
 		return -EPERM;
 	}
 	log_warning(isolate ? "isolating by hand" : "releasing by hand", log_string("node", node),
@@ -466,8 +452,7 @@ static int find_store_hosts(struct acting *acting)
 	if (config->store.kind != CONFIG_STORE_ETCD)
 		return 0;
 	acting->hosts_store = calloc(membership->count + 1, sizeof(*acting->hosts_store));
-	acting->endpoints = calloc(membership->count + 1, sizeof(*acting->endpoints));
-	if (!acting->hosts_store || !acting->endpoints)
+	if (!acting->hosts_store)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
 		struct fence_endpoint endpoint;
@@ -477,14 +462,14 @@ static int find_store_hosts(struct acting *acting)
 		for (unsigned int j = 0; j < config->node_count; j++) {
 			int64_t member = membership_find(membership, config->nodes[j].name);
 
-			for (unsigned int k = 0; k < config->nodes[j].address_count; k++)
-				if (member >= 0 && !acting->hosts_store[member] &&
-				    cidr_contains(&config->nodes[j].addresses[k],
-						  &endpoint.address)) {
-					acting->hosts_store[member] = true;
-					acting->endpoints[member] = config->etcd.endpoints[i];
-					acting->store_members++;
-				}
+			for (unsigned int k = 0; k < config->nodes[j].address_count; k++) {
+				if (member < 0 || !cidr_contains(&config->nodes[j].addresses[k],
+								 &endpoint.address))
+					continue;
+				acting->store_members += !acting->hosts_store[member];
+				acting->hosts_store[member] = true;
+				member_check_add_host(acting->member_check, i, (uint32_t)member);
+			}
 		}
 	}
 	return 0;
@@ -499,8 +484,10 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
-	r = find_store_hosts(acting) ?: fencing_open(&acting->fencing, cluster->agent)
-				     ?: healing_open(&acting->healing, cluster->agent);
+	r = member_check_open(&acting->member_check, config_of(acting), on_checked, acting)
+		    ?: find_store_hosts(acting)
+		    ?: fencing_open(&acting->fencing, cluster->agent)
+		    ?: healing_open(&acting->healing, cluster->agent);
 	if (!r)
 		/* An agent before this one may have left a fence: it stands until all is well. */
 		acting->closed = acting->self_fence.fenced = fencing_is_on(acting->fencing);
@@ -526,7 +513,7 @@ void acting_close(struct acting *acting)
 		return;
 	fencing_close(acting->fencing);
 	healing_close(acting->healing);
-	free(acting->endpoints);
+	member_check_close(acting->member_check);
 	actor_free(&acting->actor);
 	free(acting->hosts_store);
 	free(acting);

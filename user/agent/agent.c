@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 /* Open files: at rest and with a few clients; with all clients and connects that there can be. */
-#define FILES_MIN    96
+#define FILES_MIN    128
 #define FILES_WANTED 1024
 /* So long the store may take to answer that this agent stops: an end is not held up for more. */
 #define LEAVE_LIMIT_MS 300

@@ -35,16 +35,19 @@ struct agent {
 	struct groups groups;
 	struct agent_findings *findings;
 	struct health *health;
-	struct journal *journal; /* NULL: none, and the log said why */
+	struct capacity *capacity; /* part of it; NULL while that is closed */
+	struct journal *journal;   /* NULL: none, and the log said why */
 	uint64_t journal_told_ns;
-	struct cluster *cluster; /* NULL while it starts and stops */
-	struct control *control; /* NULL: nobody can tell it anything */
+	struct agent_incidents *incidents; /* NULL: no journal, or it cannot be read */
+	struct cluster *cluster;	   /* NULL while it starts and stops */
+	struct control *control;	   /* NULL: nobody can tell it anything */
 	struct heartbeat_socket *heartbeat;
 	struct confirm *confirm;
 	struct http *http;
 	struct peers peers;
 	uint64_t started_ns;
 	bool stopping;
+	struct snapshot_decisions decisions; /* counted where they are made */
 
 	/* Turns. */
 	struct self_watch self;
@@ -68,6 +71,7 @@ struct agent {
 	struct snapshot_group *snapshot_groups;
 	struct snapshot_drop snapshot_drops[DROP_SLOTS];
 	struct snapshot_cluster snapshot_cluster;
+	struct incident_totals snapshot_incidents;
 	struct snapshot_probe snapshot_probes[24];
 };
 

@@ -97,6 +97,7 @@ static void publish_row(struct cluster *cluster, uint64_t now_ns)
 	    !view_must_confirm(&cluster->view, cluster->self, now_ns))
 		return;
 	cluster->row.sequence++;
+	cluster->agent->decisions.row_writes++;
 	cluster->put_ns = now_ns;
 	length = row_encode(&cluster->row, &cluster->membership, data, sizeof(data));
 	if (length < 0) {
@@ -230,9 +231,11 @@ static void on_changed(void *context, const struct store_state *state)
 	struct cluster *cluster = context;
 
 	cluster->dirty = true;
+	cluster->agent->decisions.store_connects += state->connected && !cluster->connected;
+	cluster->connected = state->connected;
 	if (state->connected)
 		log_info("store connected", log_unsigned("lease_ms", state->lease_ns / NS_PER_MS),
-			 log_string("actor", state->actor ? "this node" : "another node or none"),
+			 log_string("actor", *state->actor_name ? state->actor_name : "none"),
 			 log_unsigned("monotonic_ns", clock_monotonic_ns()));
 	else
 		log_warning("store not connected", log_string("reason", state->reason),
@@ -294,6 +297,7 @@ static void on_raised(void *context, const struct standing *standing, const stru
 	char sentence[512] = "";
 	struct text text = TEXT(sentence);
 
+	cluster->agent->decisions.verdicts[standing->class]++;
 	verdict_explain(verdict, &cluster->judgement, &cluster->view, clock_boottime_ns(), &text);
 	tell_verdict(cluster, standing, verdict_class_name(standing->class), sentence, verdict);
 }

@@ -38,6 +38,7 @@ struct cluster {
 	uint32_t leaving_flags;
 	uint64_t leaving_sequence; /* of the row that said so first */
 
+	bool connected;	    /* the store was, when it told last */
 	bool synced;	    /* the view holds all that the store has */
 	bool dirty;	    /* something came since the last judgement */
 	uint64_t judged_ns; /* when that was */

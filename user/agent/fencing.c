@@ -25,6 +25,15 @@ struct fencing {
 	bool advised;		   /* mode advise: it was told that it would be on */
 	bool failing;
 	uint64_t tried_ns;
+
+	/* The change that is under way. */
+	bool changing;
+	bool wanted; /* on or off */
+	char sentence[256];
+	struct nft_run run;
+	uv_poll_t poll; /* of the run's end */
+	bool poll_open; /* the loop still has it */
+	bool closed;
 };
 
 static bool has_action(const struct config *config, enum config_action action)
@@ -38,6 +47,11 @@ static bool has_action(const struct config *config, enum config_action action)
 bool fencing_is_on(const struct fencing *fencing)
 {
 	return fencing && fencing->on;
+}
+
+bool fencing_is_settled(const struct fencing *fencing, bool on)
+{
+	return !fencing->changing && fencing->on == on;
 }
 
 int fencing_endpoint(const char *url, struct fence_endpoint *ret_endpoint)
@@ -62,13 +76,29 @@ int fencing_endpoint(const char *url, struct fence_endpoint *ret_endpoint)
 	return r;
 }
 
-/* Puts up the fence that the configuration describes. */
+/* Without its peers' port, too, a member of etcd could not catch up behind the fence. */
+unsigned int fencing_store(const struct config *config,
+			   struct fence_endpoint ret_endpoints[FENCING_STORE_MAX])
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
+		struct fence_endpoint endpoint;
+
+		if (fencing_endpoint(config->etcd.endpoints[i], &endpoint))
+			continue;
+		ret_endpoints[count++] = endpoint;
+		endpoint.port = (uint16_t)(endpoint.port + ETCD_PEER_PORT_OFFSET);
+		ret_endpoints[count++] = endpoint;
+	}
+	return count;
+}
+
+/* Begins to put up the fence that the configuration describes. */
 static int put_up(struct fencing *fencing, struct text *error)
 {
 	const struct config *config = &fencing->agent->config;
-	/* Each member of etcd by its clients' port and its peers': without both it cannot catch up
-	 * behind the fence. */
-	struct fence_endpoint endpoints[2 * CONFIG_ENDPOINTS_MAX];
+	struct fence_endpoint endpoints[FENCING_STORE_MAX];
 	struct cidr *members =
 		calloc((size_t)config->node_count * CONFIG_ADDRESSES_MAX + 1, sizeof(*members));
 	struct fence_settings settings = {.agent_port = config->heartbeat.listen.port,
@@ -83,18 +113,10 @@ static int put_up(struct fencing *fencing, struct text *error)
 	for (unsigned int i = 0; i < config->node_count; i++)
 		for (unsigned int j = 0; j < config->nodes[i].address_count; j++)
 			members[settings.member_count++] = config->nodes[i].addresses[j];
-	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
-		struct fence_endpoint endpoint;
-
-		if (fencing_endpoint(config->etcd.endpoints[i], &endpoint))
-			continue;
-		endpoints[settings.store_count++] = endpoint;
-		endpoint.port = (uint16_t)(endpoint.port + ETCD_PEER_PORT_OFFSET);
-		endpoints[settings.store_count++] = endpoint;
-	}
 	settings.members = members;
 	settings.store = endpoints;
-	r = fence_apply(&settings, error);
+	settings.store_count = fencing_store(config, endpoints);
+	r = fence_begin(&fencing->run, &settings, error);
 	free(members);
 	return r;
 }
@@ -114,13 +136,85 @@ static void tell(struct fencing *fencing, bool on, int result, const char *detai
 				     result ? JOURNAL_FAILED : JOURNAL_DONE, detail));
 }
 
+static void on_poll_closed(uv_handle_t *handle)
+{
+	struct fencing *fencing = handle->data;
+
+	fencing->poll_open = false;
+	if (fencing->closed)
+		free(fencing);
+}
+
+/* 'reason' is why it failed. */
+static void end_change(struct fencing *fencing, int result, const char *reason)
+{
+	bool on = fencing->wanted;
+
+	fencing->changing = false;
+	if (!result)
+		fencing->on = on;
+	/* Told once, not at each try. */
+	if (!result || !fencing->failing)
+		tell(fencing, on, result, result ? reason : fencing->sentence);
+	fencing->failing = result != 0;
+	if (!result)
+		fencing_run_hook(fencing, on ? "fence" : "unfence", fencing->agent->config.node, "",
+				 fencing->sentence);
+}
+
+static void finish(struct fencing *fencing)
+{
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+	int r;
+
+	/* Before its descriptor is closed. */
+	uv_close((uv_handle_t *)&fencing->poll, on_poll_closed);
+	r = nft_finish(&fencing->run, &error);
+	end_change(fencing, r, reason);
+}
+
+static void on_run_ended(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	finish(poll->data);
+}
+
+/* The loop goes on meanwhile: to load the library and to hear from the kernel takes longer than a
+ * turn. */
+static void begin_change(struct fencing *fencing, bool on, const char *sentence)
+{
+	char reason[256] = "";
+	struct text error = TEXT(reason), copy = TEXT(fencing->sentence);
+	int r;
+
+	fencing->changing = true;
+	fencing->wanted = on;
+	fencing->sentence[0] = '\0';
+	text_printf(&copy, "%s", sentence);
+	r = on ? put_up(fencing, &error) : fence_begin_removal(&fencing->run, &error);
+	if (!r && fencing->run.pid &&
+	    !uv_poll_init(&fencing->agent->loop, &fencing->poll, fencing->run.fd)) {
+		fencing->poll.data = fencing;
+		fencing->poll_open = true;
+		/* If this fails, fencing_set() sees to its end. */
+		(void)uv_poll_start(&fencing->poll, UV_READABLE, on_run_ended);
+		return;
+	}
+	/* There is nothing to wait for, or no way to but this. */
+	end_change(fencing, r ?: nft_finish(&fencing->run, &error), reason);
+}
+
 void fencing_set(struct fencing *fencing, bool on, const char *sentence)
 {
 	const struct config *config = &fencing->agent->config;
 	uint64_t now_ns = clock_monotonic_ns();
-	char reason[256] = "";
-	struct text error = TEXT(reason);
-	int r;
+
+	if (fencing->changing && now_ns >= fencing->run.end_ns)
+		finish(fencing);
+	if (fencing->changing || fencing->poll_open)
+		return;
 
 	if (config->mode != CONFIG_MODE_ENFORCE || !has_action(config, CONFIG_ACTION_FENCE)) {
 		if (on && !fencing->advised && config->mode == CONFIG_MODE_ADVISE)
@@ -133,15 +227,7 @@ void fencing_set(struct fencing *fencing, bool on, const char *sentence)
 	if (on == fencing->on || (fencing->failing && now_ns < fencing->tried_ns + RETRY_NS))
 		return;
 	fencing->tried_ns = now_ns;
-	r = on ? put_up(fencing, &error) : fence_remove(&error);
-	if (!r)
-		fencing->on = on;
-	/* Told once, not at each try. */
-	if (!r || !fencing->failing)
-		tell(fencing, on, r, r ? reason : sentence);
-	fencing->failing = r != 0;
-	if (!r)
-		fencing_run_hook(fencing, on ? "fence" : "unfence", config->node, "", sentence);
+	begin_change(fencing, on, sentence);
 }
 
 /* ---- the hook ---- */
@@ -230,6 +316,11 @@ void fencing_close(struct fencing *fencing)
 {
 	if (!fencing)
 		return;
+	/* Who comes next must find it as it is then. */
+	if (fencing->changing)
+		finish(fencing);
 	hook_cancel(fencing->hooks);
-	free(fencing);
+	fencing->closed = true;
+	if (!fencing->poll_open)
+		free(fencing);
 }

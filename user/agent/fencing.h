@@ -5,6 +5,7 @@
 /* The configured actions, as far as this node carries them out: its fence, and the hook. */
 
 #include "base/text.h"
+#include "config/config.h"
 #include "isolate/fence.h"
 
 #include <stdbool.h>
@@ -18,10 +19,18 @@ int fencing_open(struct fencing **ret_fencing, struct agent *agent);
 /* Mode, actions or hook are other ones: gets ready for them. Returns 0 or -ENOMEM. */
 int fencing_reload(struct fencing *fencing);
 
-/* Wants the fence on or off; does nothing when it is so. In mode advise it only tells. */
+/*
+ * Wants the fence on or off; does nothing when it is so. To be called at each turn: while a change
+ * is under way, and after one that failed, the wish of a later call counts. In mode advise it only
+ * tells.
+ */
 void fencing_set(struct fencing *fencing, bool on, const char *sentence);
 
+/* As far as is known: a change that is under way has not happened yet. */
 bool fencing_is_on(const struct fencing *fencing);
+
+/* It is so, and no change is under way. */
+bool fencing_is_settled(const struct fencing *fencing, bool on);
 
 /* Runs the hook, if one is configured: 'action' is "isolate", "release", "fence" or "unfence". */
 void fencing_run_hook(struct fencing *fencing, const char *action, const char *node,
@@ -30,7 +39,14 @@ void fencing_run_hook(struct fencing *fencing, const char *action, const char *n
 /* The address and port of a URL whose host is an address. Returns 0 or -EINVAL. */
 int fencing_endpoint(const char *url, struct fence_endpoint *ret_endpoint);
 
-/* The fence stays as it is. NULL is allowed. */
+/* Of each member of etcd two: its clients' port and its peers'. */
+#define FENCING_STORE_MAX (2 * CONFIG_ENDPOINTS_MAX)
+
+/* What the fence leaves open of the store. Returns how many. */
+unsigned int fencing_store(const struct config *config,
+			   struct fence_endpoint ret_endpoints[FENCING_STORE_MAX]);
+
+/* The fence stays as it is; a change that is under way is waited for. NULL is allowed. */
 void fencing_close(struct fencing *fencing);
 
 #endif

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/health.h"
 
+#include "agent/health_capacity.h"
 #include "agent/health_disk.h"
+#include "agent/health_filesystem.h"
+#include "agent/health_network.h"
+#include "agent/health_overload.h"
 #include "agent/health_process.h"
 
 #include <errno.h>
@@ -9,10 +13,8 @@
 #include <stdlib.h>
 
 static const struct health_family *const families[] = {
-	&health_disk,
-	&health_crash_loop,
-	&health_watch,
-	&health_hung,
+	&health_disk,	  &health_filesystem, &health_crash_loop, &health_watch, &health_hung,
+	&health_overload, &health_capacity,   &health_accept,	  &health_drops, &health_peers,
 };
 
 #define FAMILIES (sizeof(families) / sizeof(*families))

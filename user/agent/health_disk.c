@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/health_disk_slow.h"
 #include "base/clock.h"
 #include "detect/disk.h"
 
@@ -24,18 +25,23 @@ struct disk_memory {
 	char name[BLOCK_NAME_BYTES];
 	uint64_t errors;
 	bool present;
+	struct disk_history *history; /* NULL: no memory, or disk-slow is off */
 };
 
 struct disk_family {
 	struct agent *agent;
 	struct disk_memory disks[BLOCK_DEVICES_MAX];
 	size_t disk_count;
-	uint64_t looked_ns, read_ns;
+	uint64_t looked_ns, read_ns, window_ns;
 	uint64_t errors; /* of all disks, as the programs count them */
 };
 
+/* The first are judged at each reading, the last at the end of each window. */
 static const enum finding_kind kinds[] = {FINDING_DISK_STALLED, FINDING_DISK_HUNG_REQUEST,
-					  FINDING_DISK_ERRORS};
+					  FINDING_DISK_ERRORS, FINDING_DISK_SLOW};
+
+#define KINDS	      (sizeof(kinds) / sizeof(*kinds))
+#define KINDS_AT_ONCE (KINDS - 1)
 
 static struct disk_memory *memory_of(struct disk_family *family, const struct block_disk *disk)
 {
@@ -76,12 +82,12 @@ static void judge(struct disk_family *family, const struct block_disk *disk, uin
 	struct findings *findings = agent_findings_list(family->agent->findings);
 	const struct disk_evidence evidence = evidence_of(disk);
 	struct disk_memory *memory = memory_of(family, disk);
-	const uint64_t clear_ns[] = {CLEAR_STALLED_NS, CLEAR_STALLED_NS,
-				     limits->disk_errors.clear_after_s * NS_PER_S};
+	const uint64_t clear_ns[KINDS_AT_ONCE] = {CLEAR_STALLED_NS, CLEAR_STALLED_NS,
+						  limits->disk_errors.clear_after_s * NS_PER_S};
 
 	if (!memory)
 		return;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+	for (size_t i = 0; i < KINDS_AT_ONCE; i++) {
 		char sentence[FINDING_SENTENCE_MAX] = "";
 		struct text text = TEXT(sentence);
 		enum finding_level level = FINDING_QUIET;
@@ -109,6 +115,39 @@ static void judge(struct disk_family *family, const struct block_disk *disk, uin
 	memory->present = true;
 }
 
+/* Ends the windows of all disks, then judges them: siblings are compared in the same window. */
+static void judge_windows(struct disk_family *family, const struct block_disk *disks, size_t count,
+			  uint64_t now_ns)
+{
+	const struct finding_limits *limits = &family->agent->config.findings.limits;
+	const uint64_t length_ns = limits->disk_slow.window_ms * NS_PER_MS;
+	struct findings *findings = agent_findings_list(family->agent->findings);
+	struct disk_history *histories[BLOCK_DEVICES_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		struct disk_memory *memory = memory_of(family, &disks[i]);
+
+		histories[i] = memory ? memory->history : NULL;
+		if (histories[i])
+			disk_history_take(histories[i], &disks[i], length_ns, now_ns);
+		else if (memory)
+			memory->history = disk_history_new(&disks[i], now_ns);
+	}
+	for (size_t i = 0; i < count; i++) {
+		char sentence[FINDING_SENTENCE_MAX] = "";
+		struct text text = TEXT(sentence);
+		uint64_t since_ns = 0;
+		enum finding_level level;
+
+		if (!histories[i])
+			continue;
+		level = disk_history_judge(histories[i], histories, count, limits, now_ns,
+					   &since_ns, &text);
+		findings_say(findings, FINDING_DISK_SLOW, disks[i].name, level, since_ns,
+			     limits->disk_slow.windows * length_ns, now_ns, sentence);
+	}
+}
+
 /* What stands of disks that are gone ends. */
 static void forget_absent(struct disk_family *family, uint64_t now_ns)
 {
@@ -120,7 +159,8 @@ static void forget_absent(struct disk_family *family, uint64_t now_ns)
 			family->disks[kept++] = family->disks[i];
 			continue;
 		}
-		for (size_t j = 0; j < sizeof(kinds) / sizeof(*kinds); j++)
+		free(family->disks[i].history);
+		for (size_t j = 0; j < KINDS; j++)
 			findings_end(findings, kinds[j], family->disks[i].name, "the disk is gone",
 				     now_ns);
 	}
@@ -132,10 +172,19 @@ static bool stands(const struct disk_family *family)
 	const struct findings *findings = agent_findings_list(family->agent->findings);
 
 	for (unsigned int i = 0; i < findings->count; i++)
-		for (size_t j = 0; j < sizeof(kinds) / sizeof(*kinds); j++)
+		for (size_t j = 0; j < KINDS_AT_ONCE; j++)
 			if (findings->standing[i].kind == kinds[j])
 				return true;
 	return false;
+}
+
+static bool window_is_due(const struct disk_family *family, uint64_t now_ns)
+{
+	const struct config *config = &family->agent->config;
+
+	return config->findings.settings[FINDING_DISK_SLOW].response != FINDING_RESPONSE_OFF &&
+	       now_ns >=
+		       family->window_ns + config->findings.limits.disk_slow.window_ms * NS_PER_MS;
 }
 
 /* Whether the disks are to be read now: what the mapped tables tell without a system call. */
@@ -152,7 +201,7 @@ static bool is_due(struct disk_family *family, struct block_probe *probe, uint64
 		family->errors = errors;
 		return true;
 	}
-	if (now_ns >= family->read_ns + READ_QUIET_NS)
+	if (now_ns >= family->read_ns + READ_QUIET_NS || window_is_due(family, now_ns))
 		return true;
 	if (now_ns < family->looked_ns + LOOK_NS)
 		return false;
@@ -181,6 +230,10 @@ static void turn(void *context, uint64_t now_ns)
 	for (size_t i = 0; i < count; i++)
 		judge(family, &disks[i], now_ns);
 	forget_absent(family, now_ns);
+	if (!window_is_due(family, now_ns))
+		return;
+	family->window_ns = now_ns;
+	judge_windows(family, disks, count, now_ns);
 }
 
 static int open_family(void **ret_family, struct agent *agent)
@@ -192,15 +245,24 @@ static int open_family(void **ret_family, struct agent *agent)
 		return -ENOMEM;
 	family->agent = agent;
 	if (!agent->probes.open[PROBE_BLOCK])
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		for (size_t i = 0; i < KINDS; i++)
 			findings_set_blind(agent_findings_list(agent->findings), kinds[i],
 					   agent->probes.errors[PROBE_BLOCK]);
 	return 0;
+}
+
+static void close_family(void *context)
+{
+	struct disk_family *family = context;
+
+	for (size_t i = 0; i < family->disk_count; i++)
+		free(family->disks[i].history);
+	free(family);
 }
 
 const struct health_family health_disk = {
 	.name = "disk",
 	.open = open_family,
 	.turn = turn,
-	.close = free,
+	.close = close_family,
 };

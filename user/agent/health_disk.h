@@ -4,7 +4,7 @@
 
 #include "agent/health.h"
 
-/* disk-stalled, disk-hung-request, disk-errors: from the block probe. */
+/* disk-stalled, disk-hung-request, disk-errors, disk-slow: from the block probe. */
 extern const struct health_family health_disk;
 
 #endif

@@ -2,6 +2,7 @@
 #include "agent/journal.h"
 
 #include "agent/agent.h"
+#include "agent/incidents.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -12,13 +13,22 @@
 void agent_open_journal(struct agent *agent)
 {
 	const struct journal_options options = {.directory = agent->config.state_dir,
-						.node = agent->config.node};
+						.node = agent->config.node,
+						.on_append = agent_incidents_take,
+						.context = agent};
 	char reason[512] = "";
 	struct text error = TEXT(reason);
+	int r;
 
-	if (journal_open(&agent->journal, &options, &error))
+	if (journal_open(&agent->journal, &options, &error)) {
 		log_error("no journal", log_string("reason", reason),
 			  log_string("consequence", "incidents are in the log only"));
+	} else {
+		r = agent_incidents_open(&agent->incidents, agent,
+					 journal_state(agent->journal).appended);
+		if (r)
+			log_error("the journal's past cannot be read", log_errno("error", r));
+	}
 	agent_journal(agent, journal_agent("started", TOCSIN_VERSION));
 }
 
@@ -39,6 +49,8 @@ void agent_tell_journal(struct agent *agent)
 		return;
 	agent->journal_told_ns = now_ns;
 	journal_tell(agent->journal);
+	if (agent->incidents)
+		agent_incidents_turn(agent->incidents);
 }
 
 void agent_close_journal(struct agent *agent)
@@ -51,4 +63,6 @@ void agent_close_journal(struct agent *agent)
 	if (journal_close(agent->journal, CLOSE_MS, &unwritten))
 		log_error("journal not written to its end", log_unsigned("records", unwritten));
 	agent->journal = NULL;
+	agent_incidents_close(agent->incidents);
+	agent->incidents = NULL;
 }

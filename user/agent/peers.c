@@ -264,6 +264,8 @@ static void add_record(struct edge_evidence *evidence, const volatile struct pee
 				  record->connect_failures[PEER_ERROR_NET_UNREACHABLE] +
 				  record->connect_failures[PEER_ERROR_ABANDONED];
 	evidence->tcp.segments += record->segments;
+	evidence->tcp.connects += record->connects;
+	evidence->tcp.connects_late += record->connects_late;
 }
 
 void peers_gather_tcp(struct peers *peers, const struct tcp_probe *probe)

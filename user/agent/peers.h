@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "config/config.h"
 #include "detect/edge.h"
+#include "detect/peer_load.h"
 #include "probe/tcp.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct peer {
 
 	struct edge edge;
 	struct edge_evidence evidence;
+	struct peer_load load;
 	uint64_t state_changes[EDGE_STATES];
 
 	/* Whether connects to a node are any use: a firewall may drop them while all is well. */

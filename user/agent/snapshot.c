@@ -2,6 +2,8 @@
 #include "agent/agent.h"
 
 #include "agent/cluster.h"
+#include "agent/findings.h"
+#include "agent/incidents.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -78,6 +80,7 @@ static void describe_peer(const struct agent *agent, const struct peer *peer, ui
 	ret->heartbeats_sent = status.sent;
 	ret->heartbeats_received = status.received;
 	ret->heartbeat_rtt_us = status.rtt_us;
+	ret->clock_offset_s = status.clock_known ? (double)status.clock_offset_ns / NS_PER_S : NAN;
 	ret->agent_silent = edge->agent_silent;
 	ret->heartbeats_blocked = edge->heartbeats_blocked;
 	if (peer->evidence.tcp.stalled_since_ns && peer->evidence.tcp.stalled_since_ns < now_ns)
@@ -333,6 +336,16 @@ static void describe_sched(const struct agent *agent, struct snapshot *ret)
 	ret->sched_known = !r;
 }
 
+static void describe_journal(struct agent *agent, struct snapshot *ret)
+{
+	if (!agent->journal)
+		return;
+	ret->journal_known = true;
+	ret->journal = journal_state(agent->journal);
+	if (agent_incidents_totals(agent->incidents, &agent->snapshot_incidents))
+		ret->incidents = &agent->snapshot_incidents;
+}
+
 void agent_snapshot(void *context, struct snapshot *ret)
 {
 	struct agent *agent = context;
@@ -348,6 +361,8 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->late_ticks = agent->self.late_ticks;
 	ret->late_ticks_ns = agent->self.late_ns;
 	ret->distrust_ratio = agent->self.distrust;
+	ret->findings = agent->findings ? agent_findings_list(agent->findings) : NULL;
+	ret->finding_settings = agent->config.findings.settings;
 	ret->other.name = "other";
 	ret->peer_count = describe_peers(agent, now_ns, ret);
 	ret->peers = agent->snapshot_peers;
@@ -356,6 +371,8 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	describe_groups(agent, ret);
 	describe_drops(agent, ret);
 	describe_sched(agent, ret);
+	describe_journal(agent, ret);
+	ret->decisions = agent->decisions;
 	if (agent->cluster) {
 		cluster_snapshot(agent->cluster, &agent->snapshot_cluster);
 		ret->cluster = &agent->snapshot_cluster;

@@ -145,6 +145,12 @@ static void send_by_others(struct heartbeat_socket *socket, struct heartbeat *he
 	}
 }
 
+/* What the wall clock had at a moment that is just past. */
+static uint64_t realtime_at(uint64_t time_ns)
+{
+	return clock_realtime_ns() - (clock_monotonic_ns() - time_ns);
+}
+
 static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, uint64_t now_ns)
 {
 	struct heartbeat_peer *peer = &socket->members.peers[index];
@@ -154,6 +160,7 @@ static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, 
 	int err;
 
 	heartbeat_link_next(&peer->link, now_ns, &heartbeat);
+	heartbeat.sent_realtime_ns = realtime_at(now_ns);
 	memcpy(heartbeat.boot_id, socket->boot_id, sizeof(heartbeat.boot_id));
 	/* Both arrays have the same size, as the assertion below says. */
 	memcpy(heartbeat.sender, socket->members.own_name, sizeof(heartbeat.sender));
@@ -324,6 +331,8 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 		socket->counters.relays_duplicate++;
 	else
 		reject(socket, result, source, now_ns);
+	if (result == HEARTBEAT_ACCEPTED && !relayed)
+		heartbeat_link_measure_clock(&peer->link, &heartbeat, now_ns, realtime_at(now_ns));
 }
 
 /* What our own kernel dropped for want of room is not the network's loss. */
@@ -624,5 +633,8 @@ void heartbeat_status(const struct heartbeat_socket *socket, unsigned int node_i
 	ret_status->rtt_us = (uint32_t)(peer->link.rtt_ns / NS_PER_US);
 	ret_status->incarnation = peer->link.direct.incarnation;
 	ret_status->restarts = peer->link.restarts;
+	ret_status->heard_ns = peer->link.heard_ns;
+	ret_status->clock_known = heartbeat_clock_offset(
+		&peer->link.clock, &ret_status->clock_offset_ns, &ret_status->clock_uncertainty_ns);
 	memcpy(ret_status->boot_id, peer->link.boot_id, sizeof(ret_status->boot_id));
 }

@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "detect/edge.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -60,6 +61,11 @@ struct heartbeat_status {
 	uint32_t rtt_us;      /* smoothed; 0 when unknown */
 	uint64_t incarnation; /* of its agent; 0 when never heard */
 	uint64_t restarts;    /* of its agent, since it was first heard */
+	uint64_t heard_ns;    /* when the last one was accepted; 0: never */
+	/* Its wall clock less ours (positive: it is ahead), and by how much that may be wrong. */
+	bool clock_known;
+	int64_t clock_offset_ns;
+	uint64_t clock_uncertainty_ns;
 	uint8_t boot_id[HEARTBEAT_BOOT_BYTES];
 };
 

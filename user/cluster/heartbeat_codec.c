@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define VERSION		    1
-#define HEADER_BYTES	    90
+#define VERSION		    2
+#define HEADER_BYTES	    98
 #define AUTHENTICATOR_BYTES crypto_auth_BYTES
 #define NAME_BYTES_MAX	    (HEARTBEAT_NAME_MAX - 1)
 /* The shortest names are one byte each. */
@@ -27,8 +27,9 @@ enum {
 	AT_REPORT_ECHO = 64,
 	AT_REPORT_HELD = 72,
 	AT_REPORT_INCARNATION = 80,
-	AT_SENDER_LENGTH = 88,
-	AT_RECEIVER_LENGTH = 89,
+	AT_SENT_REALTIME = 88,
+	AT_SENDER_LENGTH = 96,
+	AT_RECEIVER_LENGTH = 97,
 };
 
 _Static_assert(crypto_auth_KEYBYTES == HEARTBEAT_KEY_BYTES, "the key is the authenticator's");
@@ -104,6 +105,7 @@ size_t heartbeat_encode(const struct heartbeat *heartbeat, const struct heartbea
 	put_u64(buffer + AT_REPORT_ECHO, heartbeat->report.echo_sent_ns);
 	put_u64(buffer + AT_REPORT_HELD, heartbeat->report.held_ns);
 	put_u64(buffer + AT_REPORT_INCARNATION, heartbeat->report.incarnation);
+	put_u64(buffer + AT_SENT_REALTIME, heartbeat->sent_realtime_ns);
 	buffer[AT_SENDER_LENGTH] = (uint8_t)sender_length;
 	buffer[AT_RECEIVER_LENGTH] = (uint8_t)receiver_length;
 	memcpy(buffer + HEADER_BYTES, heartbeat->sender, sender_length);
@@ -148,6 +150,7 @@ static enum heartbeat_reject parse(const uint8_t *data, size_t signed_length,
 	heartbeat->report.echo_sent_ns = get_u64(data + AT_REPORT_ECHO);
 	heartbeat->report.held_ns = get_u64(data + AT_REPORT_HELD);
 	heartbeat->report.incarnation = get_u64(data + AT_REPORT_INCARNATION);
+	heartbeat->sent_realtime_ns = get_u64(data + AT_SENT_REALTIME);
 	/*
 	 * Sequences count from 1 and an incarnation is a time; 0 means 'none' to whoever keeps
 	 * them.

@@ -7,7 +7,7 @@
  *
  * All integers big-endian. Layout (byte offsets):
  *	  0  4  magic "TCSN"
- *	  4  1  version, 1
+ *	  4  1  version, 2
  *	  5  1  flags: HEARTBEAT_FLAG_*
  *	  6  2  length of the whole datagram, authenticator included
  *	  8  8  sequence of the sender towards this receiver, from 1
@@ -19,9 +19,10 @@
  *	 64  8  report: send time in the datagram of that newest sequence (echo)
  *	 72  8  report: how long ago it was received when this was sent, ns
  *	 80  8  report: incarnation of the receiver that the report speaks of
- *	 88  1  length of the sender's name, 1 to 63
- *	 89  1  length of the receiver's name, 1 to 63
- *	 90  n  sender's name, then receiver's name, UTF-8, no NUL
+ *	 88  8  send time, sender's CLOCK_REALTIME ns
+ *	 96  1  length of the sender's name, 1 to 63
+ *	 97  1  length of the receiver's name, 1 to 63
+ *	 98  n  sender's name, then receiver's name, UTF-8, no NUL
  *	     32 authenticator: crypto_auth (HMAC-SHA-512-256, key of 32 bytes) over all before
  */
 
@@ -29,7 +30,7 @@
 #include <stdint.h>
 
 #define HEARTBEAT_KEY_BYTES  32
-#define HEARTBEAT_BYTES_MAX  (90 + 63 + 63 + 32)
+#define HEARTBEAT_BYTES_MAX  (98 + 63 + 63 + 32)
 #define HEARTBEAT_NAME_MAX   64 /* NUL included */
 #define HEARTBEAT_BOOT_BYTES 16
 
@@ -43,6 +44,7 @@ struct heartbeat {
 	uint8_t flags;
 	uint64_t sequence;
 	uint64_t sent_ns;
+	uint64_t sent_realtime_ns; /* the same moment, as its wall clock had it */
 	uint8_t boot_id[HEARTBEAT_BOOT_BYTES];
 	uint64_t incarnation;
 	struct {

@@ -284,6 +284,13 @@ enum heartbeat_reject heartbeat_link_receive(struct heartbeat_link *link,
 	return receive_direct(link, heartbeat, received_ns);
 }
 
+void heartbeat_link_measure_clock(struct heartbeat_link *link, const struct heartbeat *heartbeat,
+				  uint64_t received_ns, uint64_t received_realtime_ns)
+{
+	if (heartbeat->sequence == link->direct.newest && report_echoes(link, heartbeat))
+		heartbeat_clock_take(&link->clock, heartbeat, received_ns, received_realtime_ns);
+}
+
 void heartbeat_link_forgive(struct heartbeat_link *link)
 {
 	link->forgive_in = true;

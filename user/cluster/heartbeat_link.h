@@ -7,6 +7,7 @@
  * handed in (CLOCK_MONOTONIC ns of this node, 0 = never).
  */
 
+#include "cluster/heartbeat_clock.h"
 #include "cluster/heartbeat_codec.h"
 #include "detect/edge.h"
 #include "detect/loss.h"
@@ -61,6 +62,7 @@ struct heartbeat_link {
 	struct loss loss_in;
 	bool forgive_in;
 	uint64_t rtt_ns; /* smoothed, 0 = unknown */
+	struct heartbeat_clock clock;
 
 	/* Theirs, relayed by a third node. */
 	struct heartbeat_window relayed;
@@ -73,7 +75,8 @@ void heartbeat_link_init(struct heartbeat_link *link, uint64_t own_incarnation);
 
 /*
  * Begins the next heartbeat to the peer: takes a sequence, remembers now_ns as its send time, and
- * fills sequence, sent_ns, incarnation and report. Flags, boot id and names are the caller's.
+ * fills sequence, sent_ns, incarnation and report. Flags, boot id, names and the wall clock are the
+ * caller's.
  */
 void heartbeat_link_next(struct heartbeat_link *link, uint64_t now_ns, struct heartbeat *heartbeat);
 
@@ -88,6 +91,11 @@ void heartbeat_link_next(struct heartbeat_link *link, uint64_t now_ns, struct he
 enum heartbeat_reject heartbeat_link_receive(struct heartbeat_link *link,
 					     const struct heartbeat *heartbeat,
 					     uint64_t received_ns);
+
+/* Measures the peer's wall clock by a direct heartbeat that was just accepted, if its report echoes
+ * our newest that it confirms. */
+void heartbeat_link_measure_clock(struct heartbeat_link *link, const struct heartbeat *heartbeat,
+				  uint64_t received_ns, uint64_t received_realtime_ns);
 
 /* The caller judged an outage: the next gap is not counted as loss, in neither direction. */
 void heartbeat_link_forgive(struct heartbeat_link *link);

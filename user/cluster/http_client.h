@@ -52,11 +52,11 @@ struct http_result {
 struct http_request {
 	const char *method; /* NULL: POST with a body, else GET */
 	const char *url;
-	const char *body;	   /* JSON; NULL: none */
-	const char *authorization; /* the header's value; NULL: none */
-	unsigned int limit_ms;	   /* for all of it; 0: none */
+	const char *body;	       /* JSON; NULL: none */
+	const char *authorization;     /* the header's value; NULL: none */
+	unsigned int limit_ms;	       /* for all of it; 0: none */
 	unsigned int connect_limit_ms; /* for a new connection, TLS included; 0: libcurl's */
-	size_t bytes_max;	   /* of the answer's body; of a line, where lines are taken */
+	size_t bytes_max;	       /* of the answer's body; of a line, where lines are taken */
 	void *context;
 	/* Each line of an answer of status 200 as it comes, without its end. NULL: not wanted. */
 	void (*line)(void *context, const char *line, size_t length);

@@ -241,6 +241,7 @@ int store_open_local(struct store **ret_store, struct uv_loop_s *loop, const cha
 		.actor_revision = 1,
 	};
 	snprintf(store->node, sizeof(store->node), "%s", node);
+	snprintf(store->store.state.actor_name, sizeof(store->store.state.actor_name), "%s", node);
 	LIST_INIT(&store->records);
 	(void)uv_timer_init(loop, &store->timer);
 	store->timer.data = store;

@@ -37,6 +37,7 @@ static const struct config defaults = {
 		     .limits = {.disk_slow = {.ratio = 5,
 					      .min_ms = 20,
 					      .windows = 3,
+					      .window_ms = 5000,
 					      .sibling_ratio = 2,
 					      .sibling_for_s = 300},
 				.disk_stalled.after_ms = 2000,

@@ -55,7 +55,8 @@ struct finding_limits {
 	struct {
 		double ratio;		/* of p99 device time to its own baseline; default 5 */
 		uint32_t min_ms;	/* and over this; 20 */
-		uint32_t windows;	/* of 5 s, one after the other; 3 */
+		uint32_t windows;	/* one after the other; 3 */
+		uint32_t window_ms;	/* how long one is; 5000 */
 		double sibling_ratio;	/* or: to the median of its siblings'; 2 */
 		uint32_t sibling_for_s; /* for so long; 300 */
 	} disk_slow;
@@ -69,10 +70,10 @@ struct finding_limits {
 		uint32_t clear_after_s; /* no error for so long; 60 */
 	} disk_errors;
 	struct {
-		double pressure_percent; /* PSI cpu some avg10; 40 */
+		double pressure_percent; /* PSI cpu some, of a window; 40 */
 		uint32_t wait_ms;	 /* and p99 of the run queue's delay; 20 */
 		uint32_t windows;	 /* of 5 s; 3 */
-		double busy_percent;	 /* or: of all CPUs; 75 */
+		double busy_percent;	 /* or: of all CPUs, on the average; 75 */
 		uint32_t busy_for_s;	 /* for so long; 300 */
 	} cpu_overload;
 	struct {

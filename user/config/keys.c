@@ -437,6 +437,7 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	FINDING_KEY("disk-slow",	disk_slow, ratio, type_decimal, RANGE(1.5, 100)),
 	FINDING_KEY("disk-slow",	disk_slow, min_ms, type_whole, RANGE(1, 60000)),
 	FINDING_KEY("disk-slow",	disk_slow, windows, type_whole, RANGE(1, 100)),
+	FINDING_KEY("disk-slow",	disk_slow, window_ms, type_whole, RANGE(200, 600000)),
 	FINDING_KEY("disk-slow",	disk_slow, sibling_ratio, type_decimal, RANGE(1.1, 100)),
 	FINDING_KEY("disk-slow",	disk_slow, sibling_for_s, type_whole, RANGE(5, 86400)),
 	FINDING("disk-stalled",		FINDING_DISK_STALLED),

@@ -10,11 +10,11 @@
 #define HEARTBEAT_GRACE_NS (15 * NS_PER_MS)
 /* heartbeat.c sends with a jitter of 10 %. */
 #define HEARTBEAT_JITTER 0.1
-/* So many heartbeats missing, and as many as chance does not explain, while the kernel answers: then
- * it is the agent that is silent. */
+/* So many heartbeats missing, and as many as chance does not explain, while the kernel answers:
+ * then it is the agent that is silent. */
 #define AGENT_SILENT_INTERVALS 4
-/* As chance does not explain even where the agent is late now and then: a starved one is not silent.
- * On a clean link four are enough. */
+/* As chance does not explain even where the agent is late now and then: a starved one is not
+ * silent. On a clean link four are enough. */
 #define AGENT_CERTAINTY 1.5
 /* Of ours, so many alone that do not get there. */
 #define BLOCKED_INTERVALS 10
@@ -284,8 +284,7 @@ static void weigh_agent(struct edge *edge, const struct edge_evidence *evidence)
 static void weigh_blocked(struct edge *edge, const struct edge_evidence *evidence,
 			  const struct edge_self *self, bool reported, double improbable)
 {
-	uint64_t after_ns =
-		newer(BLOCKED_INTERVALS * evidence->heartbeat.interval_ns, BLOCKED_NS);
+	uint64_t after_ns = newer(BLOCKED_INTERVALS * evidence->heartbeat.interval_ns, BLOCKED_NS);
 	bool reached = edge->unreached_ns < after_ns / 2;
 
 	if (reported && evidence->heartbeat.unheard && reached)

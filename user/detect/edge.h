@@ -46,6 +46,8 @@ struct edge_evidence {
 		uint64_t failures;  /* connects that failed: timed out, unreachable, abandoned */
 		uint64_t recovered; /* fast retransmits: loss, not silence */
 		uint64_t segments;
+		uint64_t connects;	/* answered ... */
+		uint64_t connects_late; /* ... of these, only when tried again */
 	} tcp;
 
 	/* Heartbeats, when the peer is a configured node with an agent. */

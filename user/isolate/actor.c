@@ -65,6 +65,7 @@ int actor_take_record(struct actor *actor, uint32_t member, const struct isolati
 	known->record = *record;
 	known->revision = revision;
 	known->asked_ns = 0;
+	known->kept[0] = '\0';
 	return 0;
 }
 
@@ -163,16 +164,15 @@ static void clean_refusals(struct actor *actor, const struct verdicts *verdicts)
 	actor->refusal_count = kept;
 }
 
-/* Whether this outcome of a verdict is news. What is not in force yet is to be tried again; advice is
- * given once. */
+/* Whether this outcome of a verdict is news. What is not in force yet is to be tried again; advice
+ * is given once. */
 static bool is_news(struct actor *actor, const struct standing *standing, enum rail rail,
 		    const struct actor_case *now)
 {
 	struct actor_refusal *known = find_refusal(actor, standing);
 
 	if (known && known->rail == rail &&
-	    (rail != RAIL_NONE || now->advises ||
-	     now->now_ns - known->told_ns < ASK_AGAIN_NS))
+	    (rail != RAIL_NONE || now->advises || now->now_ns - known->told_ns < ASK_AGAIN_NS))
 		return false;
 	if (!known && actor->refusal_count < VERDICTS_MAX)
 		known = &actor->refusals[actor->refusal_count++];
@@ -214,8 +214,7 @@ static void consider(struct actor *actor, const struct actor_case *now,
 	action.store_members_left = store_members_left(actor, now, members, count);
 	rail = count ? rails_check(&action, &reason) : RAIL_SETTLE;
 	/* Somebody else's turn, or not yet: neither is a refusal. */
-	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE &&
-	    is_news(actor, standing, rail, now)) {
+	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE && is_news(actor, standing, rail, now)) {
 		if (rail == RAIL_NONE)
 			handlers->isolate(handlers->context, verdict, members, count,
 					  !action.partition);
@@ -290,12 +289,24 @@ static bool is_healthy(const struct actor_case *now, uint32_t member)
 	       view_row_current(now->view, member, now->now_ns) && !is_subject(judgement, member);
 }
 
+static uint64_t healthy_ms(const struct actor_record *known, const struct actor_case *now)
+{
+	return (now->now_ns - known->healthy_ns) / 1000000;
+}
+
+bool actor_may_release(const struct actor_record *known, const struct actor_case *now)
+{
+	const struct isolation_record *record = &known->record;
+
+	return record->state == RECORD_ISOLATED && known->healthy_ns &&
+	       healthy_ms(known, now) >= record_hold_down_ms(record, now->hold_down_ms) &&
+	       !record_waits_for_person(record) && now->actor && now->store_connected &&
+	       !now->paused;
+}
+
 static void watch_record(struct actor_record *known, const struct actor_case *now,
 			 const struct actor_handlers *handlers)
 {
-	uint64_t hold_down_ms = record_hold_down_ms(&known->record, now->hold_down_ms);
-	uint64_t healthy_ms;
-
 	if (known->record.state == RECORD_RELEASED) {
 		if (now->actor && record_is_forgotten(&known->record, now->now_ms) &&
 		    now->now_ns - known->asked_ns > ASK_AGAIN_NS) {
@@ -306,17 +317,16 @@ static void watch_record(struct actor_record *known, const struct actor_case *no
 	}
 	if (!is_healthy(now, known->member)) {
 		known->healthy_ns = 0;
+		known->kept[0] = '\0';
 		return;
 	}
 	if (!known->healthy_ns)
 		known->healthy_ns = now->now_ns;
-	healthy_ms = (now->now_ns - known->healthy_ns) / 1000000;
-	if (healthy_ms < hold_down_ms || record_waits_for_person(&known->record) || !now->actor ||
-	    !now->store_connected || now->paused ||
+	if (!actor_may_release(known, now) ||
 	    (known->asked_ns && now->now_ns - known->asked_ns < ASK_AGAIN_NS))
 		return;
 	known->asked_ns = now->now_ns;
-	handlers->release(handlers->context, known, healthy_ms);
+	handlers->release(handlers->context, known, healthy_ms(known, now));
 }
 
 void actor_update(struct actor *actor, const struct actor_case *now,

@@ -23,6 +23,7 @@ struct actor_record {
 	uint64_t isolated_ns; /* when it was seen here to come into force; CLOCK_BOOTTIME */
 	uint64_t healthy_ns; /* since when the node is on the majority's side, with a row; 0: not */
 	uint64_t asked_ns;   /* when its release was asked for; 0: it was not, or is answered */
+	char kept[256];	     /* why it is not released though it may be; "": no such reason */
 };
 
 /* One verdict that was refused, so that it is told once. */
@@ -69,7 +70,7 @@ struct actor_handlers {
 	/* A rail refuses; told when that changes. */
 	void (*refuse)(void *context, const struct verdict *verdict, enum rail rail,
 		       const char *reason);
-	/* A node is healed, and has been for as long as its record asks. */
+	/* actor_may_release(); told again when it still is not released two seconds later. */
 	void (*release)(void *context, const struct actor_record *record, uint64_t healthy_ms);
 	/* A released node's record is an hour old. */
 	void (*forget)(void *context, const struct actor_record *record);
@@ -91,6 +92,9 @@ void actor_reset(struct actor *actor);
 /* To be called after each judgement. */
 void actor_update(struct actor *actor, const struct actor_case *now,
 		  const struct actor_handlers *handlers);
+
+/* A node is healed, and has been for as long as its record asks; and this node may say so. */
+bool actor_may_release(const struct actor_record *record, const struct actor_case *now);
 
 /* The rails' case for one node that a person names. */
 struct rails_case actor_case_by_hand(const struct actor *actor, const struct actor_case *now,

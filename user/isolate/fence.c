@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "isolate/fence.h"
 
-#include "isolate/nft.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -196,7 +194,8 @@ static struct cidr *sort_cidrs(const struct cidr *cidrs, size_t count)
 	return sorted;
 }
 
-static int run(const struct fence_settings *settings, bool check, struct text *error)
+static int begin(struct nft_run *ret_run, const struct fence_settings *settings, bool check,
+		 struct text *error)
 {
 	size_t elements = settings->member_count + settings->store_count + settings->allow_count;
 	struct text text = {.size = FIXED_BYTES + elements * LINE_BYTES};
@@ -218,7 +217,7 @@ static int run(const struct fence_settings *settings, bool check, struct text *e
 		text_printf(error, "the fence's rules do not fit %zu bytes", text.size);
 		r = -E2BIG;
 	} else {
-		r = nft_run(text.data, check, error);
+		r = nft_begin(ret_run, text.data, check, error);
 	}
 out:
 	free(text.data);
@@ -227,7 +226,7 @@ out:
 	return r;
 }
 
-int fence_apply(const struct fence_settings *settings, struct text *error)
+int fence_begin(struct nft_run *ret_run, const struct fence_settings *settings, struct text *error)
 {
 	int r;
 
@@ -236,17 +235,19 @@ int fence_apply(const struct fence_settings *settings, struct text *error)
 		return -EINVAL;
 	}
 	r = fence_present(error);
-	return r < 0 ? r : run(settings, false, error);
+	return r < 0 ? r : begin(ret_run, settings, false, error);
 }
 
-int fence_remove(struct text *error)
+int fence_begin_removal(struct nft_run *ret_run, struct text *error)
 {
 	int r = fence_present(error);
 
+	*ret_run = (struct nft_run){0};
 	/* Added first: someone else may have deleted it since. */
 	return r <= 0 ? r
-		      : nft_run("add table inet " TABLE "\ndelete table inet " TABLE "\n", false,
-				error);
+		      : nft_begin(ret_run,
+				  "add table inet " TABLE "\ndelete table inet " TABLE "\n", false,
+				  error);
 }
 
 int fence_present(struct text *error)
@@ -257,8 +258,11 @@ int fence_present(struct text *error)
 int fence_check(struct text *error)
 {
 	const struct fence_settings settings = {.agent_port = 1};
+	struct nft_run trial;
 	int r = fence_present(error);
 
 	/* One that is up is left alone, and proof enough. */
-	return r ? (r < 0 ? r : 0) : run(&settings, true, error);
+	if (r)
+		return r < 0 ? r : 0;
+	return begin(&trial, &settings, true, error) ?: nft_finish(&trial, error);
 }

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/text.h"
+#include "isolate/nft.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -33,14 +34,15 @@ struct fence_settings {
 };
 
 /*
- * Puts the fence up, or replaces the one that is there: each packet meets either the old one or the
- * new one, whole. Returns 0 or -errno (nft_table_exists(), nft_run()); then nothing has changed and
- * 'error' says what to do.
+ * Begins to put the fence up, or to replace the one that is there: each packet meets either the old
+ * one or the new one, whole. Returns 0, and nft_finish() tells how it ended; or -errno
+ * (nft_table_exists(), nft_begin()). Whenever it fails nothing has changed, and 'error' says what
+ * to do.
  */
-int fence_apply(const struct fence_settings *settings, struct text *error);
+int fence_begin(struct nft_run *ret_run, const struct fence_settings *settings, struct text *error);
 
-/* Takes the fence down; none being there is fine. Returns 0 or -errno, as above. */
-int fence_remove(struct text *error);
+/* Begins to take the fence down; none being there is fine, and ends at once. As above. */
+int fence_begin_removal(struct nft_run *ret_run, struct text *error);
 
 /* Whether the fence is up: 1, 0 or -errno. */
 int fence_present(struct text *error);

@@ -143,9 +143,8 @@ static void __attribute__((noreturn)) run_child(int output, const char *commands
 }
 
 /* Keeps the beginning, which names the first error, and takes the rest so that nobody waits. */
-static int read_all(int fd, char *buffer, size_t size)
+static int read_all(int fd, uint64_t end_ns, char *buffer, size_t size)
 {
-	uint64_t end_ns = clock_monotonic_ns() + LIMIT_NS;
 	size_t kept = 0;
 
 	for (;;) {
@@ -193,11 +192,10 @@ static int explain(int r, int status, char *said, struct text *error)
 	return r;
 }
 
-int nft_run(const char *commands, bool check, struct text *error)
+int nft_begin(struct nft_run *ret_run, const char *commands, bool check, struct text *error)
 {
-	int ends[2], status = 0, r;
 	sigset_t all, before;
-	char said[512];
+	int ends[2], r;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC)) {
@@ -216,15 +214,26 @@ int nft_run(const char *commands, bool check, struct text *error)
 	close(ends[1]);
 	if (r) {
 		text_printf(error, "no process for libnftables: %s", strerror(-r));
-		goto out;
+		close(ends[0]);
+		return r;
 	}
-	r = read_all(ends[0], said, sizeof(said));
+	*ret_run = (struct nft_run){pid, ends[0], clock_monotonic_ns() + LIMIT_NS};
+	return 0;
+}
+
+int nft_finish(struct nft_run *run, struct text *error)
+{
+	char said[512] = "";
+	int status = 0, r;
+
+	if (!run->pid)
+		return 0;
+	r = read_all(run->fd, run->end_ns, said, sizeof(said));
 	if (r)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		(void)kill(run->pid, SIGKILL);
+	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	r = explain(r, status, said, error);
-out:
-	close(ends[0]);
-	return r;
+	close(run->fd);
+	run->pid = 0;
+	return explain(r, status, said, error);
 }

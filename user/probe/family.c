@@ -3,6 +3,7 @@
 
 #include "probe/block.h"
 #include "probe/drop.h"
+#include "probe/listener.h"
 #include "probe/sched.h"
 #include "probe/task.h"
 
@@ -37,12 +38,14 @@
 FAMILY(block)
 FAMILY_WITH(sched, sched_probe_open(&probe, 0, error))
 FAMILY_WITH(drop, drop_probe_open(&probe, settings->netns_inode, error))
+FAMILY_WITH(listener, listener_probe_open(&probe, settings->netns_inode, error))
 FAMILY_WITH(task, task_probe_open(&probe, settings->max_groups, error))
 
 const struct probe_family probe_families[PROBE_KINDS] = {
 	[PROBE_BLOCK] = ROW(block, "metrics of disks"),
 	[PROBE_TASK] = ROW(task, "crashes of processes and OOM kills"),
 	[PROBE_DROP] = ROW(drop, "dropped packets by reason"),
+	[PROBE_LISTENER] = ROW(listener, "overflows and delays of accept queues"),
 	[PROBE_SCHED] = ROW(sched, "run-queue delay"),
 };
 

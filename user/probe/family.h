@@ -18,13 +18,15 @@ enum probe_kind {
 	PROBE_BLOCK,
 	PROBE_TASK,
 	PROBE_DROP,
+	PROBE_LISTENER,
 	PROBE_SCHED,
 	PROBE_KINDS,
 };
 
 struct probe_settings {
-	uint32_t max_groups;  /* of the task probe */
-	uint32_t netns_inode; /* of the drop probe: only this namespace's packets; 0: all */
+	uint32_t max_groups; /* of the task probe */
+	/* Of the drop and listener probes: only this namespace's; 0: all. */
+	uint32_t netns_inode;
 };
 
 struct probe_family {

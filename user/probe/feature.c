@@ -2,6 +2,7 @@
 #include "probe/feature.h"
 
 #include "base/text.h"
+#include "probe/pressure.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -166,6 +167,19 @@ static enum feature_verdict check_kprobes(struct text *detail)
 	return FEATURE_NO;
 }
 
+static enum feature_verdict check_pressure(struct text *detail)
+{
+	int fd = pressure_open(PRESSURE_CPU, detail);
+
+	if (fd < 0) {
+		text_printf(detail, "; overload is found by busy CPUs and OOM kills alone");
+		return FEATURE_NO;
+	}
+	close(fd);
+	text_printf(detail, "tells how long something waits for CPU, memory or I/O");
+	return FEATURE_YES;
+}
+
 size_t feature_check(struct feature features[static FEATURES_MAX])
 {
 	static const struct {
@@ -181,6 +195,7 @@ size_t feature_check(struct feature features[static FEATURES_MAX])
 		{"lockdown", false, check_lockdown},
 		{"kprobes", false, check_kprobes},
 		{"CAP_SYS_PTRACE", false, check_cap_sys_ptrace},
+		{"PSI", false, check_pressure},
 	};
 	size_t count = sizeof(checks) / sizeof(*checks);
 

@@ -259,6 +259,21 @@ int program_load(const struct program_object *object, struct program_status *sta
 	return try_load(object, statuses, count, NULL, ret_skeleton);
 }
 
+/* An iterator over a map is told which one. */
+static struct bpf_link *attach(struct bpf_object *object, const struct bpf_program *program,
+			       const struct program *row)
+{
+	const char *map = strchr(row->hook, ' ');
+	union bpf_iter_link_info info = {0};
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
+			    .link_info_len = sizeof(info));
+
+	if (!map)
+		return bpf_program__attach(program);
+	info.map.map_fd = (__u32)bpf_object__find_map_fd_by_name(object, map + 1);
+	return bpf_program__attach_iter(program, &options);
+}
+
 size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
 		      size_t count)
 {
@@ -276,7 +291,7 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 			continue;
 		}
 		listen_to_libbpf();
-		status->link = bpf_program__attach(program);
+		status->link = attach(*skeleton->obj, program, status->program);
 		if (!status->link) {
 			explain_error(status, "attaching", -errno);
 			continue;

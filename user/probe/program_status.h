@@ -13,8 +13,9 @@ struct bpf_link;
  */
 struct program {
 	const char *name; /* of the BPF function */
-	const char
-		*hook; /* section: "tp_btf/" and the tracepoint that it hangs on, or another kind */
+	/* Section: "tp_btf/" and the tracepoint that it hangs on, or another kind. Of an iterator
+	 * over a map's items: " " and the map follow. */
+	const char *hook;
 	const char *purpose; /* what is lost without it, in a few words */
 	bool required;	     /* the probe is useless without it */
 };

@@ -15,6 +15,9 @@
  */
 json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster);
 
+/* Its part about the store, which the status has, too. */
+json_t *cluster_store_json(const struct snapshot_cluster *cluster);
+
 /*
  * The same object for people: a matrix of up to CLUSTER_MATRIX_MAX nodes, beyond that (and with
  * 'list') a line for each node that is not well; then verdicts and isolations. Returns 0, -ENOMEM

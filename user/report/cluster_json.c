@@ -122,24 +122,34 @@ static json_t *isolation_json(const struct snapshot_cluster *cluster,
 	const struct isolation_record *record = &known->record;
 	uint64_t needed_ms = record_hold_down_ms(record, cluster->hold_down_ms);
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:b, s:o, s:I}", "node", record->node,
-			 "class", record->class, "sentence", record->sentence, "by", record->by,
-			 "by_hand", record->by_hand, "since_unix_ms", (json_int_t)record->since_ms,
-			 "times_lately", (int)record->isolated_count, "waits_for_person",
-			 record_waits_for_person(record), "healthy_ms",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:b, s:o, s:I, s:s}", "node",
+			 record->node, "class", record->class, "sentence", record->sentence, "by",
+			 record->by, "by_hand", record->by_hand, "since_unix_ms",
+			 (json_int_t)record->since_ms, "times_lately", (int)record->isolated_count,
+			 "waits_for_person", record_waits_for_person(record), "healthy_ms",
 			 known->healthy_ns ? milliseconds(known->healthy_ns, cluster->now_ns)
 					   : json_null(),
-			 "hold_down_ms", (json_int_t)needed_ms);
+			 "hold_down_ms", (json_int_t)needed_ms, "kept", known->kept);
+}
+
+json_t *cluster_store_json(const struct snapshot_cluster *cluster)
+{
+	static const char *const stores[] = {"local", "etcd"};
+	const struct store_state *store = cluster->store;
+
+	return json_pack("{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind],
+			 "connected", store->connected && cluster->synced, "reason", store->reason,
+			 "actor", store->actor, "actor_name", store->actor_name, "lease_renewed_ms",
+			 store->renewed_ns ? milliseconds(store->renewed_ns, cluster->now_ns)
+					   : json_null(),
+			 "lease_ms", (json_int_t)(store->lease_ns / NS_PER_MS));
 }
 
 json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster)
 {
 	static const char *const modes[] = {"observe", "advise", "enforce"};
-	static const char *const stores[] = {"local", "etcd"};
 	json_t *nodes = json_array(), *verdicts = json_array(), *isolations = json_array();
 	const struct judgement *judgement = cluster->judgement;
-	const struct store_state *store = cluster->store;
-	json_t *store_object;
 	int failed = 0;
 
 	for (uint32_t i = 0; i < cluster->membership->count; i++)
@@ -151,18 +161,11 @@ json_t *cluster_json(const char *node, const struct snapshot_cluster *cluster)
 		if (cluster->actor->records[i].record.state == RECORD_ISOLATED)
 			failed |= json_array_append_new(
 				isolations, isolation_json(cluster, &cluster->actor->records[i]));
-	store_object = json_pack(
-		"{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind], "connected",
-		store->connected && cluster->synced, "reason", store->reason, "actor", store->actor,
-		"actor_name", store->actor_name,
-		"lease_renewed_ms",
-		store->renewed_ns ? milliseconds(store->renewed_ns, cluster->now_ns) : json_null(),
-		"lease_ms", (json_int_t)(store->lease_ns / NS_PER_MS));
 	return unless(failed,
 		      json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "node",
 				node, "mode", modes[cluster->mode], "paused", cluster->paused,
-				"fenced", cluster->fenced, "store", store_object, "quorum",
-				(int)membership_quorum(cluster->membership), "majority",
+				"fenced", cluster->fenced, "store", cluster_store_json(cluster),
+				"quorum", (int)membership_quorum(cluster->membership), "majority",
 				(int)judgement->majority, "majority_proven",
 				judgement->majority_proven, "nodes", nodes, "verdicts", verdicts,
 				"isolations", isolations));

@@ -279,6 +279,10 @@ static void put_isolations(FILE *stream, const json_t *isolations)
 		}
 		if (json_is_true(json_object_get(isolation, "waits_for_person")))
 			fprintf(stream, "; waits for `tocsin release`");
+		if (*string_of(isolation, "kept")) {
+			fprintf(stream, "; not released yet: ");
+			put_clean(stream, string_of(isolation, "kept"));
+		}
 		fprintf(stream, "\n");
 	}
 }

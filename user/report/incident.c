@@ -117,6 +117,8 @@ int incident_merge(struct incident *incident, const struct incident *other)
 		if (!member)
 			return -errno;
 		member->named |= old->named;
+		if (old->edge)
+			member->edge_state = old->edge_state;
 		member->edge |= old->edge;
 		member->verdict |= old->verdict;
 		member->isolated |= old->isolated;
@@ -179,5 +181,7 @@ void incident_totals_add(struct incident_totals *totals, const struct incident *
 		return;
 	add_time(&class->detect, incident_detect_ns(incident));
 	add_time(&class->isolate, incident_isolate_ns(incident));
-	add_time(&class->recover, incident_recover_ns(incident));
+	/* Nor does an end that nobody saw say how long it took. */
+	if (!incident->unseen_ns)
+		add_time(&class->recover, incident_recover_ns(incident));
 }

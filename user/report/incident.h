@@ -8,6 +8,8 @@
  * them.
  */
 
+#include "detect/edge.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,11 +31,12 @@ enum incident_source {
 /* A node of an incident, and what keeps it open. */
 struct incident_member {
 	char name[INCIDENT_NAME_MAX];
-	bool named;    /* by a verdict, an action or a finding, not by an edge alone */
-	bool edge;     /* this node's edge to it is not healthy */
-	bool verdict;  /* the cluster's verdict is not healthy */
-	bool isolated; /* by a record */
-	bool fenced;   /* by itself */
+	bool named;		    /* by a verdict, an action or a finding, not by an edge alone */
+	bool edge;		    /* this node's edge to it is not healthy */
+	enum edge_state edge_state; /* while 'edge': the last */
+	bool verdict;		    /* the cluster's verdict is not healthy */
+	bool isolated;		    /* by a record */
+	bool fenced;		    /* by itself */
 };
 
 struct incident {
@@ -54,7 +57,9 @@ struct incident {
 	json_t *refusals;	 /* [{rule, sentence, count}] */
 	json_t *decision;	 /* the last one, as it was recorded; NULL: none */
 	uint64_t agent_restarts; /* while it was open */
-	bool records_lost;	 /* while it was open: something may be missing here */
+	/* By how much it may have recovered earlier: that was not seen. 0: it was. */
+	uint64_t unseen_ns;
+	bool records_lost; /* while it was open: something may be missing here */
 };
 
 /* How long a step took; INCIDENT_NEVER when it has not come about. From the first evidence. */

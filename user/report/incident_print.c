@@ -77,6 +77,8 @@ static void cell_isolate(struct text *cell, const struct incident *incident)
 
 static void cell_recover(struct text *cell, const struct incident *incident)
 {
+	if (incident->unseen_ns)
+		text_printf(cell, "<");
 	append_duration(cell, incident_recover_ns(incident));
 }
 
@@ -157,6 +159,17 @@ static void print_refusals(FILE *stream, const json_t *refusals)
 	}
 }
 
+static void print_unseen(FILE *stream, const struct incident *incident)
+{
+	char buffer[CELL_BYTES] = "";
+	struct text line = TEXT(buffer);
+
+	append_duration(&line, incident_recover_ns(incident) - incident->unseen_ns);
+	text_printf(&line, " and ");
+	append_duration(&line, incident_recover_ns(incident));
+	fprintf(stream, "    recovered unseen, between %s after the first evidence\n", buffer);
+}
+
 static void print_details(FILE *stream, const struct incident *incident)
 {
 	const char *sentence = json_string_value(incident->sentence) ?: "";
@@ -174,6 +187,8 @@ static void print_details(FILE *stream, const struct incident *incident)
 	if (incident->agent_restarts)
 		fprintf(stream, "    the agent was restarted %" PRIu64 " time%s meanwhile\n",
 			incident->agent_restarts, incident->agent_restarts == 1 ? "" : "s");
+	if (incident->unseen_ns)
+		print_unseen(stream, incident);
 	if (incident->records_lost)
 		fprintf(stream, "    records were lost meanwhile: something may be missing here\n");
 }
@@ -305,7 +320,7 @@ json_t *incident_json(const struct incident *incident)
 	clock_format_utc(incident->first_evidence_time_ns, time);
 	return json_pack(
 		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:O?, s:O?, s:O?, s:O?, s:O, "
-		"s:O, s:o, s:b}",
+		"s:O, s:o, s:o, s:b}",
 		"kind", "incident", "subject", subjects_json(incident), "class",
 		json_string(incident->class) ?: json_string("?"), "by",
 		incident_source_name(incident->source), "state",
@@ -317,7 +332,8 @@ json_t *incident_json(const struct incident *incident)
 		json_object_get(incident->verdict, "witnesses"), "minority",
 		json_object_get(incident->verdict, "minority"), "decision", incident->decision,
 		"refusals", incident->refusals, "actions", incident->actions, "agent_restarts",
-		number(incident->agent_restarts), "records_lost", incident->records_lost);
+		number(incident->agent_restarts), "unseen_ns", number(incident->unseen_ns),
+		"records_lost", incident->records_lost);
 }
 
 static json_t *times_json(const struct incident_times *times)

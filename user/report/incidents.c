@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/incidents.h"
 
+#include "report/incident_clock.h"
 #include "report/journal_record.h"
 
 #include <errno.h>
@@ -17,10 +18,9 @@ struct incidents {
 	size_t open_count, open_room;
 	struct incident_totals totals; /* of what is closed */
 
-	/* The axis of all moments: CLOCK_BOOTTIME, and over a reboot what the wall clock says. */
-	uint64_t now_ns;
-	char boot_id[64];
-	uint64_t last_boottime_ns, last_time_ns;
+	struct incident_clock clock;
+	/* Of the present record: by how much what it tells may have come about earlier. */
+	uint64_t unseen_ns;
 };
 
 /* What one record says, as far as all kinds have it. */
@@ -33,14 +33,14 @@ struct statement {
 
 /* What this node alone can call it. Worst last: an incident keeps the worst. */
 static const struct {
-	const char *state;
+	enum edge_state state;
 	const char *class;
 } edge_classes[] = {
-	{"suspect", ""},
-	{"lossy", "lossy-link"},
-	{"ingress-cut", "one-way"},
-	{"egress-cut", "one-way"},
-	{"unreachable", "node-unreachable"},
+	{EDGE_SUSPECT, ""},
+	{EDGE_LOSSY, "lossy-link"},
+	{EDGE_INGRESS_CUT, "one-way"},
+	{EDGE_EGRESS_CUT, "one-way"},
+	{EDGE_UNREACHABLE, "node-unreachable"},
 };
 
 static const char *string_of(const json_t *record, const char *key)
@@ -49,13 +49,6 @@ static const char *string_of(const json_t *record, const char *key)
 }
 
 /* 0 when it is not there or absurd. */
-static uint64_t number_of(const json_t *record, const char *key)
-{
-	json_int_t value = json_integer_value(json_object_get(record, key));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
 /* Incidents about nodes, or findings: the two never share one. */
 static struct incident *find(const struct incidents *incidents, const char *name, bool finding)
 {
@@ -110,7 +103,7 @@ static struct incident *open_incident(struct incidents *incidents, enum incident
 		.source = source,
 		.open = true,
 		.first_evidence_time_ns = statement->time_ns - statement->evidence_age_ns,
-		.first_evidence_ns = incidents->now_ns - statement->evidence_age_ns,
+		.first_evidence_ns = incidents->clock.now_ns - statement->evidence_age_ns,
 		.detected_ns = INCIDENT_NEVER,
 		.isolated_ns = INCIDENT_NEVER,
 		.recovered_ns = INCIDENT_NEVER,
@@ -153,7 +146,7 @@ static int merge(struct incidents *incidents, struct incident *into, struct inci
 static void note_evidence(const struct incidents *incidents, struct incident *incident,
 			  const struct statement *statement)
 {
-	uint64_t first_ns = incidents->now_ns - statement->evidence_age_ns;
+	uint64_t first_ns = incidents->clock.now_ns - statement->evidence_age_ns;
 
 	if (first_ns >= incident->first_evidence_ns)
 		return;
@@ -163,7 +156,7 @@ static void note_evidence(const struct incidents *incidents, struct incident *in
 
 static void note_detected(const struct incidents *incidents, struct incident *incident)
 {
-	incident->detected_ns = earlier(incident->detected_ns, incidents->now_ns);
+	incident->detected_ns = earlier(incident->detected_ns, incidents->clock.now_ns);
 }
 
 static bool is_suspicion(const struct incident *incident)
@@ -175,7 +168,10 @@ static void close_incident(struct incidents *incidents, struct incident *inciden
 {
 	remove_open(incidents, incident);
 	incident->open = false;
-	incident->recovered_ns = incidents->now_ns;
+	incident->recovered_ns = incidents->clock.now_ns;
+	incident->unseen_ns = incidents->unseen_ns < incident_recover_ns(incident)
+				      ? incidents->unseen_ns
+				      : incident_recover_ns(incident);
 	if (is_suspicion(incident)) {
 		incidents->totals.suspicions++;
 		incident_free(incident);
@@ -215,7 +211,7 @@ static bool has_verdict(const struct incident *incident)
 }
 
 static int take_bad_edge(struct incidents *incidents, const struct statement *statement,
-			 const char *peer, const char *class)
+			 const char *peer, enum edge_state state, const char *class)
 {
 	struct incident *incident = find(incidents, peer, false);
 	struct incident_member *member;
@@ -232,6 +228,7 @@ static int take_bad_edge(struct incidents *incidents, const struct statement *st
 	if (!member)
 		return -errno;
 	member->edge = true;
+	member->edge_state = state;
 	note_evidence(incidents, incident, statement);
 	if (!*class)
 		return 0;
@@ -252,8 +249,9 @@ static int take_edge(struct incidents *incidents, const struct statement *statem
 	if (!*peer)
 		return 0;
 	for (size_t i = 0; i < sizeof(edge_classes) / sizeof(*edge_classes); i++)
-		if (!strcmp(state, edge_classes[i].state))
-			return take_bad_edge(incidents, statement, peer, edge_classes[i].class);
+		if (!strcmp(state, edge_state_name(edge_classes[i].state)))
+			return take_bad_edge(incidents, statement, peer, edge_classes[i].state,
+					     edge_classes[i].class);
 	if (!incident || strcmp(state, "healthy") != 0)
 		return 0;
 	incident_find_member(incident, peer)->edge = false;
@@ -400,7 +398,7 @@ static int take_refusal(struct incidents *incidents, const struct statement *sta
 			continue;
 		return json_object_set_new(
 			       refusal, "count",
-			       json_integer((json_int_t)number_of(refusal, "count") + 1))
+			       json_integer((json_int_t)incident_number(refusal, "count") + 1))
 			       ? -ENOMEM
 			       : 0;
 	}
@@ -428,7 +426,7 @@ static int take_subjects(struct incidents *incidents, struct incident *incident,
 			member->fenced = false;
 	}
 	if (isolation || fence)
-		incident->isolated_ns = earlier(incident->isolated_ns, incidents->now_ns);
+		incident->isolated_ns = earlier(incident->isolated_ns, incidents->clock.now_ns);
 	return 0;
 }
 
@@ -512,51 +510,10 @@ static int take_agent(struct incidents *incidents, const struct statement *state
 
 static int take_lost(struct incidents *incidents, const struct statement *statement)
 {
-	incidents->totals.lost_records += number_of(statement->record, "records");
+	incidents->totals.lost_records += incident_number(statement->record, "records");
 	for (size_t i = 0; i < incidents->open_count; i++)
 		incidents->open[i]->records_lost = true;
 	return 0;
-}
-
-/*
- * Moves to the moment of a record. Within a boot the wall clock is not asked: it may have been set.
- * Over a reboot there is nothing else, but at least the new boot's age has passed.
- */
-static void advance(struct incidents *incidents, const json_t *record, uint64_t time_ns)
-{
-	uint64_t boottime_ns = number_of(record, "boottime_ns");
-	const char *boot_id = string_of(record, "boot_id");
-
-	/* No number of a damaged record may bend the axis back. */
-	if (boottime_ns > INT64_MAX / 2 || incidents->now_ns > INT64_MAX / 2)
-		return;
-	if (!strncmp(boot_id, incidents->boot_id, sizeof(incidents->boot_id) - 1)) {
-		if (boottime_ns > incidents->last_boottime_ns)
-			incidents->now_ns += boottime_ns - incidents->last_boottime_ns;
-	} else {
-		uint64_t passed_ns = *incidents->boot_id && time_ns > incidents->last_time_ns
-					     ? time_ns - incidents->last_time_ns
-					     : 0;
-
-		incidents->now_ns += passed_ns > boottime_ns ? passed_ns : boottime_ns;
-		strncpy(incidents->boot_id, boot_id, sizeof(incidents->boot_id) - 1);
-		incidents->last_boottime_ns = 0;
-	}
-	if (boottime_ns > incidents->last_boottime_ns)
-		incidents->last_boottime_ns = boottime_ns;
-	incidents->last_time_ns = time_ns;
-}
-
-/* How long before its record the first sign was. Nothing is older than the boot of the node that
- * saw it: such a number means that the clock was set in between. */
-static uint64_t evidence_age_ns(const json_t *record, uint64_t time_ns)
-{
-	uint64_t first_ns = number_of(record, "first_evidence_ns");
-	uint64_t boottime_ns = number_of(record, "boottime_ns");
-
-	return first_ns && first_ns < time_ns && time_ns - first_ns <= boottime_ns
-		       ? time_ns - first_ns
-		       : 0;
 }
 
 int incidents_take(struct incidents *incidents, json_t *record)
@@ -574,13 +531,14 @@ int incidents_take(struct incidents *incidents, json_t *record)
 	struct statement statement = {
 		.record = record,
 		.node = string_of(record, "node"),
-		.time_ns = number_of(record, "time_ns"),
+		.time_ns = incident_number(record, "time_ns"),
 	};
 
-	advance(incidents, record, statement.time_ns);
-	statement.evidence_age_ns = evidence_age_ns(record, statement.time_ns);
-	if (statement.evidence_age_ns > incidents->now_ns)
+	incident_clock_advance(&incidents->clock, record, statement.time_ns);
+	statement.evidence_age_ns = incident_evidence_age_ns(record, statement.time_ns);
+	if (statement.evidence_age_ns > incidents->clock.now_ns)
 		statement.evidence_age_ns = 0;
+	incidents->unseen_ns = incident_unseen_ns(record, statement.time_ns);
 	incidents->totals.records++;
 	if (kind != JOURNAL_KINDS)
 		r = takers[kind](incidents, &statement);
@@ -610,17 +568,40 @@ const struct incident *incidents_open_at(const struct incidents *incidents, size
 	return NULL;
 }
 
+static unsigned int waits_of(const struct incident_member *member)
+{
+	return (member->edge ? INCIDENT_WAITS_FOR_EDGE : 0) |
+	       (member->verdict ? INCIDENT_WAITS_FOR_VERDICT : 0) |
+	       (member->isolated || member->fenced ? INCIDENT_WAITS_FOR_RELEASE : 0);
+}
+
 unsigned int incidents_waits_for(const struct incidents *incidents, const char *name)
 {
 	const struct incident *incident = find(incidents, name, false);
 	const struct incident_member *member =
 		incident ? incident_find_member(incident, name) : NULL;
 
-	if (!member)
-		return 0;
-	return (member->edge ? INCIDENT_WAITS_FOR_EDGE : 0) |
-	       (member->verdict ? INCIDENT_WAITS_FOR_VERDICT : 0) |
-	       (member->isolated || member->fenced ? INCIDENT_WAITS_FOR_RELEASE : 0);
+	return member ? waits_of(member) : 0;
+}
+
+bool incidents_has_finding(const struct incidents *incidents, const char *finding,
+			   const char *subject)
+{
+	return find_finding(incidents, finding, subject) != NULL;
+}
+
+void incidents_each_wait(const struct incidents *incidents, incident_waits *each, void *context)
+{
+	for (size_t i = 0; i < incidents->open_count; i++) {
+		const struct incident *incident = incidents->open[i];
+
+		for (size_t j = 0; j < incident->member_count; j++) {
+			unsigned int waits = waits_of(&incident->members[j]);
+
+			if (waits || incident->source == INCIDENT_BY_FINDING)
+				each(context, incident, &incident->members[j], waits);
+		}
+	}
 }
 
 void incidents_totals(const struct incidents *incidents, bool with_open,
@@ -637,6 +618,11 @@ void incidents_totals(const struct incidents *incidents, bool with_open,
 		else
 			incident_totals_class(ret_totals, incident->class)->open++;
 	}
+}
+
+void incidents_reset_totals(struct incidents *incidents)
+{
+	incidents->totals = (struct incident_totals){0};
 }
 
 void incidents_free(struct incidents *incidents)

@@ -35,12 +35,25 @@ enum {
 };
 unsigned int incidents_waits_for(const struct incidents *incidents, const char *name);
 
+/* Whether a finding about this subject is open. */
+bool incidents_has_finding(const struct incidents *incidents, const char *finding,
+			   const char *subject);
+
+/* Called for each node that keeps an incident open, suspicions included, with the bits above; and
+ * for each open finding with 0, whose name is the incident's class. */
+typedef void incident_waits(void *context, const struct incident *incident,
+			    const struct incident_member *member, unsigned int waits);
+void incidents_each_wait(const struct incidents *incidents, incident_waits *each, void *context);
+
 /*
  * The times of closed incidents, which only grow: counters. With 'with_open' also those that open
  * ones have so far.
  */
 void incidents_totals(const struct incidents *incidents, bool with_open,
 		      struct incident_totals *ret_totals);
+
+/* Has them begin at zero. What is open stays so. */
+void incidents_reset_totals(struct incidents *incidents);
 
 void incidents_free(struct incidents *incidents);
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "report/journal_frame.h"
 #include "report/journal_record.h"
 #include "report/journal_scan.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,21 +78,34 @@ static void read_boot_id(char boot_id[static UUID_MAX])
 		fclose(stream);
 }
 
-/* The frame of a record, without its sequence yet. NULL with *ret_error when there is none. */
-static struct entry *make_entry(const struct journal *journal, json_t *record, int *ret_error)
+/* Takes the reference. NULL when memory ran out. */
+static json_t *stamp(const struct journal *journal, json_t *record)
 {
 	char time[CLOCK_TEXT_MAX];
 	uint64_t now_ns = clock_realtime_ns();
-	struct entry *entry = NULL;
 	json_t *stamped;
-	size_t length;
 
 	clock_format_utc(now_ns, time);
 	stamped = json_pack("{s:s, s:I, s:I, s:s, s:s}", "time", time, "time_ns",
 			    (json_int_t)now_ns, "boottime_ns", (json_int_t)clock_boottime_ns(),
 			    "boot_id", journal->boot_id, "node", journal->node);
+	if (stamped && (!record || json_object_update_missing(stamped, record))) {
+		json_decref(stamped);
+		stamped = NULL;
+	}
+	json_decref(record);
+	return stamped;
+}
+
+/* The frame of a stamped record, without its sequence yet; takes the reference. NULL with
+ * *ret_error when there is none. */
+static struct entry *make_entry(json_t *stamped, int *ret_error)
+{
+	struct entry *entry = NULL;
+	size_t length;
+
 	*ret_error = -ENOMEM;
-	if (!stamped || !record || json_object_update_missing(stamped, record))
+	if (!stamped)
 		goto out;
 	/* With a newline, so that grep and a pager show the records as lines. */
 	length = json_dumpb(stamped, NULL, 0, JSON_COMPACT) + 1;
@@ -110,7 +123,6 @@ static struct entry *make_entry(const struct journal *journal, json_t *record, i
 	*ret_error = 0;
 out:
 	json_decref(stamped);
-	json_decref(record);
 	return entry;
 }
 
@@ -140,7 +152,7 @@ static bool push_lost(struct journal *journal, const struct entry *next)
 {
 	int error;
 	struct entry *lost = make_entry(
-		journal, journal_lost(journal->untold, journal->untold_since_ns), &error);
+		stamp(journal, journal_lost(journal->untold, journal->untold_since_ns)), &error);
 
 	if (!lost || !has_room(journal, lost, next)) {
 		free(lost);
@@ -161,9 +173,13 @@ static void lose(struct journal *journal)
 
 int journal_append(struct journal *journal, json_t *record)
 {
+	json_t *stamped = stamp(journal, record);
+	struct entry *entry;
 	int error;
-	struct entry *entry = make_entry(journal, record, &error);
 
+	if (stamped && journal->options.on_append)
+		journal->options.on_append(journal->options.context, stamped);
+	entry = make_entry(stamped, &error);
 	pthread_mutex_lock(&journal->mutex);
 	if (!error &&
 	    !(journal->untold ? push_lost(journal, entry) : has_room(journal, entry, NULL)))
@@ -223,11 +239,16 @@ static int write_batch(struct journal *journal)
 {
 	uint64_t records, sequence;
 	size_t bytes = take_batch(journal, &records, &sequence);
+	uint64_t begun_ns, ended_ns;
 	int r;
 
 	pthread_mutex_unlock(&journal->mutex);
+	begun_ns = clock_monotonic_ns();
 	r = journal_file_append(&journal->file, journal->batch, bytes, sequence);
+	ended_ns = clock_monotonic_ns();
 	pthread_mutex_lock(&journal->mutex);
+	journal->state.writes++;
+	journal->state.writes_ns += ended_ns - begun_ns;
 	journal->state.file = journal->file.number;
 	journal->state.error = r;
 	if (r)
@@ -318,21 +339,6 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* Without any signal: these are the loop's. */
-static int start_thread(struct journal *journal)
-{
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	error = pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (!error) {
-		error = pthread_create(&journal->thread, NULL, run, journal);
-		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	return -error;
-}
-
 static int init_locks(struct journal *journal)
 {
 	pthread_condattr_t monotonic;
@@ -401,7 +407,7 @@ int journal_open(struct journal **ret_journal, const struct journal_options *opt
 		tell_repair(&repair);
 		journal->state.appended = journal->state.acknowledged = sequence;
 		journal->state.file = journal->file.number;
-		r = start_thread(journal);
+		r = thread_start(&journal->thread, run, journal);
 		if (r)
 			text_printf(error, "journal: no thread can be started: %s", strerror(-r));
 	}

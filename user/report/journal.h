@@ -34,7 +34,10 @@ struct journal_options {
 	/* Called from the journal's thread when something was acknowledged or has failed; it must
 	 * not block, and not call the journal. */
 	void (*on_change)(void *context);
-	void *context;
+	/* Called by journal_append() with each record, stamped, whether there is room for it or
+	 * not. The reference stays the journal's. */
+	void (*on_append)(void *context, json_t *record);
+	void *context; /* of both */
 };
 
 struct journal_state {
@@ -44,6 +47,8 @@ struct journal_state {
 	uint64_t records, bytes; /* acknowledged */
 	uint64_t lost;		 /* not taken */
 	uint64_t failures;	 /* writes that failed */
+	uint64_t writes;	 /* tried, with their sync */
+	uint64_t writes_ns;	 /* how long these took */
 	/* Now. */
 	uint64_t queued_records, queued_bytes; /* taken and not acknowledged */
 	uint64_t oldest_age_ns;		       /* of the oldest of these; 0 when there is none */

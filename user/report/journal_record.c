@@ -206,6 +206,12 @@ json_t *journal_agent(const char *event, const char *version)
 	return record;
 }
 
+json_t *journal_unseen(json_t *record, uint64_t since_ns)
+{
+	set_number(&record, "unseen_since_ns", since_ns);
+	return record;
+}
+
 json_t *journal_lost(uint64_t records, uint64_t since_ns)
 {
 	json_t *record = begin(JOURNAL_LOST);

@@ -81,6 +81,9 @@ json_t *journal_finding(const char *finding, const char *subject, bool raised, c
 			uint64_t evidence_age_ns);
 /* 'event': "started" or "stopped". */
 json_t *journal_agent(const char *event, const char *version);
+/* Marks a record of what has ended while nobody watched, some time since this time of the wall
+ * clock. Takes the reference, and gives it back. */
+json_t *journal_unseen(json_t *record, uint64_t since_ns);
 /* Written by the journal itself. */
 json_t *journal_lost(uint64_t records, uint64_t since_ns);
 

@@ -113,6 +113,8 @@ static const char *type_name(const struct exposition *exposition)
 		return "counter";
 	case METRIC_HISTOGRAM:
 		return "histogram";
+	case METRIC_SUMMARY:
+		return "summary";
 	case METRIC_INFO:
 		/* The older format has no such type. */
 		if (exposition->format == METRICS_OPENMETRICS)
@@ -241,6 +243,15 @@ static void write_histogram(const struct exposition *exposition, const struct la
 	write_sample(exposition, "_count", labels, count);
 }
 
+static void write_summary(const struct exposition *exposition, const struct labels *labels,
+			  const struct metric_summary *summary)
+{
+	const struct metric_value count = {.kind = METRIC_VALUE_UNSIGNED, .number = summary->count};
+
+	write_sample(exposition, "_sum", labels, summary->sum);
+	write_sample(exposition, "_count", labels, count);
+}
+
 static void add_group_labels(struct labels *labels, const struct snapshot_group *group)
 {
 	const struct label known[] = {
@@ -267,15 +278,26 @@ static void write_subject(const struct exposition *exposition, const struct metr
 		add_label(&labels, "device", subject->disk->name);
 		add_label(&labels, "operation", report_block_operation(subject->disk->operation));
 	}
+	if (subject->finding) {
+		add_label(&labels, "finding", finding_kind_name(subject->finding->kind));
+		add_label(&labels, "subject", subject->finding->subject);
+	}
 	if (subject->drop)
 		add_label(&labels, "reason", subject->drop->reason);
 	if (subject->group)
 		add_group_labels(&labels, subject->group);
+	if (subject->class)
+		add_label(&labels, "class", subject->class->name);
 	if (metric->type == METRIC_HISTOGRAM) {
 		struct metric_histogram histogram = {0};
 
 		if (metric->histogram(subject, &histogram))
 			write_histogram(exposition, &labels, &histogram);
+	} else if (metric->type == METRIC_SUMMARY) {
+		struct metric_summary summary = {0};
+
+		if (metric->summary(subject, &summary))
+			write_summary(exposition, &labels, &summary);
 	} else if (!metric->label) {
 		write_sample(exposition, sample_suffix(metric), &labels, metric->value(subject, 0));
 	} else {
@@ -339,6 +361,21 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 			write_subject(exposition, &subject);
 		}
 		break;
+	case METRIC_OF_CLASS:
+		for (size_t i = 0; snapshot->incidents && i < snapshot->incidents->class_count;
+		     i++) {
+			subject.class = &snapshot->incidents->classes[i];
+			write_subject(exposition, &subject);
+		}
+		break;
+	case METRIC_OF_FINDING:
+		for (unsigned int i = 0; snapshot->findings && i < snapshot->findings->count; i++) {
+			subject.finding = &snapshot->findings->standing[i];
+			if (snapshot->finding_settings[subject.finding->kind].response >=
+			    FINDING_RESPONSE_METRIC)
+				write_subject(exposition, &subject);
+		}
+		break;
 	case METRIC_OF_GROUP:
 		for (size_t i = 0; i < snapshot->group_count; i++) {
 			subject.group = &snapshot->groups[i];
@@ -350,15 +387,20 @@ static void write_metric(const struct exposition *exposition, struct metric_subj
 
 int metrics_write(FILE *stream, const struct snapshot *snapshot, enum metrics_format format)
 {
+	static const struct metrics_list *const lists[] = {&metrics_of_node, &metrics_of_findings,
+							   &metrics_of_decisions};
 	struct process_usage usage = {0};
 	struct metric_subject subject = {.snapshot = snapshot};
 
 	if (!process_usage_read(&usage))
 		subject.process = &usage;
-	for (size_t i = 0; i < metrics_table_length; i++) {
-		const struct exposition exposition = {stream, format, &metrics_table[i]};
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		for (size_t j = 0; j < lists[i]->count; j++) {
+			const struct exposition exposition = {stream, format,
+							      &lists[i]->metrics[j]};
 
-		write_metric(&exposition, subject);
+			write_metric(&exposition, subject);
+		}
 	}
 	if (format == METRICS_OPENMETRICS)
 		fputs("# EOF\n", stream);

@@ -1,35 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/metrics_table.h"
 
+#include "report/metrics_value.h"
 #include "report/names.h"
 
 #include <math.h>
 #include <string.h>
-
-static struct metric_value absent(void)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_ABSENT};
-}
-
-static struct metric_value number(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_UNSIGNED, .number = value};
-}
-
-static struct metric_value decimal(double value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_DECIMAL, .decimal = value};
-}
-
-static struct metric_value microseconds(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_MICROSECONDS, .number = value};
-}
-
-static struct metric_value nanoseconds(uint64_t value)
-{
-	return (struct metric_value){.kind = METRIC_VALUE_NANOSECONDS, .number = value};
-}
 
 /* Label values. */
 
@@ -69,20 +45,6 @@ static const char *version(const struct metric_subject *subject, unsigned int in
 	(void)index;
 	return subject->snapshot->version;
 }
-
-/* A value function for each plain field: VALUE(name, how to print it, field). */
-#define VALUE(name, print, field)                                                                 \
-	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
-	{                                                                                         \
-		(void)index;                                                                      \
-		return print(subject->field);                                                     \
-	}
-/* And for each array of fields. */
-#define VALUES(name, print, field, first)                                                         \
-	static struct metric_value name(const struct metric_subject *subject, unsigned int index) \
-	{                                                                                         \
-		return print(subject->field[(first) + index]);                                    \
-	}
 
 VALUE(uptime, nanoseconds, snapshot->uptime_ns)
 VALUE(blind, number, snapshot->blind)
@@ -162,6 +124,14 @@ static struct metric_value heartbeat_rtt(const struct metric_subject *subject, u
 
 	(void)index;
 	return rtt_us ? microseconds(rtt_us) : absent();
+}
+
+static struct metric_value clock_offset(const struct metric_subject *subject, unsigned int index)
+{
+	double offset_s = subject->peer->clock_offset_s;
+
+	(void)index;
+	return isfinite(offset_s) ? decimal(offset_s) : absent();
 }
 
 static struct metric_value resets(const struct metric_subject *subject, unsigned int index)
@@ -282,7 +252,7 @@ static struct metric_value task_oom_kills(const struct metric_subject *subject, 
 #define DIRECTIONS .label = "direction", .label_value = direction_name, .label_count = 2
 
 /* clang-format off */
-const struct metric metrics_table[] = {
+static const struct metric node_table[] = {
 	/* The agent. */
 	{"tocsin_build", METRIC_INFO, "The version of the agent; always 1.",
 	 "", METRIC_OF_AGENT, .value = one, .label = "version", .label_value = version, .label_count = 1},
@@ -333,6 +303,9 @@ const struct metric metrics_table[] = {
 	{"tocsin_heartbeat_rtt_seconds", METRIC_GAUGE,
 	 "Smoothed round-trip time of heartbeats; no sample when unknown.",
 	 "seconds", METRIC_OF_NODE, .value = heartbeat_rtt},
+	{"tocsin_peer_clock_offset_seconds", METRIC_GAUGE,
+	 "The node's wall clock less this node's, by heartbeats; no sample when unknown.",
+	 "seconds", METRIC_OF_NODE, .value = clock_offset},
 	{"tocsin_heartbeat_send_failures", METRIC_COUNTER,
 	 "Heartbeats that this node's own stack refused to send.",
 	 "", METRIC_OF_AGENT, .value = heartbeats_refused},
@@ -481,4 +454,4 @@ const struct metric metrics_table[] = {
 };
 /* clang-format on */
 
-const size_t metrics_table_length = sizeof(metrics_table) / sizeof(*metrics_table);
+const struct metrics_list metrics_of_node = {node_table, sizeof(node_table) / sizeof(*node_table)};

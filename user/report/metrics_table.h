@@ -16,6 +16,7 @@ enum metric_type {
 	METRIC_GAUGE,
 	METRIC_INFO,	  /* one sample of 1 whose labels say it all */
 	METRIC_HISTOGRAM, /* of times, with .histogram instead of .value */
+	METRIC_SUMMARY,	  /* of times: how many and their sum, with .summary */
 };
 
 /* What there is one sample (or one a label value) of, and the label that names it. */
@@ -28,6 +29,8 @@ enum metric_scope {
 	METRIC_OF_PROBE,    /* labels probe and hook */
 	METRIC_OF_DISK,	    /* labels device and operation */
 	METRIC_OF_DROP,	    /* label reason */
+	METRIC_OF_CLASS,    /* of incidents: label class */
+	METRIC_OF_FINDING,  /* those with series of their own: labels finding and subject */
 	METRIC_OF_GROUP,    /* labels cgroup, and container, pod, unit where they are known */
 };
 
@@ -40,6 +43,8 @@ struct metric_subject {
 	const struct snapshot_disk *disk;
 	const struct snapshot_group *group;
 	const struct snapshot_drop *drop;
+	const struct finding *finding;
+	const struct incident_class *class;
 };
 
 /* Times keep their integer resolution: they are printed as decimal seconds without rounding. */
@@ -63,6 +68,11 @@ struct metric_histogram {
 	struct metric_value sum;
 };
 
+struct metric_summary {
+	uint64_t count;
+	struct metric_value sum;
+};
+
 struct metric {
 	const char *name; /* of the family: a counter's without _total, an info's without _info */
 	enum metric_type type;
@@ -72,6 +82,7 @@ struct metric {
 	struct metric_value (*value)(const struct metric_subject *subject, unsigned int index);
 	/* False: no samples. */
 	bool (*histogram)(const struct metric_subject *subject, struct metric_histogram *ret);
+	bool (*summary)(const struct metric_subject *subject, struct metric_summary *ret);
 	/* One more label, with a value for each index from 0 to label_count - 1; NULL: index is 0.
 	 */
 	const char *label;
@@ -79,7 +90,15 @@ struct metric {
 	unsigned int label_count;
 };
 
-extern const struct metric metrics_table[];
-extern const size_t metrics_table_length;
+struct metrics_list {
+	const struct metric *metrics;
+	size_t count;
+};
+
+/* What this node and its kernel see. */
+extern const struct metrics_list metrics_of_node;
+/* What is made of it: verdicts, isolations, incidents; and what that rests on. */
+extern const struct metrics_list metrics_of_decisions;
+extern const struct metrics_list metrics_of_findings;
 
 #endif

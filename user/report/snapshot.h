@@ -13,7 +13,10 @@
 #include "cluster/verdicts.h"
 #include "config/config.h"
 #include "detect/edge.h"
+#include "detect/findings.h"
 #include "isolate/actor.h"
+#include "report/incident.h"
+#include "report/journal.h"
 
 #include <linux/types.h>
 
@@ -35,10 +38,11 @@ struct snapshot_peer {
 	double loss_out_ratio, loss_in_ratio;	       /* lately, 0 to 1; NAN when not measured */
 	uint64_t heartbeats_sent, heartbeats_received; /* 0 when not configured */
 	uint32_t heartbeat_rtt_us;		       /* smoothed; 0 when unknown */
-	uint64_t state_changes[EDGE_STATES];	       /* how often it came into each state */
-	bool agent_silent;			       /* its kernel answers, its agent does not */
-	bool heartbeats_blocked;		       /* it answers, but ours do not get there */
-	uint64_t oldest_stall_ns;		       /* age; 0 when no socket is stalled */
+	double clock_offset_s;		     /* its wall clock less ours; NaN when unknown */
+	uint64_t state_changes[EDGE_STATES]; /* how often it came into each state */
+	bool agent_silent;		     /* its kernel answers, its agent does not */
+	bool heartbeats_blocked;	     /* it answers, but ours do not get there */
+	uint64_t oldest_stall_ns;	     /* age; 0 when no socket is stalled */
 	/* Sum over all addresses of the peer; only counters and gauges, no key, generation or
 	 * flags. */
 	struct peer_record tcp;
@@ -96,6 +100,15 @@ struct snapshot_cluster {
 	uint64_t now_ns; /* CLOCK_BOOTTIME, like all times of the above */
 };
 
+/* What came about since the agent's start, in each cluster that it was in. */
+struct snapshot_decisions {
+	uint64_t verdicts[VERDICT_CLASSES]; /* raised */
+	uint64_t isolations;		    /* records that came into force while it watched */
+	uint64_t refusals[RAILS];	    /* as they are journalled */
+	uint64_t store_connects;
+	uint64_t row_writes;
+};
+
 struct snapshot {
 	const char *node;
 	const char *version;
@@ -134,7 +147,16 @@ struct snapshot {
 	bool sched_known; /* false: no probe, and the next means nothing */
 	struct sched_record sched;
 
+	const struct findings *findings; /* of the node's own health; NULL: none yet */
+	const struct finding_settings *finding_settings; /* by kind */
+
 	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */
+	struct snapshot_decisions decisions;
+
+	bool journal_known; /* false: there is none, and the next means nothing */
+	struct journal_state journal;
+	/* Of the journal: closed since the agent's start. NULL: not known, or not yet. */
+	const struct incident_totals *incidents;
 
 	struct tcp_counters tcp_counters;
 	uint32_t peer_table_size; /* slots */

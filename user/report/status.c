@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "report/cluster.h"
 #include "report/names.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A string that is not UTF-8 must not cost the reader everything else. */
 static json_t *string_value(const char *string)
@@ -284,17 +286,58 @@ static json_t *sched_json(const struct snapshot *snapshot)
 			 unsigned_value(p50_us), "p99_us", unsigned_value(p99_us));
 }
 
+static json_t *journal_json(const struct snapshot *snapshot)
+{
+	const struct journal_state *journal = &snapshot->journal;
+	json_t *open = json_null();
+	uint64_t count = 0;
+
+	if (!snapshot->journal_known)
+		return json_null();
+	for (size_t i = 0; snapshot->incidents && i < snapshot->incidents->class_count; i++)
+		count += snapshot->incidents->classes[i].open;
+	if (snapshot->incidents)
+		open = unsigned_value(count);
+	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "records",
+			 unsigned_value(journal->records), "queued_records",
+			 unsigned_value(journal->queued_records), "oldest_queued_ms",
+			 unsigned_value(journal->oldest_age_ns / NS_PER_MS), "lost_records",
+			 unsigned_value(journal->lost), "error",
+			 journal->error ? strerror(-journal->error) : "", "open_incidents", open);
+}
+
+static json_t *findings_json(const struct snapshot *snapshot)
+{
+	json_t *findings = json_array();
+
+	for (unsigned int i = 0; snapshot->findings && i < snapshot->findings->count; i++) {
+		const struct finding *finding = &snapshot->findings->standing[i];
+
+		json_array_append_new(findings,
+				      json_pack("{s:s, s:o, s:o}", "finding",
+						finding_kind_name(finding->kind), "subject",
+						string_value(finding->subject), "sentence",
+						string_value(finding->sentence)));
+	}
+	return findings;
+}
+
 json_t *status_json(const struct snapshot *snapshot)
 {
+	const struct snapshot_cluster *cluster = snapshot->cluster;
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
 			 "alone", snapshot->alone,
 			 "blind", blind,
+			 "fenced", cluster && cluster->fenced,
+			 "store", cluster ? cluster_store_json(cluster) : json_null(),
+			 "journal", journal_json(snapshot),
+			 "findings", findings_json(snapshot),
 			 "peers", peers_json(snapshot),
 			 "probes", probes_json(snapshot),
 			 "disks", disks_json(snapshot),

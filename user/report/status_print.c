@@ -4,6 +4,7 @@
 #include "report/terminal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,77 @@ static void print_node(FILE *stream, const json_t *status)
 	fprintf(stream, "%s\n", buffer);
 }
 
+/* "STORE etcd, renewed 120ms ago  ACTOR n3  JOURNAL 12 records, 1 open incident  FENCED" */
+static void append_store(struct text *line, const json_t *store)
+{
+	text_printf(line, "STORE ");
+	cell_string(line, store, "kind");
+	if (!json_is_true(json_object_get(store, "connected"))) {
+		text_printf(line, " NOT CONNECTED: ");
+		cell_string(line, store, "reason");
+	} else if (strcmp(json_string_value(json_object_get(store, "kind")) ?: "", "local") != 0) {
+		text_printf(line, ", renewed ");
+		cell_since(line, store, "lease_renewed_ms");
+		text_printf(line, " ago");
+	}
+	text_printf(line, "  ACTOR ");
+	if (json_is_true(json_object_get(store, "actor")))
+		text_printf(line, "this node");
+	else if (*(json_string_value(json_object_get(store, "actor_name")) ?: ""))
+		cell_string(line, store, "actor_name");
+	else
+		text_printf(line, "none");
+}
+
+static uint64_t count_of(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static void append_journal(struct text *line, const json_t *journal)
+{
+	const char *error = json_string_value(json_object_get(journal, "error")) ?: "";
+	uint64_t queued = count_of(journal, "queued_records");
+	uint64_t lost = count_of(journal, "lost_records");
+	uint64_t open = count_of(journal, "open_incidents");
+
+	text_printf(line, "  JOURNAL %" PRIu64 " records", count_of(journal, "records"));
+	if (open)
+		text_printf(line, ", %" PRIu64 " open incident%s", open, open == 1 ? "" : "s");
+	if (queued) {
+		text_printf(line, ", %" PRIu64 " queued for ", queued);
+		cell_since(line, journal, "oldest_queued_ms");
+	}
+	if (lost)
+		text_printf(line, ", %" PRIu64 " LOST", lost);
+	if (*error) {
+		text_printf(line, ", NOT WRITTEN: ");
+		terminal_append_clean(line, error);
+	}
+}
+
+static void print_cluster(FILE *stream, const json_t *status)
+{
+	char buffer[SNAPSHOT_SENTENCE_MAX + 512] = "";
+	struct text line = TEXT(buffer);
+	const json_t *store = json_object_get(status, "store");
+	const json_t *journal = json_object_get(status, "journal");
+
+	if (json_is_object(store))
+		append_store(&line, store);
+	else
+		text_printf(&line, "STORE -");
+	if (json_is_object(journal))
+		append_journal(&line, journal);
+	else
+		text_printf(&line, "  JOURNAL none");
+	if (json_is_true(json_object_get(status, "fenced")))
+		text_printf(&line, "  THIS NODE IS FENCED");
+	fprintf(stream, "%s\n", buffer);
+}
+
 static void print_probes(FILE *stream, const json_t *probes)
 {
 	const json_t *probe;
@@ -260,6 +332,7 @@ int status_print(FILE *stream, const json_t *status, bool colour)
 	if (!peers)
 		return -ENOMEM;
 	print_node(stream, status);
+	print_cluster(stream, status);
 	if (count) {
 		for (size_t i = 0; i < count; i++)
 			peers[i] = json_array_get(array, i);

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""How long from a fault of the node's own to the finding; a row of FAULTS each."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import subprocess
+import tempfile
+import threading
+import time
+
+from report import quantile
+from system import LabError
+
+SCRAPE_SECONDS = 1
+CLEAR_SECONDS = 30
+# The rules' own numbers, but for how soon a finding is cleared.
+CONFIG = """
+node: bench
+state_dir: {directory}/state
+log: {{format: json}}
+findings:
+  disk-errors: {{clear_after_s: 1}}
+"""
+
+
+class Fault:
+    """One row: what is done, which finding is expected, and within what time."""
+
+    def __init__(self, finding, what, inject, heal, subject, seconds, target_ms=None, kernel=None):
+        self.finding = finding
+        self.what = what
+        self.inject, self.heal = inject, heal  # of the bench
+        self.subject = subject  # of the bench: of the finding
+        self.seconds = seconds  # to wait for it
+        self.target_ms = target_ms  # of the p99
+        self.kernel = kernel  # of the bench: what a matching line of the kernel's log has
+
+
+FAULTS = (
+    Fault(
+        "disk-stalled",
+        "all I/O of a disk hangs (rule: 2 s)",
+        lambda bench: bench.disk.order("stall"),
+        lambda bench: bench.disk.order("heal"),
+        lambda bench: bench.disk.name,
+        seconds=10,
+        target_ms=2500,
+        kernel=lambda bench: rf"\b{bench.disk.name}\b|blocked for more than",
+    ),
+    Fault(
+        "disk-hung-request",
+        "one read hangs, others are completed (rule: 5 s)",
+        lambda bench: bench.disk.order("hold"),
+        lambda bench: bench.disk.order("heal"),
+        lambda bench: bench.disk.name,
+        seconds=15,
+        kernel=lambda bench: rf"\b{bench.disk.name}\b|blocked for more than",
+    ),
+    Fault(
+        "disk-errors",
+        "a read fails",
+        lambda bench: bench.disk.order("fail"),
+        lambda bench: bench.disk.order("heal"),
+        lambda bench: bench.disk.name,
+        seconds=10,
+        target_ms=200,
+        kernel=lambda bench: rf"\b{bench.disk.name}\b",
+    ),
+    Fault(
+        "filesystem",
+        "a file system is filled (looked at every 5 s)",
+        lambda bench: bench.space.fill(),
+        lambda bench: bench.space.empty(),
+        lambda bench: bench.space.path,
+        seconds=20,
+        kernel=lambda bench: r"No space left|no space",
+    ),
+)
+
+
+class Disk:
+    """The program fault_disk: a disk that does what it is told."""
+
+    def __init__(self, build):
+        path = os.path.join(build, "tests", "bench", "fault_disk")
+        if not os.access(path, os.X_OK):
+            raise LabError(f"{path} is missing; `make benches` builds it")
+        self.process = subprocess.Popen(
+            [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.name = self.process.stdout.readline().strip()
+        if not re.fullmatch(r"loop\d+", self.name):
+            raise LabError(f"no disk that fails to order: {self.name}")
+
+    def order(self, order):
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if answer != "done":
+            raise LabError(f"the disk was told to {order}: {answer}")
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Space:
+    """A small file system in memory."""
+
+    BYTES = 1 << 20
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "space")
+        os.mkdir(self.path)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={self.BYTES}", "bench", self.path], check=True
+        )
+
+    def fill(self):
+        with open(os.path.join(self.path, "file"), "wb") as file:
+            file.write(bytes(self.BYTES * 98 // 100))
+
+    def empty(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.path, "file"))
+
+    def close(self):
+        subprocess.run(["umount", "-l", self.path], check=False)
+
+
+class Agent:
+    """`tocsin agent` in a network namespace of its own, and what it logs."""
+
+    def __init__(self, build, directory):
+        config = os.path.join(directory, "tocsin.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(directory=directory))
+        self.log = open(os.path.join(directory, "log"), "w+", encoding="utf-8")
+        self.rest = ""
+        self.process = subprocess.Popen(
+            ["unshare", "--net", os.path.join(build, "tocsin"), "agent", "-c", config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=os.open(self.log.name, os.O_WRONLY | os.O_APPEND),
+        )
+        if not self.wait(20, lambda said: said.get("event") == "agent started"):
+            raise LabError("the agent does not start")
+
+    def said(self):
+        """What has been logged since the last call."""
+        self.rest += self.log.read()
+        *lines, self.rest = self.rest.split("\n")
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+    def wait(self, seconds, wanted, other=None):
+        """The first event that is wanted, or None; all before it are given to other()."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for said in self.said():
+                if wanted(said):
+                    return said
+                if other:
+                    other(said)
+            if self.process.poll() is not None:
+                raise LabError(f"the agent has ended with {self.process.returncode}")
+            time.sleep(0.005)
+        return None
+
+    def close(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class KernelLog:
+    """Who reads the kernel's log once a second, from a fault on: what a log scraper learns."""
+
+    def __init__(self, pattern):
+        self.pattern = re.compile(pattern)
+        self.seconds = None  # until the first matching line is read
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self.fd, 0, os.SEEK_END)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+
+    def start(self, before_ns):
+        self.before_ns = before_ns
+        self.thread.start()
+
+    def _matches(self):
+        while True:
+            try:
+                line = os.read(self.fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return False
+            except OSError:
+                continue  # overwritten before it was read
+            if self.pattern.search(line):
+                return True
+
+    def _read(self):
+        wait = random.uniform(0, SCRAPE_SECONDS)
+        while not self.ended.wait(wait):
+            if self._matches():
+                self.seconds = (time.monotonic_ns() - self.before_ns) / 1e9
+                return
+            wait = SCRAPE_SECONDS
+
+    def close(self):
+        self.ended.set()
+        self.thread.join()
+        os.close(self.fd)
+
+
+class Bench:
+    """The agent, and all that can be made to fail."""
+
+    def __init__(self, build):
+        self.parts = contextlib.ExitStack()
+        self.build = build
+
+    def __enter__(self):
+        with self.parts:
+            directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
+            self.disk = self._keep(Disk(self.build))
+            self.space = self._keep(Space(directory))
+            self.agent = self._keep(Agent(self.build, directory))
+            self.parts = self.parts.pop_all()
+        return self
+
+    def _keep(self, part):
+        self.parts.callback(part.close)
+        return part
+
+    def __exit__(self, *error):
+        self.parts.close()
+
+
+class Series:
+    """All runs of one fault."""
+
+    def __init__(self, fault):
+        self.fault = fault
+        self.times_ms, self.kernel_s = [], []
+        self.missed = self.kernel_silent = 0
+        self.others = []  # findings that nobody asked for
+
+
+def one_run(bench, fault, series):
+    subject = fault.subject(bench)
+
+    def is_it(event):
+        return lambda said: (
+            said.get("event") == event
+            and said.get("finding") == fault.finding
+            and said.get("subject") == subject
+        )
+
+    def note_other(said):
+        if said.get("event") == "finding":
+            series.others.append(f"{said['finding']} {said['subject']}: {said['sentence']}")
+
+    time.sleep(random.uniform(0.2, 1.2))
+    kernel = KernelLog(fault.kernel(bench))
+    before_ns = time.monotonic_ns()
+    kernel.start(before_ns)
+    try:
+        fault.inject(bench)
+        found = bench.agent.wait(fault.seconds, is_it("finding"), note_other)
+        if found:
+            series.times_ms.append((found["monotonic_ns"] - before_ns) / 1e6)
+        else:
+            series.missed += 1
+        # The scraper, too, may come by once more.
+        time.sleep(SCRAPE_SECONDS)
+    finally:
+        kernel.close()
+        fault.heal(bench)
+    if kernel.seconds is None:
+        series.kernel_silent += 1
+    else:
+        series.kernel_s.append(kernel.seconds)
+    if found and not bench.agent.wait(CLEAR_SECONDS, is_it("finding cleared"), note_other):
+        raise LabError(f"{fault.finding} is not cleared {CLEAR_SECONDS} s after all is well")
+
+
+def row_of(series):
+    times = series.times_ms
+    figures = [f"{value:.0f}" for value in (quantile(times, 0.5), quantile(times, 0.99), max(times))
+               ] if times else ["-"] * 3
+    said = f"{quantile(series.kernel_s, 0.5) * 1000:.0f}" if series.kernel_s else "-"
+    return [
+        series.fault.finding,
+        series.fault.what,
+        len(times),
+        *figures,
+        series.missed,
+        said,
+        f"{series.kernel_silent} of {len(series.kernel_s) + series.kernel_silent}",
+    ]
+
+
+def section(report, build, runs):
+    report.section("Findings")
+    report.say(
+        f"One agent with the default rules; each fault {runs} times, at a random phase, from just before it is"
+        " injected to the finding. Beside it, what somebody learns who reads the kernel's log every"
+        f" {SCRAPE_SECONDS} s, until {SCRAPE_SECONDS} s after the finding: the median until the first line that"
+        " names the device or its trouble. With less than 100 runs the p99 is the maximum."
+    )
+    report.say()
+    all_series = []
+    with Bench(build) as bench:
+        for fault in FAULTS:
+            series = Series(fault)
+            all_series.append(series)
+            for number in range(runs):
+                report.note(f"findings: {fault.finding}, {number + 1} of {runs}")
+                one_run(bench, fault, series)
+    report.note("")
+    report.table(
+        ["finding", "fault", "n", "p50 ms", "p99 ms", "max ms", "misses", "kernel log ms",
+         "kernel log silent"],
+        [row_of(series) for series in all_series],
+    )
+    for series in all_series:
+        name, target_ms = series.fault.finding, series.fault.target_ms
+        report.target(f"{name}: {series.missed} misses, target 0", not series.missed)
+        if target_ms and series.times_ms:
+            p99 = quantile(series.times_ms, 0.99)
+            report.target(f"{name}: p99 {p99:.0f} ms, target at most {target_ms} ms", p99 <= target_ms)
+        for other in series.others:
+            report.explain(f"{name}: also found: {other}")

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "probe/listener.h"
+
+#include "probe/program.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/listener.skel.h"
+
+enum { LISTENER_BEGINS, LISTENER_IS_FOUND, LISTENER_IS_READ, PROGRAM_COUNT };
+
+static const struct program programs[PROGRAM_COUNT] = {
+	[LISTENER_BEGINS] = {"listener_begins", "tp_btf/inet_sock_set_state", "new listeners",
+			     true},
+	[LISTENER_IS_FOUND] = {"listener_is_found", "iter/task_file",
+			       "listeners from before the agent", false},
+	[LISTENER_IS_READ] = {"listener_is_read", "iter/bpf_sk_storage_map listeners",
+			      "queues of listeners", true},
+};
+
+struct listener_probe {
+	uint32_t netns_inode;
+	struct listener_bpf *skeleton;
+	struct program_status statuses[PROGRAM_COUNT];
+};
+
+static void close_skeleton(void *context)
+{
+	struct listener_probe *probe = context;
+
+	listener_bpf__destroy(probe->skeleton);
+	probe->skeleton = NULL;
+}
+
+static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleton)
+{
+	struct listener_probe *probe = context;
+
+	probe->skeleton = listener_bpf__open();
+	if (!probe->skeleton)
+		return errno ? -errno : -ENOMEM;
+	probe->skeleton->rodata->filter_netns_inode = probe->netns_inode;
+	*ret_skeleton = probe->skeleton->skeleton;
+	return 0;
+}
+
+int listener_probe_open(struct listener_probe **ret_probe, uint32_t netns_inode, struct text *error)
+{
+	struct program_object object = {.open = open_skeleton, .close = close_skeleton};
+	struct bpf_object_skeleton *skeleton;
+	struct listener_probe *probe;
+	int r;
+
+	probe = calloc(1, sizeof(*probe));
+	if (!probe) {
+		text_printf(error, "out of memory");
+		return -ENOMEM;
+	}
+	probe->netns_inode = netns_inode;
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		probe->statuses[i].program = &programs[i];
+	object.context = probe;
+	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
+	if (r) {
+		text_printf(error, "loading the listener programs: %s",
+			    probe->statuses[0].reason[0] ? probe->statuses[0].reason
+							 : strerror(-r));
+		listener_probe_close(probe);
+		return r;
+	}
+	program_attach(skeleton, probe->statuses, PROGRAM_COUNT);
+	/* Without it, or when it fails, those that are there already are not known. */
+	(void)program_iterate(&probe->statuses[LISTENER_IS_FOUND]);
+	*ret_probe = probe;
+	return 0;
+}
+
+void listener_probe_close(struct listener_probe *probe)
+{
+	if (!probe)
+		return;
+	program_detach(probe->statuses, PROGRAM_COUNT);
+	listener_bpf__destroy(probe->skeleton);
+	free(probe);
+}
+
+const struct program_status *listener_probe_programs(const struct listener_probe *probe,
+						     size_t *ret_count)
+{
+	*ret_count = PROGRAM_COUNT;
+	return probe->statuses;
+}
+
+struct reader {
+	void (*found)(void *context, const struct listener_record *record);
+	void *context;
+};
+
+static void take_record(void *context, const void *data)
+{
+	const struct reader *reader = context;
+	struct listener_record record;
+
+	memcpy(&record, data, sizeof(record));
+	reader->found(reader->context, &record);
+}
+
+int listener_probe_read(const struct listener_probe *probe,
+			void (*found)(void *context, const struct listener_record *record),
+			void *context)
+{
+	struct reader reader = {found, context};
+
+	return program_iterate_records(&probe->statuses[LISTENER_IS_READ],
+				       sizeof(struct listener_record), take_record, &reader);
+}
