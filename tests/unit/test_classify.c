@@ -502,6 +502,8 @@ static void test_one_after_the_other(void **state)
 static void test_node_down(void **state)
 {
 	static const char *const accusing[] = {"-hhhu", "h-hhu", "hh-hu", "hhh-u"};
+	char sentence[512] = "";
+	struct text text = TEXT(sentence);
 	struct bench bench;
 
 	(void)state;
@@ -510,6 +512,9 @@ static void test_node_down(void **state)
 	for (unsigned int i = 0; i < 4; i++)
 		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 2000, "node-down:5!");
+	verdict_explain(&bench.judgement.verdicts[0], &bench.judgement, &bench.cluster.view,
+			2000 * CLUSTER_MS, &text);
+	assert_non_null(strstr(sentence, "its last row said that the machine is shutting down"));
 	bench_free(&bench);
 }
 

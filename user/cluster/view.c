@@ -140,8 +140,7 @@ bool view_is_stopping(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct view_row *row = &view->rows[member];
 
-	/* Of a row that was not there any more when the store was read anew the end is not known.
-	 */
+	/* When the store was read anew and the row was not there, its end is not known. */
 	return row->flags & ROW_FLAG_STOPPING &&
 	       (row->ended_ns ?: row->arrived_ns) + VIEW_STOPPING_NS > now_ns;
 }
