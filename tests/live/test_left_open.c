@@ -109,6 +109,13 @@ static bool is_heard(void *context)
 	return metric(agents, "tocsin_peer_heartbeats_received_total{peer=\"n2\"}") > 0;
 }
 
+static bool has_read(void *context)
+{
+	struct agents *agents = context;
+
+	return metric(agents, "tocsin_suspicions_total") >= 0;
+}
+
 /* Both agents run; then node n1 does not hear n2, and its agent is killed. */
 static void kill_during_incident(struct agents *agents)
 {
@@ -153,8 +160,12 @@ static void test_healed_while_away(void **state)
 	process_discard(&agents->agent[0]);
 	start_node(agents, 0);
 	rig_wait(is_heard, agents, "n2 to be heard");
+	rig_wait(has_read, agents, "the journal to be read");
 	assert_false(process_logged(&agents->agent[0], "recovered while the agent was away"));
 	expect_incident(agents, "recovered", "node-unreachable");
+	/* Counters begin with the agent. */
+	assert_int_equal(
+		metric(agents, "tocsin_incidents_closed_total{class=\"node-unreachable\"}"), -1);
 	agents_stop(agents, 0);
 	agents_stop(agents, 1);
 }
