@@ -97,12 +97,23 @@ static json_int_t unseen_ns(struct agents *agents)
 	return unseen;
 }
 
+static double metric(struct agents *agents, const char *sample)
+{
+	return agents_metric(agents, SIDE_A, URL, sample);
+}
+
 static bool is_heard(void *context)
 {
 	struct agents *agents = context;
 
-	return agents_metric(agents, SIDE_A, URL,
-			     "tocsin_peer_heartbeats_received_total{peer=\"n2\"}") > 0;
+	return metric(agents, "tocsin_peer_heartbeats_received_total{peer=\"n2\"}") > 0;
+}
+
+static bool has_read(void *context)
+{
+	struct agents *agents = context;
+
+	return metric(agents, "tocsin_suspicions_total") >= 0;
 }
 
 /* Both agents run; then node n1 does not hear n2, and its agent is killed. */
@@ -128,17 +139,33 @@ static void test_healed_while_away(void **state)
 	rig_pass(&agents->rig, SIDE_A);
 	start_node(agents, 0);
 	(void)process_expect_log(&agents->agent[0], "incidents are open in the journal");
+	assert_int_equal(metric(agents, "tocsin_incidents_open{class=\"node-unreachable\"}"), 1);
+	assert_int_equal(metric(agents, "tocsin_store_connects_total"), 1);
+	assert_true(metric(agents, "tocsin_store_row_writes_total") >= 1);
+	assert_int_equal(metric(agents, "tocsin_cluster_actor"), 1);
 	(void)process_expect_log(&agents->agent[0], "recovered while the agent was away");
 	expect_incident(agents, "recovered", "node-unreachable");
 	assert_true(unseen_ns(agents) > 0);
+	assert_int_equal(metric(agents, "tocsin_incidents_open{class=\"node-unreachable\"}"), 0);
+	assert_int_equal(
+		metric(agents, "tocsin_incidents_closed_total{class=\"node-unreachable\"}"), 1);
+	assert_int_equal(
+		metric(agents, "tocsin_incident_recover_seconds_count{class=\"node-unreachable\"}"),
+		0);
+	assert_true(metric(agents, "tocsin_journal_records_total") >= 2);
+	assert_true(metric(agents, "tocsin_journal_write_seconds_sum") > 0);
 	assert_false(process_logged(&agents->agent[0], "edge changed"));
 	agents_stop(agents, 0);
 	/* The next one finds nothing left to do. */
 	process_discard(&agents->agent[0]);
 	start_node(agents, 0);
 	rig_wait(is_heard, agents, "n2 to be heard");
+	rig_wait(has_read, agents, "the journal to be read");
 	assert_false(process_logged(&agents->agent[0], "recovered while the agent was away"));
 	expect_incident(agents, "recovered", "node-unreachable");
+	/* Counters begin with the agent. */
+	assert_int_equal(
+		metric(agents, "tocsin_incidents_closed_total{class=\"node-unreachable\"}"), -1);
 	agents_stop(agents, 0);
 	agents_stop(agents, 1);
 }
@@ -154,6 +181,9 @@ static void test_healed_after_return(void **state)
 	rig_pass(&agents->rig, SIDE_A);
 	expect_incident(agents, "recovered", "node-unreachable");
 	assert_int_equal(unseen_ns(agents), 0);
+	assert_int_equal(
+		metric(agents, "tocsin_incident_recover_seconds_count{class=\"node-unreachable\"}"),
+		1);
 	assert_false(process_logged(&agents->agent[0], "recovered while the agent was away"));
 	agents_stop(agents, 0);
 	agents_stop(agents, 1);

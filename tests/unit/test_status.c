@@ -301,9 +301,11 @@ static void test_cluster_line(void **state)
 		 "\nSTORE etcd, renewed 120ms ago  ACTOR n3  JOURNAL 0 records, 2 open "
 		 "incidents\n"},
 		{"{'store': {'kind': 'etcd', 'connected': false, 'reason': 'no\\u001b endpoint',"
-		 " 'actor': false, 'actor_name': ''}, 'journal': null, 'fenced': true}",
-		 "\nSTORE etcd NOT CONNECTED: no? endpoint  ACTOR none  JOURNAL none  "
-		 "THIS NODE IS FENCED\n"},
+		 " 'actor': true, 'actor_name': 'n1'}, 'journal': null, 'fenced': true}",
+		 "\nSTORE etcd NOT CONNECTED: no? endpoint  JOURNAL none  THIS NODE IS FENCED\n"},
+		{"{'store': {'kind': 'etcd', 'connected': true, 'actor': false, 'actor_name': '',"
+		 " 'lease_renewed_ms': 120}, 'journal': {'records': 1}}",
+		 "\nSTORE etcd, renewed 120ms ago  ACTOR none  JOURNAL 1 records\n"},
 		{"{'store': null, 'journal': null, 'fenced': false}", "\nSTORE -  JOURNAL none\n"},
 	};
 

@@ -48,7 +48,6 @@ static const char *string_of(const json_t *record, const char *key)
 	return json_string_value(json_object_get(record, key)) ?: "";
 }
 
-/* 0 when it is not there or absurd. */
 /* Incidents about nodes, or findings: the two never share one. */
 static struct incident *find(const struct incidents *incidents, const char *name, bool finding)
 {

@@ -235,9 +235,12 @@ static void append_store(struct text *line, const json_t *store)
 	text_printf(line, "STORE ");
 	cell_string(line, store, "kind");
 	if (!json_is_true(json_object_get(store, "connected"))) {
+		/* Who the actor is it cannot know. */
 		text_printf(line, " NOT CONNECTED: ");
 		cell_string(line, store, "reason");
-	} else if (strcmp(json_string_value(json_object_get(store, "kind")) ?: "", "local") != 0) {
+		return;
+	}
+	if (strcmp(json_string_value(json_object_get(store, "kind")) ?: "", "local") != 0) {
 		text_printf(line, ", renewed ");
 		cell_since(line, store, "lease_renewed_ms");
 		text_printf(line, " ago");
