@@ -267,6 +267,7 @@ static void test_stalled_sockets(void **state)
  * stall. */
 static void test_stalled_though_heard(void **state)
 {
+	enum { EXCHANGES = 3, LAST_WORD = 10, BYTES_BEFORE_CUT = EXCHANGES * 10 + LAST_WORD };
 	struct tcp_bench *bench = *state;
 	const int on = 1;
 	struct peer_record before;
@@ -277,10 +278,10 @@ static void test_stalled_though_heard(void **state)
 	rig_connect(&bench->rig, AF_INET, pair, &port);
 	/* Host b hears no acknowledgement, for which Nagle's algorithm would wait. */
 	assert_int_equal(setsockopt(pair[SIDE_B], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
-	tcp_bench_exchange(pair, 3);
+	tcp_bench_exchange(pair, EXCHANGES);
 	/* The last word is a's and acknowledges all of b's: what b waits for would narrow its
 	 * window. */
-	rig_transfer(pair[SIDE_A], pair[SIDE_B], 10);
+	rig_transfer(pair[SIDE_A], pair[SIDE_B], LAST_WORD);
 	rig_drop(&bench->rig, SIDE_B, "meta l4proto tcp", 1000);
 	assert_int_equal(send(pair[SIDE_A], "x", 1, 0), 1);
 	bench->wanted = 1;
@@ -293,7 +294,8 @@ static void test_stalled_though_heard(void **state)
 	assert_int_equal(bench->record.stalled_sockets, 1);
 	assert_int_equal(bench->record.stalled_since_ns, before.stalled_since_ns);
 	assert_int_equal(bench->record.progress_ns, before.progress_ns);
-	assert_int_equal(bench->record.acked_bytes, before.acked_bytes);
+	/* Told late where another CPU had heard it, but never a byte more than host b has had. */
+	assert_in_range(bench->record.acked_bytes, before.acked_bytes, BYTES_BEFORE_CUT);
 	rig_pass(&bench->rig, SIDE_B);
 	wait_until_unstalled(bench);
 	assert_true(bench->record.progress_ns > before.progress_ns);
