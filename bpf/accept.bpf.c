@@ -22,6 +22,7 @@
 #include "cast.bpf.h"
 #include "filter.bpf.h"
 #include "filter_owner.bpf.h"
+#include "open_file.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -394,18 +395,10 @@ static __always_inline void look_at(struct sock *sk, struct task_struct *task, _
 SEC("iter/task_file")
 int listener_iterate(struct bpf_iter__task_file *context)
 {
+	struct sock *sk = trace_mode == TRACE_MODE_HISTOGRAM ? NULL : tcp_socket_of(context);
 	struct task_struct *task = context->task;
-	struct file *file = context->file;
-	struct socket *socket;
-	struct sock *sk;
 
-	if (!task || !file || trace_mode == TRACE_MODE_HISTOGRAM)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk)
-		return 0;
-	sk = socket->sk;
-	if (sk->sk_protocol == IPPROTO_TCP && sk->__sk_common.skc_state == TCP_LISTEN)
+	if (task && sk && sk->__sk_common.skc_state == TCP_LISTEN)
 		look_at(sk, task, context->meta->session_id);
 	return 0;
 }

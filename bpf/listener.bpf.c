@@ -17,6 +17,7 @@
 
 #include "cast.bpf.h"
 #include "filter.bpf.h"
+#include "open_file.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -63,17 +64,9 @@ SEC("iter/task_file")
 int listener_is_found(struct bpf_iter__task_file *context)
 {
 	struct task_struct *task = context->task;
-	struct file *file = context->file;
-	struct socket *socket;
-	struct sock *sk;
+	struct sock *sk = tcp_socket_of(context);
 
-	if (!task || !file)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk)
-		return 0;
-	sk = socket->sk;
-	if (sk->sk_protocol == IPPROTO_TCP && sk->__sk_common.skc_state == TCP_LISTEN &&
+	if (task && sk && sk->__sk_common.skc_state == TCP_LISTEN &&
 	    (!filter_netns_inode || netns_wanted(sk->__sk_common.skc_net.net)))
 		note_listener(sk, task);
 	return 0;

@@ -15,6 +15,7 @@
 
 #include "filter_owner.bpf.h"
 #include "numbers.bpf.h"
+#include "open_file.bpf.h"
 
 struct socket_owner {
 	__u32 pid;
@@ -58,27 +59,13 @@ int BPF_PROG(owner_reads, struct sock *sk)
 
 /* Sockets that are older than the trace. */
 SEC("iter/task_file")
-int owner_iterate(struct bpf_iter__task_file *ctx)
+int owner_iterate(struct bpf_iter__task_file *context)
 {
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct socket_owner *owner;
-	struct socket *socket;
-	struct sock *sk;
+	struct task_struct *task = context->task;
+	struct sock *sk = tcp_socket_of(context);
 
-	if (!task || !file)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk)
-		return 0;
-	sk = socket->sk;
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
-	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!owner || owner->pid)
-		return 0;
-	owner->pid = task->tgid;
-	BPF_CORE_READ_STR_INTO(&owner->comm, task, group_leader, comm);
+	if (task && sk)
+		socket_owner_note(sk, task);
 	return 0;
 }
 

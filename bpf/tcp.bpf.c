@@ -18,6 +18,7 @@
 #include "error_reason.bpf.h"
 #include "filter.bpf.h"
 #include "numbers.bpf.h"
+#include "open_file.bpf.h"
 #include "peer.bpf.h"
 #include "retransmit.bpf.h"
 #include "tally.bpf.h"
@@ -477,21 +478,13 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
  * answer may just be on the way in.
  */
 SEC("iter/task_file")
-int tcp_sweep(struct bpf_iter__task_file *ctx)
+int tcp_sweep(struct bpf_iter__task_file *context)
 {
-	struct file *file = ctx->file;
+	struct sock *sk = tcp_socket_of(context);
 	const struct tcp_sock *tp;
 	struct tcp_flow *flow;
-	struct socket *socket;
-	struct sock *sk;
 
-	if (!file)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk)
-		return 0;
-	sk = socket->sk;
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (!sk)
 		return 0;
 	flow = flow_find(sk);
 	if (!flow || !(flow->flags & FLOW_FLAG_STALLED) ||

@@ -106,11 +106,13 @@ static void open_both(struct bench *bench)
 	struct etcd_settings other = settings;
 	unsigned int leader = etcd_cluster_leader(&bench->cluster);
 
-	/* The first endpoint is picked at random. */
+	/* The one asked first is picked at random. */
 	store_client_open(&bench->a, "a", &settings);
+	store_wait(bench->a.connected);
 	while (member_of(bench, &bench->a) == leader) {
 		store_client_close(&bench->a);
 		store_client_open(&bench->a, "a", &settings);
+		store_wait(bench->a.connected);
 	}
 	other.endpoint_count = 1;
 	other.endpoints[0] = bench->cluster.urls[leader];

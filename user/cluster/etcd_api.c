@@ -76,6 +76,11 @@ char *etcd_encode_range(const char *prefix, struct etcd_bytes first, uint64_t re
 			      "revision", number(revision), "limit", number(limit)));
 }
 
+char *etcd_encode_count(const char *key)
+{
+	return dump(json_pack("{s:o,s:b}", "key", base64_text(key), "count_only", 1));
+}
+
 char *etcd_encode_watch(const char *prefix, uint64_t start_revision)
 {
 	return dump(json_pack("{s:{s:o,s:o,s:o,s:b,s:b}}", "create_request", "key",

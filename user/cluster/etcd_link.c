@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/etcd_search.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +19,12 @@
 #define PASSWORD_MAX 1024
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 1000
-/* A pause is as long for so many rounds: an election of etcd's, 1 to 2 s, is not to be followed by
- * a longer one of ours. */
-#define PAUSE_ROUNDS  4
-#define ROUNDS_MAX    3 /* of doubled patience */
-#define WORK_FACTOR   2 /* how much longer a write may take than a probe */
-#define LIMIT_FACTOR  8 /* and anything, at most */
-#define LATENCY_TIMES 4
+/* A pause is as long for so many failures. */
+#define PAUSE_FAILURES 4
+#define DOUBLINGS_MAX  3 /* of patience */
+#define WORK_FACTOR    2 /* how much longer a write may take than a probe */
+#define LIMIT_FACTOR   8 /* and anything, at most */
+#define LATENCY_TIMES  4
 /* The median of so many: a few answers that an election of etcd's held up must not make the next
  * lost call cost seconds; a slow store answers slowly each time. */
 #define LATENCIES 5
@@ -32,7 +32,7 @@
 /* A page of a ranged read, or a message of a watch: etcd itself takes no request above 1.5 MiB. */
 #define ANSWER_BYTES_MAX (4U << 20)
 
-/* An endpoint that has worked for so long is tried without a pause when it fails next. */
+/* After one that has worked for so long the next is looked for without a pause. */
 #define STABLE_NS (5 * NS_PER_S)
 /* Tokens are refused when etcd has forgotten them, but not again and again. */
 #define TOKENS_MAX	 3
@@ -45,17 +45,19 @@ struct endpoint {
 
 struct etcd_link {
 	uv_loop_t *loop;
-	uv_timer_t timer; /* ends a pause; starts each new endpoint from the loop */
+	uv_timer_t timer; /* ends a pause */
 	struct http_client *http;
+	struct etcd_search *search;
 	struct etcd_link_handlers handlers;
 	LIST_HEAD(, etcd_call) calls;
 
 	struct endpoint endpoints[ETCD_ENDPOINTS_MAX];
 	unsigned int endpoint_count, current;
-	unsigned int failures; /* in a row */
-	unsigned int lost;     /* of these, those since anything worked */
+	unsigned int failures; /* in a row, of endpoints that were found to work */
+	unsigned int lost;     /* of these, those since everything worked */
 	uint64_t settled_ns;   /* CLOCK_MONOTONIC; 0: not by this endpoint */
-	bool paused, closing;
+	bool searching;	       /* or pausing before that: no endpoint is in use */
+	bool closing;
 	unsigned int request_limit_ms;
 	/* What the last calls took: other ones, and probes. */
 	double latencies_ms[2][LATENCIES];
@@ -118,18 +120,9 @@ static struct endpoint *current(struct etcd_link *link)
 	return &link->endpoints[link->current];
 }
 
-/* How often all endpoints have failed, one after the other; an endpoint that has worked for a while
- * makes that forgotten. */
-static unsigned int rounds_failed(const struct etcd_link *link)
-{
-	if (link->settled_ns && clock_monotonic_ns() - link->settled_ns > STABLE_NS)
-		return 0;
-	return link->failures / link->endpoint_count;
-}
-
 bool etcd_link_is_down(const struct etcd_link *link)
 {
-	return rounds_failed(link) && link->endpoint_count > 1;
+	return link->endpoint_count > 1 && etcd_search_is_vain(link->search);
 }
 
 static double latency_ms(const struct etcd_link *link, bool probe)
@@ -149,14 +142,14 @@ static double latency_ms(const struct etcd_link *link, bool probe)
 	return 0;
 }
 
-/* A store may be slow, or a call may be lost for ever in a member that has no leader: every second
- * round is twice as patient, every fourth twice as much again. */
+/* A store may be slow, or a call may be lost for ever in a member that has no leader: after every
+ * second failure patience is twice as long, after every fourth twice as much again. */
 static unsigned int doublings(const struct etcd_link *link)
 {
-	unsigned int rounds = link->lost / link->endpoint_count, count = 0;
+	unsigned int lost = link->lost, count = 0;
 
-	while (rounds && !(rounds & 1) && count < ROUNDS_MAX) {
-		rounds >>= 1;
+	while (lost && !(lost & 1) && count < DOUBLINGS_MAX) {
+		lost >>= 1;
 		count++;
 	}
 	return count;
@@ -192,7 +185,7 @@ static bool needs_token(const struct etcd_link *link)
 
 bool etcd_link_ready(const struct etcd_link *link)
 {
-	return !link->paused && !link->closing && !needs_token(link);
+	return !link->searching && !link->closing && !needs_token(link);
 }
 
 void etcd_link_cancel(struct etcd_link *link, struct etcd_call *call)
@@ -216,16 +209,16 @@ static void drop_calls(struct etcd_link *link)
 	link->authentication = NULL;
 }
 
-/* After all endpoints have failed: growing, and of random length, so that not all nodes of a
- * cluster come back at once. */
+/* Before the next search, when what the last one found did not work for long: growing, and of
+ * random length, so that not all nodes of a cluster come back at once. */
 static unsigned int pause_ms(const struct etcd_link *link)
 {
-	unsigned int rounds = rounds_failed(link);
 	unsigned int longest = PAUSE_MIN_MS;
 
-	if (!rounds)
+	if (!link->failures)
 		return 0;
-	for (; rounds > PAUSE_ROUNDS && longest < PAUSE_MAX_MS; rounds -= PAUSE_ROUNDS)
+	for (unsigned int failures = link->failures;
+	     failures > PAUSE_FAILURES && longest < PAUSE_MAX_MS; failures -= PAUSE_FAILURES)
 		longest *= 2;
 	if (longest > PAUSE_MAX_MS)
 		longest = PAUSE_MAX_MS;
@@ -235,28 +228,33 @@ static unsigned int pause_ms(const struct etcd_link *link)
 static void on_pause_over(uv_timer_t *timer);
 
 /* link->reason says why. */
+static void report(struct etcd_link *link, unsigned int endpoint, int kind)
+{
+	if (link->endpoints[endpoint].reported != kind)
+		log_warning("etcd endpoint fails", log_string("reason", link->reason));
+	link->endpoints[endpoint].reported = kind;
+}
+
+/* Of the endpoint in use. */
 static void fail(struct etcd_link *link, int kind)
 {
-	struct endpoint *endpoint = current(link);
-	uint64_t now_ns = clock_monotonic_ns();
+	bool stable = link->settled_ns && clock_monotonic_ns() - link->settled_ns > STABLE_NS;
 
-	if (link->paused || link->closing)
+	if (link->searching || link->closing)
 		return;
-	if (endpoint->reported != kind)
-		log_warning("etcd endpoint fails", log_string("reason", link->reason));
-	endpoint->reported = kind;
+	report(link, link->current, kind);
 	drop_calls(link);
 	/* Whatever is open may be as dead. */
 	http_client_drop_connections(link->http);
-	if (link->settled_ns && now_ns - link->settled_ns > STABLE_NS)
+	if (stable)
 		link->failures = 0;
-	link->settled_ns = 0;
-	if (link->failures < UINT_MAX)
+	else if (link->failures < UINT_MAX)
 		link->failures++;
-	if (link->lost < UINT_MAX)
+	if (!link->settled_ns && link->lost < UINT_MAX)
 		link->lost++;
+	link->settled_ns = 0;
 	link->current = (link->current + 1) % link->endpoint_count;
-	link->paused = true;
+	link->searching = true;
 	uv_update_time(link->loop);
 	/* Only fails for a timer that is being closed. */
 	(void)uv_timer_start(&link->timer, on_pause_over, pause_ms(link), 0);
@@ -390,20 +388,41 @@ static void authenticate(struct etcd_link *link)
 	free(body);
 }
 
-static void start(struct etcd_link *link)
+/* Looking for an endpoint */
+
+static void on_found(void *context, unsigned int endpoint)
 {
+	struct etcd_link *link = context;
+
+	link->searching = false;
+	link->current = endpoint;
 	if (needs_token(link))
 		authenticate(link);
 	else
 		link->handlers.ready(link->handlers.context);
 }
 
+static void on_not_found(void *context, unsigned int endpoint, const struct http_result *result,
+			 enum etcd_error error, const char *words)
+{
+	struct etcd_link *link = context;
+	const char *url = link->endpoints[endpoint].url;
+	struct text reason = TEXT(link->reason);
+
+	if (result)
+		etcd_explain_failure(&reason, url, result);
+	else
+		etcd_explain_error(&reason, url, error, words);
+	report(link, endpoint, result ? KIND_OF_HTTP(result->failure) : KIND_OF_ETCD(error));
+	link->handlers.failed(link->handlers.context);
+}
+
 static void on_pause_over(uv_timer_t *timer)
 {
 	struct etcd_link *link = timer->data;
 
-	link->paused = false;
-	start(link);
+	etcd_search_begin(link->search, link->current, link->token,
+			  LIMIT_FACTOR * link->request_limit_ms);
 }
 
 /* Calls */
@@ -553,6 +572,7 @@ void etcd_link_close(struct etcd_link *link, uint64_t lease)
 	char *body = lease && etcd_link_ready(link) ? etcd_encode_lease(lease) : NULL;
 
 	link->closing = true;
+	etcd_search_close(link->search);
 	drop_calls(link);
 	if (!body || post(link, "/v3/lease/revoke", body, &request, &link->farewell))
 		finish(link);
@@ -603,6 +623,7 @@ int etcd_link_open(struct etcd_link **ret_link, struct uv_loop_s *loop,
 	const struct http_client_files files = {settings->ca_file, settings->cert_file,
 						settings->key_file};
 	struct etcd_link *link = calloc(1, sizeof(*link));
+	const struct etcd_search_handlers search_handlers = {link, on_found, on_not_found};
 	int err = -ENOMEM;
 
 	if (!link)
@@ -620,9 +641,14 @@ int etcd_link_open(struct etcd_link **ret_link, struct uv_loop_s *loop,
 		err = http_client_open(&link->http, loop, &files);
 	if (err)
 		goto out;
+	err = etcd_search_open(&link->search, loop, link->http, settings->prefix, &search_handlers);
+	if (err)
+		goto out;
+	for (unsigned int i = 0; i < link->endpoint_count; i++)
+		etcd_search_add(link->search, link->endpoints[i].url);
 	(void)uv_timer_init(loop, &link->timer);
 	link->timer.data = link;
-	link->paused = true;
+	link->searching = true;
 	(void)uv_timer_start(&link->timer, on_pause_over, 0, 0);
 	*ret_link = link;
 	return 0;
@@ -630,6 +656,8 @@ out:
 	if (err == -ENOMEM)
 		text_printf(error, "no memory for the store");
 	if (link) {
+		if (link->http)
+			http_client_close(link->http);
 		free(link->user);
 		free(link->password_file);
 	}

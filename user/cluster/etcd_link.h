@@ -4,9 +4,9 @@
 
 /*
  * Calls to etcd by whichever endpoint works. One endpoint is used for all calls until one of them
- * fails, be it the network, etcd or what it says: then all calls under way are dropped, and the
- * next endpoint is taken, at once as long as not all of them have failed, and with growing pauses
- * after that. Sees to the token of a user and to the words for what is wrong.
+ * fails, be it the network, etcd or what it says: then all calls under way are dropped, and one
+ * that works is looked for (etcd_search.h); at once, or with growing pauses where what was found
+ * did not work for long. Sees to the token of a user and to the words for what is wrong.
  */
 
 #include "cluster/etcd.h"
@@ -44,8 +44,10 @@ struct etcd_call {
 
 struct etcd_link_handlers {
 	void *context;
-	void (*ready)(void *context);  /* calls can be made */
-	void (*failed)(void *context); /* calls in flight are void; etcd_link_reason() says why */
+	void (*ready)(void *context); /* calls can be made */
+	/* Calls in flight are void; etcd_link_reason() says why. Told again for each endpoint that
+	 * is found not to work either. */
+	void (*failed)(void *context);
 };
 
 int etcd_link_open(struct etcd_link **ret_link, struct uv_loop_s *loop,
@@ -72,7 +74,7 @@ void etcd_link_settled(struct etcd_link *link);
 /* The limit of a call with such patience, now. */
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience);
 
-/* Whether all endpoints have failed, one after the other. */
+/* Whether no endpoint works. */
 bool etcd_link_is_down(const struct etcd_link *link);
 
 const char *etcd_link_reason(const struct etcd_link *link);
