@@ -187,9 +187,8 @@ static void open_store(struct bench *bench)
 	char url[64], reason[256] = "";
 	struct text error = TEXT(reason);
 	const struct etcd_settings settings = {
-		/* Twice, so that there is no pause after a first failure. */
-		.endpoints = {url, url},
-		.endpoint_count = 2,
+		.endpoints = {url},
+		.endpoint_count = 1,
 		.prefix = "/t/",
 		.request_limit_ms = 50,
 		.renew_interval_ms = bench->renew_interval_ms ?: 20,

@@ -22,8 +22,13 @@
 #define AGAIN_MIN_NS (125 * NS_PER_MS)
 #define AGAIN_MAX_NS NS_PER_S
 #define ASKED_EVENLY 4
-/* Questions that stand, of one endpoint. */
-#define STANDING_MAX 8
+/* Of the questions of one endpoint the oldest stands until it is answered or its limit is over, for
+ * a slow store; the newest, for a member that has lost those before, gives way to the next. */
+enum standing {
+	STANDING_OLDEST,
+	STANDING_NEWEST,
+	STANDING_COUNT,
+};
 
 struct question {
 	struct etcd_search *search;
@@ -36,7 +41,7 @@ struct candidate {
 	uint64_t due_ns; /* of its next question, CLOCK_MONOTONIC */
 	unsigned int asked;
 	bool failed;
-	struct question questions[STANDING_MAX];
+	struct question questions[STANDING_COUNT];
 };
 
 struct etcd_search {
@@ -107,19 +112,20 @@ static void on_answer(void *context, const struct http_result *result)
 	}
 }
 
-static struct question *free_question(struct candidate *candidate)
+static void withdraw(struct question *question)
 {
-	for (unsigned int i = 0; i < STANDING_MAX; i++)
-		if (!candidate->questions[i].http)
-			return &candidate->questions[i];
-	return NULL;
+	if (question->http)
+		http_call_cancel(question->http);
+	question->http = NULL;
 }
 
-/* For which there is no memory, or no place, waits for its next turn. */
+/* For which there is no memory waits for its next turn. */
 static void ask(struct etcd_search *search, unsigned int endpoint)
 {
 	struct candidate *candidate = &search->candidates[endpoint];
-	struct question *question = free_question(candidate);
+	bool first = !candidate->questions[STANDING_OLDEST].http;
+	struct question *question =
+		&candidate->questions[first ? STANDING_OLDEST : STANDING_NEWEST];
 	char url[URL_MAX];
 	struct http_request request = {
 		.url = url,
@@ -133,8 +139,7 @@ static void ask(struct etcd_search *search, unsigned int endpoint)
 	};
 
 	candidate->due_ns = clock_monotonic_ns() + again_ns(++candidate->asked);
-	if (!question)
-		return;
+	withdraw(question);
 	question->search = search;
 	question->endpoint = endpoint;
 	snprintf(url, sizeof(url), "%s/v3/kv/range", candidate->url);
@@ -195,15 +200,9 @@ bool etcd_search_is_vain(const struct etcd_search *search)
 void etcd_search_end(struct etcd_search *search)
 {
 	(void)uv_timer_stop(&search->timer);
-	for (unsigned int i = 0; i < search->count; i++) {
-		for (unsigned int j = 0; j < STANDING_MAX; j++) {
-			struct question *question = &search->candidates[i].questions[j];
-
-			if (question->http)
-				http_call_cancel(question->http);
-			question->http = NULL;
-		}
-	}
+	for (unsigned int i = 0; i < search->count; i++)
+		for (unsigned int j = 0; j < STANDING_COUNT; j++)
+			withdraw(&search->candidates[i].questions[j]);
 }
 
 void etcd_search_add(struct etcd_search *search, const char *url)

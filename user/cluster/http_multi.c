@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CONNECTIONS_MAX 8
+#define CONNECTIONS_IDLE_MAX 8
+/* More wait for one to end, which takes as long as its limit where the host is cut off: enough for
+ * two to each endpoint of etcd, and the members that are asked how they are. */
+#define CONNECTIONS_MAX 48
 
 struct http_socket {
 	LIST_ENTRY(http_socket) link;
@@ -138,7 +141,7 @@ static CURLM *make_curl(struct http_multi *multi)
 	SET(CURLMOPT_SOCKETDATA, multi);
 	SET(CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
 	SET(CURLMOPT_TIMERDATA, multi);
-	SET(CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
+	SET(CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_IDLE_MAX);
 	SET(CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MAX);
 	if (code) {
 		(void)curl_multi_cleanup(curl);
