@@ -42,7 +42,7 @@ static int tear_down(void **state)
 	health_capacity.close(family);
 	assert_null(agent.capacity);
 	/* Told too late: nothing happens. */
-	capacity_observe(&agent, SUBJECT, 1, 2, NS_PER_S);
+	capacity_observe(&agent, SUBJECT, "the space", 1, 2, NS_PER_S);
 	agent_findings_close(agent.findings);
 	loop_end(&agent.loop);
 	return 0;
@@ -62,7 +62,7 @@ static uint64_t at_ns(unsigned int second)
 static void fill(const char *subject, unsigned int from_s, unsigned int to_s, double per_hour)
 {
 	for (unsigned int second = from_s; second < to_s; second += TURN_S) {
-		capacity_observe(&agent, subject, 400 + per_hour * second / 3600, 1000,
+		capacity_observe(&agent, subject, "the space", 400 + per_hour * second / 3600, 1000,
 				 at_ns(second));
 		health_capacity.turn(family, at_ns(second));
 	}
@@ -72,7 +72,7 @@ static void test_foreseen(void **state)
 {
 	(void)state;
 	/* Of nothing, nothing can be used. */
-	capacity_observe(&agent, SUBJECT, 0, 0, at_ns(0));
+	capacity_observe(&agent, SUBJECT, "the space", 0, 0, at_ns(0));
 	fill(SUBJECT, 0, 3600, 300);
 	assert_non_null(standing(SUBJECT));
 	assert_non_null(strstr(standing(SUBJECT)->sentence, "80 % will be passed in"));
@@ -99,7 +99,7 @@ static void test_limit_grows(void **state)
 	fill(SUBJECT, 0, 3600, 300);
 	assert_non_null(standing(SUBJECT));
 	for (unsigned int second = 3600; second < 7200; second += TURN_S)
-		capacity_observe(&agent, SUBJECT, 700, 10000, at_ns(second));
+		capacity_observe(&agent, SUBJECT, "the space", 700, 10000, at_ns(second));
 	assert_null(standing(SUBJECT));
 }
 
@@ -123,16 +123,19 @@ static void test_bounded(void **state)
 	(void)state;
 	for (unsigned int second = 0; second < 3600; second += TURN_S) {
 		health_capacity.turn(family, at_ns(second));
-		for (unsigned int i = 0; i < 100; i++) {
+		for (unsigned int i = 0; i < 200; i++) {
+			/* Not all: no more than FINDINGS_MAX can stand. */
+			double per_hour = i < 100 ? 0 : 300;
+
 			snprintf(subject, sizeof(subject), "space of /%u", i);
-			capacity_observe(&agent, subject, 400 + 300 * second / 3600.0, 1000,
-					 at_ns(second));
+			capacity_observe(&agent, subject, "the space",
+					 400 + per_hour * second / 3600, 1000, at_ns(second));
 		}
 	}
-	/* CPU and memory are two of 64, and these are told before there is a CPU's. */
-	assert_non_null(standing("space of /0"));
-	assert_non_null(standing("space of /61"));
-	assert_null(standing("space of /62"));
+	/* CPU and memory are two of 128, and these are told before there is a CPU's. */
+	assert_non_null(standing("space of /100"));
+	assert_non_null(standing("space of /125"));
+	assert_null(standing("space of /126"));
 }
 
 #define test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

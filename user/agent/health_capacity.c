@@ -17,7 +17,7 @@
 #define LOOK_NS	   (5 * NS_PER_S)
 #define CLEAR_NS   (300 * NS_PER_S)
 #define FORGET_NS  (600 * NS_PER_S)
-#define SERIES_MAX 64
+#define SERIES_MAX 128
 
 /* The first series, which are read here. They keep their places. */
 enum { SERIES_CPU, SERIES_MEMORY, OWN_SERIES };
@@ -69,8 +69,8 @@ static struct capacity_series *series_of(struct capacity *capacity, const char *
 	return series;
 }
 
-void capacity_observe(struct agent *agent, const char *name, double used, double limit,
-		      uint64_t now_ns)
+void capacity_observe(struct agent *agent, const char *name, const char *whole, double used,
+		      double limit, uint64_t now_ns)
 {
 	const struct finding_limits *limits = &agent->config.findings.limits;
 	const struct forecast_settings settings = {
@@ -89,7 +89,7 @@ void capacity_observe(struct agent *agent, const char *name, double used, double
 		return;
 	level = forecast_observe(&series->forecast, &settings, used * 100 / limit, now_ns);
 	if (level == FINDING_ACTIVE)
-		forecast_explain(&series->forecast, &settings, now_ns, &text);
+		forecast_explain(&series->forecast, &settings, whole, now_ns, &text);
 	findings_say(agent_findings_list(agent->findings), FINDING_CAPACITY, series->name, level,
 		     series->forecast.since_ns, CLEAR_NS, now_ns, sentence);
 }
@@ -132,7 +132,8 @@ static void look_at_cpu(struct capacity *capacity, uint64_t now_ns)
 	all = busy + (double)(int64_t)(now->idle - before.idle) +
 	      (double)(int64_t)(now->stolen - before.stolen);
 	if (busy >= 0 && all > 0)
-		capacity_observe(capacity->agent, own_names[SERIES_CPU], busy, all, now_ns);
+		capacity_observe(capacity->agent, own_names[SERIES_CPU], "the time", busy, all,
+				 now_ns);
 }
 
 static void turn(void *context, uint64_t now_ns)
@@ -149,7 +150,7 @@ static void turn(void *context, uint64_t now_ns)
 	}
 	look_at_cpu(capacity, now_ns);
 	if (!pressure_read_memory_use(capacity->memory_fd, &use))
-		capacity_observe(capacity->agent, own_names[SERIES_MEMORY],
+		capacity_observe(capacity->agent, own_names[SERIES_MEMORY], "the memory",
 				 (double)use.total_bytes - (double)use.available_bytes,
 				 (double)use.total_bytes, now_ns);
 	if (now_ns > FORGET_NS)

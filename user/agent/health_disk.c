@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/health_capacity.h"
 #include "agent/health_disk_slow.h"
 #include "base/clock.h"
 #include "detect/disk.h"
@@ -115,6 +116,22 @@ static void judge(struct disk_family *family, const struct block_disk *disk, uin
 	memory->present = true;
 }
 
+/* Whether its times will reach what is slow. */
+static void foresee(struct agent *agent, const char *disk, const struct disk_history *history,
+		    uint64_t now_ns)
+{
+	struct disk_latency latency;
+	char name[FINDING_SUBJECT_MAX];
+
+	for (enum block_operation i = 0; i < BLOCK_OPERATIONS; i++) {
+		if (!disk_history_latency(history, i, &agent->config.findings.limits, &latency))
+			continue;
+		snprintf(name, sizeof(name), "%s of %s", latency.operation, disk);
+		capacity_observe(agent, name, "the p99 that is slow", latency.p99_us,
+				 latency.limit_us, now_ns);
+	}
+}
+
 /* Ends the windows of all disks, then judges them: siblings are compared in the same window. */
 static void judge_windows(struct disk_family *family, const struct block_disk *disks, size_t count,
 			  uint64_t now_ns)
@@ -145,6 +162,7 @@ static void judge_windows(struct disk_family *family, const struct block_disk *d
 					   &since_ns, &text);
 		findings_say(findings, FINDING_DISK_SLOW, disks[i].name, level, since_ns,
 			     limits->disk_slow.windows * length_ns, now_ns, sentence);
+		foresee(family->agent, disks[i].name, histories[i], now_ns);
 	}
 }
 

@@ -177,3 +177,16 @@ enum finding_level disk_history_judge(struct disk_history *history, struct disk_
 	}
 	return worst;
 }
+
+bool disk_history_latency(const struct disk_history *history, enum block_operation operation,
+			  const struct finding_limits *limits, struct disk_latency *ret_latency)
+{
+	const struct operation_history *seen = &history->operations[operation];
+
+	if (!seen->ended)
+		return false;
+	ret_latency->operation = seen->window.operation;
+	ret_latency->p99_us = seen->window.p99_us;
+	ret_latency->limit_us = disk_slow_limit_us(&seen->slow, &seen->window, limits);
+	return ret_latency->limit_us > 0;
+}

@@ -26,4 +26,15 @@ enum finding_level disk_history_judge(struct disk_history *history, struct disk_
 				      uint64_t now_ns, uint64_t *ret_since_ns,
 				      struct text *sentence);
 
+/* What the last take has found of an operation. */
+struct disk_latency {
+	const char *operation; /* "reads" */
+	double p99_us;
+	double limit_us; /* from which it is slow */
+};
+
+/* False when it has ended no window of the operation, or it is not known what is usual. */
+bool disk_history_latency(const struct disk_history *history, enum block_operation operation,
+			  const struct finding_limits *limits, struct disk_latency *ret_latency);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/health_capacity.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "detect/filesystem.h"
@@ -74,17 +75,15 @@ static struct filesystem_memory *find_memory(struct filesystem_family *family, u
 }
 
 /* What tells two long paths apart stands at their end. */
-static void make_subject(const char *path, char subject[static FINDING_SUBJECT_MAX])
+static void make_subject(const char *prefix, const char *path,
+			 char subject[static FINDING_SUBJECT_MAX])
 {
 	static const char cut[] = "...";
-	size_t length = strlen(path), kept = FINDING_SUBJECT_MAX - sizeof(cut);
+	size_t length = strlen(path), room = FINDING_SUBJECT_MAX - strlen(prefix);
+	bool fits = length < room;
 
-	if (length < FINDING_SUBJECT_MAX) {
-		memcpy(subject, path, length + 1);
-		return;
-	}
-	memcpy(subject, cut, sizeof(cut));
-	memcpy(subject + sizeof(cut) - 1, path + length - kept, kept + 1);
+	snprintf(subject, FINDING_SUBJECT_MAX, "%s%s%s", prefix, fits ? "" : cut,
+		 fits ? path : path + length - (room - sizeof(cut)));
 }
 
 /* NULL when there are too many, some of which may be gone by the end of the look. */
@@ -94,7 +93,7 @@ static struct filesystem_memory *remember(struct filesystem_family *family,
 	struct filesystem_memory *memory = find_memory(family, event->device);
 	char subject[FINDING_SUBJECT_MAX];
 
-	make_subject(event->path, subject);
+	make_subject("", event->path, subject);
 	if (!memory) {
 		if (family->count == FILESYSTEMS_MAX)
 			return NULL;
@@ -107,6 +106,21 @@ static struct filesystem_memory *remember(struct filesystem_family *family,
 	memcpy(memory->subject, subject, sizeof(subject));
 	memory->present = true;
 	return memory;
+}
+
+/* Whether it will be full; one that cannot be written will not. */
+static void foresee(struct agent *agent, const struct filesystem_event *event, uint64_t now_ns)
+{
+	char subject[FINDING_SUBJECT_MAX];
+
+	if (event->error || event->read_only)
+		return;
+	make_subject("space of ", event->path, subject);
+	capacity_observe(agent, subject, "the space", (double)event->used_bytes,
+			 (double)event->used_bytes + (double)event->free_bytes, now_ns);
+	make_subject("inodes of ", event->path, subject);
+	capacity_observe(agent, subject, "the inodes", (double)event->used_inodes,
+			 (double)event->used_inodes + (double)event->free_inodes, now_ns);
 }
 
 static void judge(struct filesystem_family *family, const struct filesystem_event *event,
@@ -136,6 +150,7 @@ static void judge(struct filesystem_family *family, const struct filesystem_even
 		&evidence, family->agent->config.findings.limits.filesystem.used_percent, &text);
 	findings_say(list_of(family), FINDING_FILESYSTEM, memory->subject, level, now_ns, CLEAR_NS,
 		     now_ns, sentence);
+	foresee(family->agent, event, now_ns);
 }
 
 /* What stands of file systems that are gone ends. */

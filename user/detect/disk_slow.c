@@ -108,20 +108,33 @@ static void print_band(struct text *text, unsigned int band)
 		text_printf(text, " and more");
 }
 
+static double limit_us_of(const struct disk_slow_usual *usual, const struct finding_limits *limits)
+{
+	return fmax(exp2(usual->p99_log2_us) * limits->disk_slow.ratio,
+		    limits->disk_slow.min_ms * 1000.0);
+}
+
+double disk_slow_limit_us(const struct disk_slow *slow, const struct disk_slow_window *window,
+			  const struct finding_limits *limits)
+{
+	const struct disk_slow_usual *usual = find_usual(slow, window);
+
+	return usual ? limit_us_of(usual, limits) : 0;
+}
+
 enum finding_level disk_slow_by_past(struct disk_slow *slow, const struct disk_slow_window *window,
 				     const struct finding_limits *limits, uint64_t now_ns,
 				     uint64_t *ret_since_ns, struct text *sentence)
 {
 	const struct disk_slow_usual *usual = find_usual(slow, window);
-	double usual_us, limit_us;
+	double limit_us;
 
 	if (!usual) {
 		slow->slow_windows = 0;
 		learn(slow, window);
 		return FINDING_QUIET;
 	}
-	usual_us = exp2(usual->p99_log2_us);
-	limit_us = fmax(usual_us * limits->disk_slow.ratio, limits->disk_slow.min_ms * 1000.0);
+	limit_us = limit_us_of(usual, limits);
 	if (window->p99_us < limit_us) {
 		slow->slow_windows = 0;
 		if (window->p99_us >= limit_us / 2)
@@ -140,7 +153,7 @@ enum finding_level disk_slow_by_past(struct disk_slow *slow, const struct disk_s
 		    " slow windows, expected below %.1f ms; usual at ",
 		    window->operation, window->p99_us / 1e3, slow->slow_windows, limit_us / 1e3);
 	print_band(sentence, (unsigned int)(usual - slow->bands));
-	text_printf(sentence, ": %.1f ms", usual_us / 1e3);
+	text_printf(sentence, ": %.1f ms", exp2(usual->p99_log2_us) / 1e3);
 	return FINDING_ACTIVE;
 }
 

@@ -292,12 +292,12 @@ enum finding_level forecast_observe(struct forecast *forecast,
 }
 
 void forecast_explain(const struct forecast *forecast, const struct forecast_settings *settings,
-		      uint64_t now_ns, struct text *sentence)
+		      const char *whole, uint64_t now_ns, struct text *sentence)
 {
 	double current = forecast->level + season_at(forecast, now_ns);
 	double limit_percent = 100 - settings->reserve_percent;
 
-	text_printf(sentence, "%.1f %% are used, ", current);
+	text_printf(sentence, "%.1f %% of %s, ", current, whole);
 	if (forecast->reached_ns <= now_ns)
 		text_printf(sentence, "%g %% has been passed", limit_percent);
 	else

@@ -74,8 +74,8 @@ enum finding_level forecast_observe(struct forecast *forecast,
 				    const struct forecast_settings *settings, double percent,
 				    uint64_t now_ns);
 
-/* The sentence of an active verdict. */
+/* The sentence of an active verdict; 'whole' is what its percentages are of ("the memory"). */
 void forecast_explain(const struct forecast *forecast, const struct forecast_settings *settings,
-		      uint64_t now_ns, struct text *sentence);
+		      const char *whole, uint64_t now_ns, struct text *sentence);
 
 #endif
