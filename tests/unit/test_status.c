@@ -68,10 +68,21 @@ static void fill_peers(struct snapshot_peer peers[static 3])
 	};
 }
 
+static const struct findings findings = {
+	.standing = {{.kind = FINDING_DISK_STALLED,
+		      .subject = "sda",
+		      .sentence = "no\033 answer",
+		      .since_ns = 7 * NS_PER_S}},
+	.count = 1,
+	.blind = {[FINDING_CPU_OVERLOAD] = "there is no /proc/pressure"},
+};
+
 static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t count)
 {
 	struct snapshot snapshot = sample_snapshot(peers, count);
 
+	snapshot.findings = &findings;
+	snapshot.findings_now_ns = 9500 * NS_PER_MS;
 	snapshot.uptime_ns = 3661 * NS_PER_S + 999999;
 	return snapshot;
 }
@@ -81,7 +92,9 @@ static struct snapshot make_snapshot(const struct snapshot_peer *peers, size_t c
 static const char expected_json[] =
 	"{'node': 'n1', 'version': '0.1.0', 'uptime_ms': 3661000, 'alone': false, 'blind': null,"
 	"'fenced': true,"
-	"'findings': [],"
+	"'findings': [{'finding': 'disk-stalled', 'subject': 'sda', 'sentence': 'no\\u001b answer',"
+	" 'since_ms': 2500}],"
+	"'findings_blind': [{'finding': 'cpu-overload', 'reason': 'there is no /proc/pressure'}],"
 	"'store': {'kind': 'etcd', 'connected': true, 'reason': '', 'actor': true,"
 	" 'actor_name': 'n1', 'lease_renewed_ms': 150, 'lease_ms': 3000},"
 	"'journal': {'records': 11, 'queued_records': 15, 'oldest_queued_ms': 1700,"
@@ -266,6 +279,8 @@ static void test_table(void **state)
 		"STORE etcd, renewed 150ms ago  ACTOR this node  JOURNAL 11 records, 1 open "
 		"incident, 15 queued for 1.7s, 13 LOST, NOT WRITTEN: No space left on device  "
 		"THIS NODE IS FENCED\n"
+		"finding disk-stalled sda for 2.5s: no? answer\n"
+		"finding cpu-overload cannot be judged: there is no /proc/pressure\n"
 		"\n"
 		"%-39s  %-39s  STATE        SINCE  RTT-p50  RTT-p99  LOSS-out  LOSS-in  HEARD  RTO"
 		"  TLP  FAST  SYN  SYNACK\n"
@@ -285,6 +300,20 @@ static void test_table(void **state)
 		"PEER", "ADDRESS", LONG_V6, LONG_V6, "n2", "10.0.0.3", "n10", "10.0.0.2");
 	assert_string_equal(text, expected);
 	free(text);
+}
+
+static void test_findings(void **state)
+{
+	char *text = print_snapshot(false);
+	char *coloured = print_snapshot(true);
+
+	(void)state;
+	assert_non_null(strstr(text, "\nfinding disk-stalled sda for 2.5s: no? answer\n"
+				     "finding cpu-overload cannot be judged: there is no "
+				     "/proc/pressure\n"));
+	assert_non_null(strstr(coloured, "finding \033[31mdisk-stalled\033[0m sda"));
+	free(text);
+	free(coloured);
 }
 
 /* What stands in the second line. */
@@ -423,15 +452,11 @@ static void test_table_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_json_blind_and_alone),
-		cmocka_unit_test(test_json_not_utf8),
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_cluster_line),
-		cmocka_unit_test(test_table_colour),
-		cmocka_unit_test(test_table_order),
-		cmocka_unit_test(test_table_foreign),
-		cmocka_unit_test(test_table_durations),
+		cmocka_unit_test(test_json),	      cmocka_unit_test(test_json_blind_and_alone),
+		cmocka_unit_test(test_json_not_utf8), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_findings),      cmocka_unit_test(test_cluster_line),
+		cmocka_unit_test(test_table_colour),  cmocka_unit_test(test_table_order),
+		cmocka_unit_test(test_table_foreign), cmocka_unit_test(test_table_durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

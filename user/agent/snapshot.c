@@ -362,6 +362,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->late_ticks_ns = agent->self.late_ns;
 	ret->distrust_ratio = agent->self.distrust;
 	ret->findings = agent->findings ? agent_findings_list(agent->findings) : NULL;
+	ret->findings_now_ns = now_ns;
 	ret->finding_settings = agent->config.findings.settings;
 	ret->other.name = "other";
 	ret->peer_count = describe_peers(agent, now_ns, ret);

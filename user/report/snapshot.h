@@ -148,6 +148,7 @@ struct snapshot {
 	struct sched_record sched;
 
 	const struct findings *findings; /* of the node's own health; NULL: none yet */
+	uint64_t findings_now_ns;	 /* CLOCK_MONOTONIC, like their times */
 	const struct finding_settings *finding_settings; /* by kind */
 
 	const struct snapshot_cluster *cluster; /* NULL: the agent has not joined yet */

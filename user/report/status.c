@@ -308,18 +308,35 @@ static json_t *journal_json(const struct snapshot *snapshot)
 
 static json_t *findings_json(const struct snapshot *snapshot)
 {
+	uint64_t now_ns = snapshot->findings_now_ns;
 	json_t *findings = json_array();
 
 	for (unsigned int i = 0; snapshot->findings && i < snapshot->findings->count; i++) {
 		const struct finding *finding = &snapshot->findings->standing[i];
+		uint64_t age_ns = now_ns > finding->since_ns ? now_ns - finding->since_ns : 0;
 
 		json_array_append_new(findings,
-				      json_pack("{s:s, s:o, s:o}", "finding",
+				      json_pack("{s:s, s:o, s:o, s:o}", "finding",
 						finding_kind_name(finding->kind), "subject",
 						string_value(finding->subject), "sentence",
-						string_value(finding->sentence)));
+						string_value(finding->sentence), "since_ms",
+						unsigned_value(age_ns / NS_PER_MS)));
 	}
 	return findings;
+}
+
+/* The rules that cannot be judged. */
+static json_t *findings_blind_json(const struct snapshot *snapshot)
+{
+	json_t *blind = json_array();
+
+	for (enum finding_kind i = 0; snapshot->findings && i < FINDING_KINDS; i++)
+		if (*snapshot->findings->blind[i])
+			json_array_append_new(
+				blind,
+				json_pack("{s:s, s:o}", "finding", finding_kind_name(i), "reason",
+					  string_value(snapshot->findings->blind[i])));
+	return blind;
 }
 
 json_t *status_json(const struct snapshot *snapshot)
@@ -328,7 +345,7 @@ json_t *status_json(const struct snapshot *snapshot)
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -338,6 +355,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "store", cluster ? cluster_store_json(cluster) : json_null(),
 			 "journal", journal_json(snapshot),
 			 "findings", findings_json(snapshot),
+			 "findings_blind", findings_blind_json(snapshot),
 			 "peers", peers_json(snapshot),
 			 "probes", probes_json(snapshot),
 			 "disks", disks_json(snapshot),

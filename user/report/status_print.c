@@ -303,6 +303,41 @@ static void print_cluster(FILE *stream, const json_t *status)
 	fprintf(stream, "%s\n", buffer);
 }
 
+/* "finding disk-stalled sda for 12.3s: ..."; then the rules that nothing can be said of. */
+static void print_findings(FILE *stream, const json_t *status, bool colour)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "findings"), i, finding)
+	{
+		char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
+		struct text line = TEXT(buffer);
+
+		cell_string(&line, finding, "finding");
+		fprintf(stream, "finding %s%s%s ", colour ? "\033[31m" : "", buffer,
+			colour ? "\033[0m" : "");
+		line = TEXT(buffer);
+		cell_string(&line, finding, "subject");
+		text_printf(&line, " for ");
+		cell_since(&line, finding, "since_ms");
+		text_printf(&line, ": ");
+		cell_string(&line, finding, "sentence");
+		fprintf(stream, "%s\n", buffer);
+	}
+	json_array_foreach(json_object_get(status, "findings_blind"), i, finding)
+	{
+		char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
+		struct text line = TEXT(buffer);
+
+		text_printf(&line, "finding ");
+		cell_string(&line, finding, "finding");
+		text_printf(&line, " cannot be judged: ");
+		cell_string(&line, finding, "reason");
+		fprintf(stream, "%s\n", buffer);
+	}
+}
+
 static void print_probes(FILE *stream, const json_t *probes)
 {
 	const json_t *probe;
@@ -336,6 +371,7 @@ int status_print(FILE *stream, const json_t *status, bool colour)
 		return -ENOMEM;
 	print_node(stream, status);
 	print_cluster(stream, status);
+	print_findings(stream, status, colour);
 	if (count) {
 		for (size_t i = 0; i < count; i++)
 			peers[i] = json_array_get(array, i);
