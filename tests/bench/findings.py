@@ -6,37 +6,51 @@ import json
 import os
 import random
 import re
+import resource
+import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 
+import service_down
 from report import quantile
 from system import LabError
 
 SCRAPE_SECONDS = 1
 CLEAR_SECONDS = 30
-# The rules' own numbers, but for how soon a finding is cleared.
 CONFIG = """
 node: bench
 state_dir: {directory}/state
 log: {{format: json}}
+"""
+# The rules' own numbers, but for how soon a finding is cleared.
+RULES = """
 findings:
   disk-errors: {{clear_after_s: 1}}
+watch:
+  - exe: {directory}/watched
 """
+# So that one of 100 waits for a CPU is over 20 ms: some 3 ms for each that stands before it.
+HOGS_PER_CPU = 16
 
 
 class Fault:
     """One row: what is done, which finding is expected, and within what time."""
 
-    def __init__(self, finding, what, inject, heal, subject, seconds, target_ms=None, kernel=None):
+    def __init__(self, finding, what, inject, heal, subject, seconds, kernel, **rest):
         self.finding = finding
         self.what = what
-        self.inject, self.heal = inject, heal  # of the bench
+        # Of the bench. Returns when the fault was complete (CLOCK_MONOTONIC, in ns), if that is
+        # not from when it was begun on.
+        self.inject = inject
+        self.heal = heal
         self.subject = subject  # of the bench: of the finding
         self.seconds = seconds  # to wait for it
-        self.target_ms = target_ms  # of the p99
         self.kernel = kernel  # of the bench: what a matching line of the kernel's log has
+        self.target_ms = rest.get("target_ms")  # of the p99
+        self.clear_s = rest.get("clear_s", CLEAR_SECONDS)  # 0: its end is not waited for
 
 
 FAULTS = (
@@ -77,6 +91,38 @@ FAULTS = (
         lambda bench: bench.space.path,
         seconds=20,
         kernel=lambda bench: r"No space left|no space",
+    ),
+    Fault(
+        "watched-process-died",
+        "a watched process is killed",
+        lambda bench: bench.watched.kill(),
+        lambda bench: bench.watched.start(),
+        lambda bench: bench.watched.path,
+        seconds=10,
+        target_ms=50,
+        kernel=lambda bench: r"\bwatched\b",
+    ),
+    Fault(
+        "crash-loop",
+        "a program crashes a third time within 60 s, from before that one",
+        lambda bench: bench.crasher.crash_thrice(),
+        lambda bench: None,
+        lambda bench: bench.crasher.name,
+        seconds=10,
+        target_ms=100,
+        kernel=lambda bench: rf"\b{bench.crasher.name}\b",
+        clear_s=0,
+    ),
+    Fault(
+        "cpu-overload",
+        f"{HOGS_PER_CPU} busy processes a CPU (rule: 3 windows of 5 s)",
+        lambda bench: bench.hogs.start(),
+        lambda bench: bench.hogs.stop(),
+        lambda bench: "node",
+        seconds=40,
+        target_ms=20000,
+        kernel=lambda bench: r"soft lockup|blocked for more than|rcu.*stall",
+        clear_s=90,
     ),
 )
 
@@ -135,13 +181,80 @@ class Space:
         subprocess.run(["umount", "-l", self.path], check=False)
 
 
+class Watched:
+    """A process that the agent watches by its program."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "watched")
+        shutil.copy(shutil.which("sleep"), self.path)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([self.path, "3600"])
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    close = kill
+
+
+class Crasher:
+    """A program that crashes, each time that it is told to under another name."""
+
+    CRASHES = 3
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.number = 0
+        self.name = "crasher"
+
+    def crash_thrice(self):
+        """Returns when the last crash was about to come."""
+        self.number += 1
+        self.name = f"crasher{self.number}"
+        path = os.path.join(self.directory, self.name)
+        shutil.copy(shutil.which("dash"), path)
+        for _ in range(self.CRASHES):
+            before_ns = time.monotonic_ns()
+            done = subprocess.run(
+                [path, "-c", "kill -SEGV $$"],
+                check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+            )
+            if done.returncode != -signal.SIGSEGV:
+                raise LabError(f"{self.name} did not crash: {done.returncode}")
+        return before_ns
+
+
+class Hogs:
+    """Busy processes."""
+
+    def __init__(self):
+        self.processes = []
+
+    def start(self):
+        count = HOGS_PER_CPU * os.cpu_count()
+        command = ["setpriv", "--pdeathsig", "KILL", "sh", "-c", "while :; do :; done"]
+        self.processes = [subprocess.Popen(command) for _ in range(count)]
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+        self.processes = []
+
+    close = stop
+
+
 class Agent:
     """`tocsin agent` in a network namespace of its own, and what it logs."""
 
-    def __init__(self, build, directory):
+    def __init__(self, build, directory, settings):
         config = os.path.join(directory, "tocsin.yaml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(directory=directory))
+            file.write(settings.format(directory=directory))
         self.log = open(os.path.join(directory, "log"), "w+", encoding="utf-8")
         self.rest = ""
         self.process = subprocess.Popen(
@@ -237,7 +350,10 @@ class Bench:
             directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
             self.disk = self._keep(Disk(self.build))
             self.space = self._keep(Space(directory))
-            self.agent = self._keep(Agent(self.build, directory))
+            self.watched = self._keep(Watched(directory))
+            self.crasher = Crasher(directory)
+            self.hogs = self._keep(Hogs())
+            self.agent = self._keep(Agent(self.build, directory, CONFIG + RULES))
             self.parts = self.parts.pop_all()
         return self
 
@@ -260,13 +376,11 @@ class Series:
 
 
 def one_run(bench, fault, series):
-    subject = fault.subject(bench)
-
     def is_it(event):
         return lambda said: (
             said.get("event") == event
             and said.get("finding") == fault.finding
-            and said.get("subject") == subject
+            and said.get("subject") == fault.subject(bench)
         )
 
     def note_other(said):
@@ -278,7 +392,7 @@ def one_run(bench, fault, series):
     before_ns = time.monotonic_ns()
     kernel.start(before_ns)
     try:
-        fault.inject(bench)
+        before_ns = fault.inject(bench) or before_ns
         found = bench.agent.wait(fault.seconds, is_it("finding"), note_other)
         if found:
             series.times_ms.append((found["monotonic_ns"] - before_ns) / 1e6)
@@ -293,13 +407,15 @@ def one_run(bench, fault, series):
         series.kernel_silent += 1
     else:
         series.kernel_s.append(kernel.seconds)
-    if found and not bench.agent.wait(CLEAR_SECONDS, is_it("finding cleared"), note_other):
-        raise LabError(f"{fault.finding} is not cleared {CLEAR_SECONDS} s after all is well")
+    if not found or not fault.clear_s:
+        return
+    if not bench.agent.wait(fault.clear_s, is_it("finding cleared"), note_other):
+        raise LabError(f"{fault.finding} is not cleared {fault.clear_s} s after all is well")
 
 
 def row_of(series):
     times = series.times_ms
-    figures = [f"{value:.0f}" for value in (quantile(times, 0.5), quantile(times, 0.99), max(times))
+    figures = [f"{value:.{1 if value < 10 else 0}f}" for value in (quantile(times, 0.5), quantile(times, 0.99), max(times))
                ] if times else ["-"] * 3
     said = f"{quantile(series.kernel_s, 0.5) * 1000:.0f}" if series.kernel_s else "-"
     return [
@@ -344,3 +460,4 @@ def section(report, build, runs):
             report.target(f"{name}: p99 {p99:.0f} ms, target at most {target_ms} ms", p99 <= target_ms)
         for other in series.others:
             report.explain(f"{name}: also found: {other}")
+    service_down.measure(report, build, runs)

@@ -9,6 +9,7 @@ from events import Logs
 KINDS = {
     "verdict": "verdict",
     "verdict cleared": "cleared",
+    "finding": "finding",
     "node isolated": "isolated",
     "node released": "released",
     "this node is fenced": "fenced",
