@@ -64,7 +64,7 @@ static void fill(struct view *view, size_t which)
 			words[at - membership->start[i]] =
 				good ? ROW_WORD_HEALTHY : ROW_WORD_UNREACHABLE;
 		}
-		(void)view_put(view, &row, NOW_NS - NS_PER_S);
+		(void)view_put(view, &row, i + 1, NOW_NS - NS_PER_S);
 	}
 }
 

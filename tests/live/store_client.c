@@ -78,12 +78,13 @@ static void note(struct told *list, const char *node, const void *data, size_t s
 	told->at_ns = clock_monotonic_ns();
 }
 
-static void on_row(void *context, const char *node, const void *data, size_t size)
+static void on_row(void *context, const char *node, const void *data, size_t size,
+		   uint64_t revision)
 {
 	struct store_client *client = context;
 
 	client->row_ends += !data;
-	note(client->rows, node, data, size, 0);
+	note(client->rows, node, data, size, revision);
 }
 
 static void on_isolation(void *context, const char *node, const void *data, size_t size,

@@ -27,7 +27,7 @@ void cluster_make(struct cluster *cluster, unsigned int count, const char *zones
 }
 
 static void say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
-		double distrust_ratio, const char *finding, uint64_t now_ns)
+		double distrust_ratio, const char *finding, uint64_t revision, uint64_t now_ns)
 {
 	static const char letters[] = ",hlsueia";
 	uint8_t words[MEMBERSHIP_SLOTS_MAX] = {0};
@@ -57,19 +57,25 @@ static void say(struct cluster *cluster, unsigned int index, const char *line, u
 		strcpy(row.findings[0].sentence, "SENTENCE");
 	}
 	memcpy(row.node, cluster->membership.members[index].name, sizeof(row.node));
-	assert_true(view_put(&cluster->view, &row, now_ns));
+	assert_true(view_put(&cluster->view, &row, revision, now_ns));
 }
 
 void cluster_say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
 		 double distrust_ratio, uint64_t now_ns)
 {
-	say(cluster, index, line, flags, distrust_ratio, NULL, now_ns);
+	say(cluster, index, line, flags, distrust_ratio, NULL, now_ns, now_ns);
+}
+
+void cluster_say_late(struct cluster *cluster, unsigned int index, const char *line,
+		      uint64_t written_ns, uint64_t now_ns)
+{
+	say(cluster, index, line, 0, 0, NULL, written_ns, now_ns);
 }
 
 void cluster_find(struct cluster *cluster, unsigned int index, const char *line,
 		  const char *finding, uint64_t now_ns)
 {
-	say(cluster, index, line, 0, 0, finding, now_ns);
+	say(cluster, index, line, 0, 0, finding, now_ns, now_ns);
 }
 
 void cluster_say_all(struct cluster *cluster, const char *const *lines)

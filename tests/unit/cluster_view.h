@@ -22,11 +22,16 @@ struct cluster {
 /* Nodes n1, n2, ...; zones: a letter for each node, or NULL for none. */
 void cluster_make(struct cluster *cluster, unsigned int count, const char *zones);
 
-/* Node 'index' says this at this time. */
+/* Node 'index' says this at this time: that is its revision, too. */
 void cluster_say(struct cluster *cluster, unsigned int index, const char *line, uint32_t flags,
 		 double distrust_ratio, uint64_t now_ns);
 
-/* The same, with a finding of this name, of SUBJECT with SENTENCE. */
+/* What it wrote at one time comes at another, as after a gap; VIEW_REVISION_NONE: it is this node's
+ * own, and not written yet. */
+void cluster_say_late(struct cluster *cluster, unsigned int index, const char *line,
+		      uint64_t written_ns, uint64_t now_ns);
+
+/* The same as cluster_say(), with a finding of this name, of SUBJECT with SENTENCE. */
 void cluster_find(struct cluster *cluster, unsigned int index, const char *line,
 		  const char *finding, uint64_t now_ns);
 

@@ -126,8 +126,10 @@ static void handler_runs(struct bench *bench, const char *name)
 	}
 }
 
-static void on_row(void *context, const char *node, const void *data, size_t size)
+static void on_row(void *context, const char *node, const void *data, size_t size,
+		   uint64_t revision)
 {
+	(void)revision;
 	struct bench *bench = context;
 
 	bench->rows++;

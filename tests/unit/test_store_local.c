@@ -29,8 +29,10 @@ static void note(struct bench *bench, const char *what, const char *node, const 
 		 data ? (const char *)data : "");
 }
 
-static void on_row(void *context, const char *node, const void *data, size_t size)
+static void on_row(void *context, const char *node, const void *data, size_t size,
+		   uint64_t revision)
 {
+	(void)revision;
 	struct bench *bench = context;
 
 	note(bench, "row", node, data, size);

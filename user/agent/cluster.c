@@ -105,7 +105,7 @@ static void publish_row(struct cluster *cluster, uint64_t now_ns)
 		return;
 	}
 	/* One's own word is known before the store brings it back. */
-	cluster->dirty |= view_put(&cluster->view, &cluster->row, now_ns);
+	cluster->dirty |= view_put(&cluster->view, &cluster->row, VIEW_REVISION_NONE, now_ns);
 	store_put_row(cluster->store, data, (size_t)length);
 }
 
@@ -144,20 +144,26 @@ bool cluster_leave(struct cluster *cluster, bool halting)
  * has ended, or somebody has deleted it: then the store writes it again by itself), and also when
  * an earlier agent of this node wrote it.
  */
-static void on_own_row(struct cluster *cluster, const void *data, size_t size_bytes)
+static void on_own_row(struct cluster *cluster, const void *data, size_t size_bytes,
+		       uint64_t revision)
 {
 	uint8_t words[MEMBERSHIP_SLOTS_MAX];
 	struct row row = {.words = words};
 	char reason[256] = "";
 	struct text error = TEXT(reason);
 
-	if (cluster->leaving_flags && data &&
-	    !row_decode(&row, &cluster->membership, data, size_bytes, &error) &&
-	    row.epoch == cluster->row.epoch && row.sequence >= cluster->leaving_sequence)
+	if (!data || row_decode(&row, &cluster->membership, data, size_bytes, &error) ||
+	    row.member != cluster->self)
+		return;
+	view_written(&cluster->view, &row, revision);
+	cluster->dirty = true;
+	if (cluster->leaving_flags && row.epoch == cluster->row.epoch &&
+	    row.sequence >= cluster->leaving_sequence)
 		agent_left(cluster->agent);
 }
 
-static void on_row(void *context, const char *node, const void *data, size_t size_bytes)
+static void on_row(void *context, const char *node, const void *data, size_t size_bytes,
+		   uint64_t revision)
 {
 	struct cluster *cluster = context;
 	uint8_t words[MEMBERSHIP_SLOTS_MAX];
@@ -172,7 +178,7 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 		return;
 	}
 	if ((uint32_t)member == cluster->self) {
-		on_own_row(cluster, data, size_bytes);
+		on_own_row(cluster, data, size_bytes, revision);
 		return;
 	}
 	if (!data) {
@@ -193,7 +199,7 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 		log_warning(
 			"a node has other members configured", log_string("node", node),
 			log_string("consequence", "what it says is not counted until both agree"));
-	cluster->dirty |= view_put(&cluster->view, &row, now_ns);
+	cluster->dirty |= view_put(&cluster->view, &row, revision, now_ns);
 }
 
 static void on_isolation(void *context, const char *node, const void *data, size_t size_bytes,
@@ -215,7 +221,8 @@ static void on_reset(void *context)
 	acting_reset(cluster->acting);
 	cluster->synced = false;
 	/* One's own row is not only known from there. */
-	cluster->view.rows[cluster->self].present = cluster->put_ns != 0;
+	if (cluster->put_ns)
+		view_unwritten(&cluster->view, cluster->self);
 }
 
 static void on_synced(void *context)

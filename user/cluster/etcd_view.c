@@ -64,7 +64,7 @@ static void tell_row(struct etcd_store *store, const char *node, bool deleted,
 	bool own = !strcmp(node, store->node);
 
 	handlers->row(handlers->context, node, deleted ? NULL : pair->value,
-		      deleted ? 0 : pair->value_bytes);
+		      deleted ? 0 : pair->value_bytes, pair->mod_revision);
 	if (own && deleted && store->lease.id) {
 		/* By hand: the lease would have taken itself away, too. */
 		store->row.dirty = true;

@@ -50,8 +50,9 @@ enum store_commit_result {
 struct store_handlers {
 	void *context;
 	/* A node's row was written (data), or its lease ended (NULL). This node's own is told, too:
-	 * what is told back has been written. */
-	void (*row)(void *context, const char *node, const void *data, size_t size_bytes);
+	 * what is told back has been written. 'revision' grows with each change of the store. */
+	void (*row)(void *context, const char *node, const void *data, size_t size_bytes,
+		    uint64_t revision);
 	/* A node's isolation record was written, or deleted (NULL). 'revision' is what
 	 * store_commit() expects. */
 	void (*isolation)(void *context, const char *node, const void *data, size_t size_bytes,

@@ -31,7 +31,7 @@ struct local_store {
 	char node[STORE_NAME_MAX];
 	bool opened; /* the start was told */
 	bool closing;
-	uint64_t revision; /* of the last commit */
+	uint64_t revision; /* of the last change */
 	bool row_pending;
 	size_t row_size;
 	uint8_t row[STORE_ROW_BYTES_MAX];
@@ -102,7 +102,8 @@ static void on_timer(uv_timer_t *timer)
 		tell_start(store);
 	if (!store->closing && store->row_pending) {
 		store->row_pending = false;
-		handlers->row(handlers->context, store->node, store->row, store->row_size);
+		handlers->row(handlers->context, store->node, store->row, store->row_size,
+			      ++store->revision);
 	}
 	while (!store->closing && (record = next_pending(store)))
 		tell_record(store, record);

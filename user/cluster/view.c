@@ -17,15 +17,21 @@ int view_init(struct view *view, const struct membership *membership)
 	view->rows = calloc(count + 1, sizeof(*view->rows));
 	view->words = calloc(slots + 1, sizeof(*view->words));
 	view->word_since_ns = calloc(slots + 1, sizeof(*view->word_since_ns));
-	return view->rows && view->words && view->word_since_ns ? 0 : -ENOMEM;
+	view->word_revision = calloc(slots + 1, sizeof(*view->word_revision));
+	return view->rows && view->words && view->word_since_ns && view->word_revision ? 0
+										       : -ENOMEM;
 }
 
-static void set_word(struct view *view, uint32_t at, enum row_word word, uint64_t now_ns)
+static void set_word(struct view *view, uint32_t at, enum row_word word, uint64_t revision,
+		     uint64_t now_ns)
 {
+	if (!view->word_revision[at])
+		view->word_revision[at] = revision;
 	if (view->words[at] == word)
 		return;
 	view->words[at] = (uint8_t)word;
 	view->word_since_ns[at] = now_ns;
+	view->word_revision[at] = revision;
 }
 
 static bool same_findings(const struct view_row *known, const struct row *row)
@@ -56,7 +62,7 @@ static void take_findings(struct view_row *known, const struct row *row, uint64_
 	known->finding_count = findings ? row->finding_count : 0;
 }
 
-bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
+bool view_put(struct view *view, const struct row *row, uint64_t revision, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
 	struct view_row *known = &view->rows[row->member];
@@ -76,6 +82,10 @@ bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
 	known->present = true;
 	known->other_members = row->members != membership->hash;
 	known->arrived_ns = now_ns;
+	/* What is written once more, unchanged, says no more than before. */
+	if (!known->revision || !same_boot || row->epoch != known->epoch ||
+	    row->sequence != known->sequence)
+		known->revision = revision;
 	known->ended_ns = 0;
 	known->epoch = row->epoch;
 	known->sequence = row->sequence;
@@ -84,8 +94,23 @@ bool view_put(struct view *view, const struct row *row, uint64_t now_ns)
 	take_findings(known, row, now_ns);
 	memcpy(known->boot_id, row->boot_id, sizeof(known->boot_id));
 	for (uint32_t i = start; i < membership->start[row->member + 1]; i++)
-		set_word(view, i, (enum row_word)row->words[i - start], now_ns);
+		set_word(view, i, (enum row_word)row->words[i - start], revision, now_ns);
 	return true;
+}
+
+void view_written(struct view *view, const struct row *row, uint64_t revision)
+{
+	struct view_row *known = &view->rows[row->member];
+	uint32_t start = view->membership->start[row->member];
+
+	if (strcmp(known->boot_id, row->boot_id) != 0 || known->epoch != row->epoch)
+		return;
+	if (known->sequence == row->sequence && known->revision == VIEW_REVISION_NONE)
+		known->revision = revision;
+	for (uint32_t i = start; i < view->membership->start[row->member + 1]; i++)
+		if (view->word_revision[i] == VIEW_REVISION_NONE &&
+		    view->words[i] == row->words[i - start])
+			view->word_revision[i] = revision;
 }
 
 void view_drop(struct view *view, uint32_t member, uint64_t now_ns)
@@ -98,13 +123,29 @@ void view_drop(struct view *view, uint32_t member, uint64_t now_ns)
 	row->ended_ns = now_ns;
 	for (uint32_t i = view->membership->start[member]; i < view->membership->start[member + 1];
 	     i++)
-		set_word(view, i, ROW_WORD_NONE, now_ns);
+		set_word(view, i, ROW_WORD_NONE, row->revision, now_ns);
 }
 
 void view_reset(struct view *view)
 {
-	for (uint32_t i = 0; i < view->membership->count; i++)
+	const struct membership *membership = view->membership;
+
+	for (uint32_t i = 0; i < membership->count; i++) {
 		view->rows[i].present = false;
+		view->rows[i].revision = 0;
+	}
+	memset(view->word_revision, 0,
+	       membership->start[membership->count] * sizeof(*view->word_revision));
+}
+
+void view_unwritten(struct view *view, uint32_t member)
+{
+	const struct membership *membership = view->membership;
+
+	view->rows[member].present = true;
+	view->rows[member].revision = VIEW_REVISION_NONE;
+	for (uint32_t i = membership->start[member]; i < membership->start[member + 1]; i++)
+		view->word_revision[i] = VIEW_REVISION_NONE;
 }
 
 bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns)
@@ -235,12 +276,14 @@ static uint64_t since_of(enum row_word one, uint64_t one_since_ns, enum row_word
 
 /* One accuses, the other calls the link good. */
 static struct view_pair weigh(const struct view *view, uint32_t praiser,
-			      const struct view_accusation *of_praiser, enum row_word bad,
-			      uint64_t bad_since_ns, bool accuser_first, uint64_t now_ns)
+			      const struct view_accusation *of_praiser, uint32_t bad_at,
+			      bool accuser_first, uint64_t now_ns)
 {
+	enum row_word bad = (enum row_word)view->words[bad_at];
+	uint64_t bad_since_ns = view->word_since_ns[bad_at];
 	struct view_pair pair = {.witnesses = 1, .since_ns = bad_since_ns};
 
-	if (view->rows[praiser].arrived_ns > bad_since_ns) {
+	if (view->rows[praiser].revision > view->word_revision[bad_at]) {
 		pair.link = VIEW_LINK_CONTRADICTED;
 		pair.since_ns = view->rows[praiser].arrived_ns;
 	} else if (!of_praiser->by_most &&
@@ -264,6 +307,7 @@ struct view_accusation view_accusation_of(const struct view *view, uint32_t memb
 		uint32_t peer = membership->observers[at];
 		uint32_t back = (uint32_t)membership_slot(membership, peer, member);
 		uint64_t since_ns = view->word_since_ns[back];
+		uint64_t revision = view->word_revision[back];
 
 		if (!is_bad(view_word(view, peer, back - membership->start[peer], now_ns)))
 			continue;
@@ -272,6 +316,10 @@ struct view_accusation view_accusation_of(const struct view *view, uint32_t memb
 			accusation.first_ns = since_ns;
 		if (since_ns > accusation.last_ns)
 			accusation.last_ns = since_ns;
+		if (!accusation.first_revision || revision < accusation.first_revision)
+			accusation.first_revision = revision;
+		if (revision > accusation.last_revision)
+			accusation.last_revision = revision;
 	}
 	accusation.by_most = accusers >= 2 && accusers * 2 > end - start;
 	return accusation;
@@ -281,7 +329,7 @@ struct view_accusation view_accusation_of(const struct view *view, uint32_t memb
 static bool is_silent(const struct view *view, uint32_t member,
 		      const struct view_accusation *accusation)
 {
-	return view->rows[member].arrived_ns < accusation->first_ns;
+	return view->rows[member].revision < accusation->first_revision;
 }
 
 static bool is_given_up(const struct view *view, const struct view_accusation *accusation,
@@ -298,8 +346,9 @@ static bool is_unconfirmed(const struct view *view, uint32_t praiser, enum row_w
 {
 	/* From one that is accused itself no answer may come; its links are weighed by others. */
 	return is_good(word) && !of_praiser->first_ns && of_subject->first_ns &&
-	       view->rows[praiser].arrived_ns <
-		       of_subject->first_ns + VIEW_CONFIRM_AFTER_NS - SKEW_NS &&
+	       (view->rows[praiser].revision < of_subject->first_revision ||
+		view->rows[praiser].arrived_ns <
+			of_subject->first_ns + VIEW_CONFIRM_AFTER_NS - SKEW_NS) &&
 	       may_still_come(view, of_subject->first_ns, VIEW_CONFIRM_NS, now_ns);
 }
 
@@ -322,9 +371,9 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 		is_patient(other) && !is_good(one) && is_silent(view, second, of_second);
 
 	if (is_bad(one) && is_good(other))
-		return weigh(view, second, of_second, one, one_since_ns, true, now_ns);
+		return weigh(view, second, of_second, at, true, now_ns);
 	if (is_bad(other) && is_good(one))
-		return weigh(view, first, of_first, other, other_since_ns, false, now_ns);
+		return weigh(view, first, of_first, back_at, false, now_ns);
 	/* Whoever is accused and does not contradict is not there: where nobody else has a good
 	 * word for the link, its own is void. */
 	if (silent_first && is_given_up(view, of_first, now_ns))
@@ -349,7 +398,7 @@ bool view_must_confirm(const struct view *view, uint32_t member, uint64_t now_ns
 
 	if (!view_row_current(view, member, now_ns))
 		return false;
-	if (view_accusation_of(view, member, now_ns).last_ns >= arrived_ns)
+	if (view_accusation_of(view, member, now_ns).last_revision >= view->rows[member].revision)
 		return true;
 	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
 		uint64_t accused_ns =
@@ -370,5 +419,6 @@ void view_free(struct view *view)
 	free(view->rows);
 	free(view->words);
 	free(view->word_since_ns);
+	free(view->word_revision);
 	*view = (struct view){0};
 }

@@ -43,11 +43,16 @@
  * as an upgrade takes, or a restart of its machine. */
 #define VIEW_STOPPING_NS (120 * 1000000000ULL)
 
+/* Of this node's own words that are not in the store yet: they will be newer than all that are. */
+#define VIEW_REVISION_NONE UINT64_MAX
+
 struct view_row {
 	bool present;	     /* its lease is alive */
 	bool other_members;  /* its writer has another configuration: it says nothing here */
 	uint64_t arrived_ns; /* when its present version came; 0: never any */
-	uint64_t ended_ns;   /* when its lease ended; 0: it has not */
+	uint64_t revision; /* of the store, with which that was written; VIEW_REVISION_NONE: not yet
+			    */
+	uint64_t ended_ns; /* when its lease ended; 0: it has not */
 	uint64_t epoch, sequence;
 	uint64_t restarted_ns; /* when its boot id was seen to change last; 0: never */
 	char boot_id[ROW_BOOT_ID_MAX];
@@ -62,10 +67,14 @@ struct view_row {
 struct view {
 	const struct membership *membership;
 	struct view_row *rows; /* by member */
-	/* What member i says of its observers, by slot of member i: enum row_word, and since when
-	 * it is known here. */
+	/*
+	 * What member i says of its observers, by slot of member i: enum row_word, since when it is
+	 * known here, and the revision with which it came into the store. Who spoke last goes by
+	 * revisions: after the store did not answer, all that was said meanwhile arrives at once.
+	 */
 	uint8_t *words;
 	uint64_t *word_since_ns;
+	uint64_t *word_revision;
 	uint64_t stalled_ns; /* when the store was last not answering; the holder's to set */
 };
 
@@ -73,16 +82,22 @@ struct view {
 int view_init(struct view *view, const struct membership *membership);
 
 /*
- * Takes in a row. Returns true when it is news; false when it is older than what is known (of the
- * same boot and epoch), or from no member.
+ * Takes in a row, written with this revision. Returns true when it is news; false when it is older
+ * than what is known (of the same boot and epoch).
  */
-bool view_put(struct view *view, const struct row *row, uint64_t now_ns);
+bool view_put(struct view *view, const struct row *row, uint64_t revision, uint64_t now_ns);
+
+/* This node's own row, which was put without a revision, has been written with this one. */
+void view_written(struct view *view, const struct row *row, uint64_t revision);
 
 /* The lease behind a member's row has ended. What it said is void. */
 void view_drop(struct view *view, uint32_t member, uint64_t now_ns);
 
-/* Forgets all rows: the store's words are about to come anew. */
+/* Forgets all rows: the store's words are about to come anew, and it may be another store. */
 void view_reset(struct view *view);
+
+/* A member's row, this node's own, is known all the same, whatever the store has. */
+void view_unwritten(struct view *view, uint32_t member);
 
 /* Whether a member's row is there and young enough to be its writer's word. */
 bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns);
@@ -115,9 +130,10 @@ struct view_pair {
 };
 
 /* When a member was first accused of a cut link by one who still does, and when last; 0: it is not.
- */
+ * And the revisions. */
 struct view_accusation {
 	uint64_t first_ns, last_ns;
+	uint64_t first_revision, last_revision;
 	bool by_most; /* by more than half of its observers, and two at least */
 };
 
