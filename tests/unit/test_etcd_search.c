@@ -42,8 +42,9 @@ static void on_request(void *context, struct fake_client *client, const char *pa
 {
 	struct endpoint *endpoint = context;
 
-	assert_string_equal(path, "/v3/kv/range");
-	assert_non_null(strstr(body, "count_only"));
+	assert_string_equal(path, "/v3/kv/deleterange");
+	/* "/t/", where there is no key. */
+	assert_string_equal(body, "{\"key\":\"L3Qv\"}");
 	if (++endpoint->asked > endpoint->lost)
 		fake_answer(client, endpoint->status, endpoint->body);
 }

@@ -76,9 +76,9 @@ char *etcd_encode_range(const char *prefix, struct etcd_bytes first, uint64_t re
 			      "revision", number(revision), "limit", number(limit)));
 }
 
-char *etcd_encode_count(const char *key)
+char *etcd_encode_delete(const char *key)
 {
-	return dump(json_pack("{s:o,s:b}", "key", base64_text(key), "count_only", 1));
+	return dump(json_pack("{s:o}", "key", base64_text(key)));
 }
 
 char *etcd_encode_watch(const char *prefix, uint64_t start_revision)

@@ -39,9 +39,7 @@ struct etcd_commit {
  * were at 'revision' (0: now). */
 char *etcd_encode_range(const char *prefix, struct etcd_bytes first, uint64_t revision,
 			unsigned int limit);
-/* How many keys are called just 'key': a question that costs little and that a leader must answer.
- */
-char *etcd_encode_count(const char *key);
+char *etcd_encode_delete(const char *key);
 char *etcd_encode_watch(const char *prefix, uint64_t start_revision);
 char *etcd_encode_put(const char *key, struct etcd_bytes value, uint64_t lease);
 char *etcd_encode_grant(unsigned int seconds);

@@ -142,7 +142,7 @@ static void ask(struct etcd_search *search, unsigned int endpoint)
 	withdraw(question);
 	question->search = search;
 	question->endpoint = endpoint;
-	snprintf(url, sizeof(url), "%s/v3/kv/range", candidate->url);
+	snprintf(url, sizeof(url), "%s/v3/kv/deleterange", candidate->url);
 	if (http_client_send(search->http, &request, &question->http))
 		question->http = NULL;
 }
@@ -219,7 +219,7 @@ int etcd_search_open(struct etcd_search **ret_search, struct uv_loop_s *loop,
 
 	if (!search)
 		return -ENOMEM;
-	search->body = etcd_encode_count(prefix);
+	search->body = etcd_encode_delete(prefix);
 	if (!search->body) {
 		free(search);
 		return -ENOMEM;

@@ -4,9 +4,12 @@
 
 /*
  * Which endpoint works. They are asked one a little after the other, and whichever answers first is
- * taken: one whose host is cut off costs no time. What is asked needs a leader, which a member may
- * lose the question to, and for ever: so each is asked again, at first soon, while the older
- * questions, which a slow store may still answer, stand.
+ * taken: one whose host is cut off costs no time. Asked is a write that changes nothing: a key is
+ * deleted that is never there, the bare prefix. A member that knows of no leader holds a write
+ * until there is one, and answers at that moment; a read it would answer up to half a second later
+ * (etcd's readIndexRetryTime, for all reads of a member together). What it has sent to a leader
+ * that is gone is lost: so each is asked again, at first soon, while the oldest question, which a
+ * slow store may still answer, stands.
  */
 
 #include "cluster/etcd.h"
