@@ -80,7 +80,8 @@ static int setup(void **state)
 	assert_int_equal(uv_loop_init(&bench->loop), 0);
 	assert_int_equal(http_client_open(&bench->http, &bench->loop, &none), 0);
 	assert_int_equal(
-		etcd_search_open(&bench->search, &bench->loop, bench->http, "/t/", &handlers), 0);
+		etcd_search_open(&bench->search, &bench->loop, bench->http, "/t/", 0, &handlers),
+		0);
 	for (unsigned int i = 0; i < ENDPOINTS; i++) {
 		struct endpoint *endpoint = &bench->endpoints[i];
 
@@ -267,8 +268,8 @@ static void test_bounds(void **state)
 		for (unsigned int j = 0; j < FAKE_CLIENTS_MAX; j++)
 			open += bench->endpoints[i].fake.clients[j].open;
 		assert_int_equal(open, 2);
-		/* 4 times after 62 to 125 ms, 4 times after 125 to 250, then after 250 to 500. */
-		assert_in_range(bench->endpoints[i].asked, 10, 18);
+		/* 8 times after 62 to 125 ms, 8 times after 125 to 250, then after 250 to 500. */
+		assert_in_range(bench->endpoints[i].asked, 14, 28);
 		assert_int_equal(bench->failures[i], 0);
 	}
 }

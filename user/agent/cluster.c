@@ -427,6 +427,7 @@ static int open_store(struct cluster *cluster, struct text *error)
 		return store_open_local(&cluster->store, &cluster->agent->loop, config->node,
 					&handlers);
 	settings = (struct etcd_settings){
+		.clients = config->node_count,
 		.endpoint_count = config->etcd.endpoint_count,
 		.prefix = config->etcd.prefix,
 		.ca_file = config->etcd.ca_file,

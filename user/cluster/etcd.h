@@ -29,6 +29,7 @@ struct etcd_settings {
 	 * may take four times as long; both get more patience while no endpoint works. */
 	unsigned int request_limit_ms;
 	unsigned int renew_interval_ms;
+	unsigned int clients; /* of this store, this one included; 0: not known */
 };
 
 /* Fails for settings that cannot be meant, with a line in 'error': -EINVAL; or with -ENOMEM. That

@@ -641,7 +641,8 @@ int etcd_link_open(struct etcd_link **ret_link, struct uv_loop_s *loop,
 		err = http_client_open(&link->http, loop, &files);
 	if (err)
 		goto out;
-	err = etcd_search_open(&link->search, loop, link->http, settings->prefix, &search_handlers);
+	err = etcd_search_open(&link->search, loop, link->http, settings->prefix, settings->clients,
+			       &search_handlers);
 	if (err)
 		goto out;
 	for (unsigned int i = 0; i < link->endpoint_count; i++)

@@ -17,11 +17,13 @@
 /* From one endpoint to the next: some round trips, so that a healthy one is not outrun by those
  * behind it, and the nodes of a cluster stay spread over the endpoints. */
 #define STAGGER_NS (30 * NS_PER_MS)
-/* From one question to the next. Twice as long after each ASKED_EVENLY: an election of etcd's, 1 to
- * 2 s, is to be noticed when it is over; a long outage is not to be made worse. */
+/* From one question to the next, where few ask. Twice as long after each ASKED_EVENLY: an election
+ * of etcd's, up to 2 s, is to be noticed when it is over; a long outage is not to be made worse. */
 #define AGAIN_MIN_NS (125 * NS_PER_MS)
 #define AGAIN_MAX_NS NS_PER_S
-#define ASKED_EVENLY 4
+#define ASKED_EVENLY 8
+/* Longer by as much as there are more clients: each question costs etcd a connection, and TLS. */
+#define CLIENTS_FEW 50
 /* Of the questions of one endpoint the oldest stands until it is answered or its limit is over, for
  * a slow store; the newest, for a member that has lost those before, gives way to the next. */
 enum standing {
@@ -52,6 +54,7 @@ struct etcd_search {
 	char *body;
 	const char *token;
 	unsigned int limit_ms;
+	unsigned int clients;
 	unsigned int count;
 	struct candidate candidates[ETCD_ENDPOINTS_MAX];
 };
@@ -59,12 +62,14 @@ struct etcd_search {
 static void arm_timer(struct etcd_search *search);
 
 /* Half as long to as long, so that not all nodes of a cluster ask at once. */
-static uint64_t again_ns(unsigned int asked)
+static uint64_t again_ns(const struct etcd_search *search, unsigned int asked)
 {
-	uint64_t longest_ns = AGAIN_MIN_NS;
+	uint64_t longest_ns = AGAIN_MIN_NS * (1 + search->clients / CLIENTS_FEW);
 
 	for (; asked > ASKED_EVENLY && longest_ns < AGAIN_MAX_NS; asked -= ASKED_EVENLY)
 		longest_ns *= 2;
+	if (longest_ns > AGAIN_MAX_NS)
+		longest_ns = AGAIN_MAX_NS;
 	return longest_ns - randombytes_uniform((uint32_t)(longest_ns / 2));
 }
 
@@ -138,7 +143,7 @@ static void ask(struct etcd_search *search, unsigned int endpoint)
 		.done = on_answer,
 	};
 
-	candidate->due_ns = clock_monotonic_ns() + again_ns(++candidate->asked);
+	candidate->due_ns = clock_monotonic_ns() + again_ns(search, ++candidate->asked);
 	withdraw(question);
 	question->search = search;
 	question->endpoint = endpoint;
@@ -212,7 +217,7 @@ void etcd_search_add(struct etcd_search *search, const char *url)
 }
 
 int etcd_search_open(struct etcd_search **ret_search, struct uv_loop_s *loop,
-		     struct http_client *http, const char *prefix,
+		     struct http_client *http, const char *prefix, unsigned int clients,
 		     const struct etcd_search_handlers *handlers)
 {
 	struct etcd_search *search = calloc(1, sizeof(*search));
@@ -226,6 +231,7 @@ int etcd_search_open(struct etcd_search **ret_search, struct uv_loop_s *loop,
 	}
 	search->loop = loop;
 	search->http = http;
+	search->clients = clients;
 	search->handlers = *handlers;
 	(void)uv_timer_init(loop, &search->timer);
 	search->timer.data = search;

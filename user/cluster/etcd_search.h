@@ -28,9 +28,9 @@ struct etcd_search_handlers {
 		       enum etcd_error error, const char *words);
 };
 
-/* 'prefix' of the keys. 0, or -ENOMEM. */
+/* 'prefix' of the keys; how many may be searching at the same time. 0, or -ENOMEM. */
 int etcd_search_open(struct etcd_search **ret_search, struct uv_loop_s *loop,
-		     struct http_client *http, const char *prefix,
+		     struct http_client *http, const char *prefix, unsigned int clients,
 		     const struct etcd_search_handlers *handlers);
 
 /* Adds an endpoint, up to ETCD_ENDPOINTS_MAX. The URL must last. */
