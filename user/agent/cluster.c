@@ -236,15 +236,20 @@ static void on_synced(void *context)
 static void on_changed(void *context, const struct store_state *state)
 {
 	struct cluster *cluster = context;
+	const char *actor = *state->actor_name ? state->actor_name : "none";
+	bool was_connected = cluster->connected;
 
 	cluster->dirty = true;
-	cluster->agent->decisions.store_connects += state->connected && !cluster->connected;
+	cluster->agent->decisions.store_connects += state->connected && !was_connected;
 	cluster->connected = state->connected;
-	if (state->connected)
-		log_info("store connected", log_unsigned("lease_ms", state->lease_ns / NS_PER_MS),
-			 log_string("actor", *state->actor_name ? state->actor_name : "none"),
+	if (state->connected && was_connected)
+		log_info("actor changed", log_string("actor", actor),
 			 log_unsigned("monotonic_ns", clock_monotonic_ns()));
-	else
+	else if (state->connected)
+		log_info("store connected", log_unsigned("lease_ms", state->lease_ns / NS_PER_MS),
+			 log_string("actor", actor),
+			 log_unsigned("monotonic_ns", clock_monotonic_ns()));
+	else if (was_connected)
 		log_warning("store not connected", log_string("reason", state->reason),
 			    log_string("consequence", "nothing is shared, and nobody is isolated"),
 			    log_unsigned("monotonic_ns", clock_monotonic_ns()));
