@@ -143,7 +143,8 @@ static void row_work(struct etcd_store *store)
 	if (store->row.call.http || !store->row.dirty || !store->row.data || !store->lease.id)
 		return;
 	store->row.dirty = false;
-	store->row.view_revision = store->view.revision;
+	/* What is being read anew says nothing about this write. */
+	store->row.view_revision = store->view.synced ? store->view.revision : 0;
 	etcd_link_call(store->link, &store->row.call, "/v3/kv/put",
 		       etcd_encode_put(etcd_key(store, ETCD_ROWS, store->node).text, value,
 				       store->lease.id),

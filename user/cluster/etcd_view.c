@@ -339,6 +339,7 @@ void etcd_view_restart(struct etcd_store *store)
 	store->view.reading = false;
 	etcd_view_failed(store);
 	store->view.synced = false;
+	store->row.view_revision = 0;
 }
 
 void etcd_view_open(struct etcd_store *store)
