@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Every class, and what must not be one, as tables of what each node says. */
-#include "cluster/classify.h"
-
-#include "unit/cluster_view.h"
+#include "unit/classify_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,19 +21,6 @@ struct table {
 	const char *expected;
 };
 
-static void describe(const struct judgement *judgement, struct text *text)
-{
-	for (unsigned int i = 0; i < judgement->verdict_count; i++) {
-		const struct verdict *verdict = &judgement->verdicts[i];
-
-		text_printf(text, "%s%s:", i ? " " : "", verdict_class_name(verdict->class));
-		for (uint32_t j = 0; j < verdict->subject_count; j++)
-			text_printf(text, "%s%u", j ? "," : "", verdict->subjects[j] + 1);
-		if (verdict->isolates)
-			text_printf(text, "!");
-	}
-}
-
 static void expect(const struct table *table)
 {
 	struct classifier classifier;
@@ -51,7 +36,7 @@ static void expect(const struct table *table)
 	cluster_say_all(&cluster, table->lines);
 	assert_int_equal(classifier_init(&classifier, &cluster.membership), 0);
 	classify(&classifier, &cluster.view, NOW_NS, &judgement);
-	describe(&judgement, &text);
+	bench_describe(&judgement, &text);
 	if (strcmp(found, table->expected))
 		fail_msg("%s: found \"%s\", expected \"%s\"", table->name, found, table->expected);
 	classifier_free(&classifier);
@@ -234,44 +219,12 @@ static void test_no_verdict(void **state)
 
 /* ---- what tables cannot say: time, trust and contradiction ---- */
 
-struct bench {
-	struct cluster cluster;
-	struct classifier classifier;
-	struct judgement judgement;
-};
-
-static void bench_make(struct bench *bench, const char *const *lines, unsigned int count)
-{
-	cluster_make(&bench->cluster, count, NULL);
-	for (unsigned int i = 0; i < count; i++)
-		cluster_say(&bench->cluster, i, lines[i], 0, 0, 500 * CLUSTER_MS);
-	assert_int_equal(classifier_init(&bench->classifier, &bench->cluster.membership), 0);
-}
-
-static void bench_free(struct bench *bench)
-{
-	classifier_free(&bench->classifier);
-	cluster_free(&bench->cluster);
-}
-
-static void bench_expect(struct bench *bench, uint64_t now_ms, const char *expected)
-{
-	char found[512] = "";
-	struct text text = TEXT(found);
-
-	classify(&bench->classifier, &bench->cluster.view, now_ms * CLUSTER_MS, &bench->judgement);
-	describe(&bench->judgement, &text);
-	assert_string_equal(found, expected);
-}
-
-static const char *const well[] = {"-hhhh", "h-hhh", "hh-hh", "hhh-h", "hhhh-"};
-
 static void test_rebuttal(void **state)
 {
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	bench_expect(&bench, 900, "");
 	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
 	cluster_say(&bench.cluster, 1, "h-hhu", 0, 0, 1000 * CLUSTER_MS);
@@ -306,7 +259,7 @@ static void test_stalled_store(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
 	bench.cluster.view.stalled_ns = 3000 * CLUSTER_MS;
 	bench_expect(&bench, 5999, "");
@@ -322,19 +275,19 @@ static void test_confirmation(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 1240, "partial-partition:1,5");
 	for (unsigned int i = 1; i < 4; i++) {
 		/* What is said at once says nothing. */
-		cluster_say(&bench.cluster, i, well[i], 0, 0, 1100 * CLUSTER_MS);
+		cluster_say(&bench.cluster, i, bench_well[i], 0, 0, 1100 * CLUSTER_MS);
 		assert_false(view_must_confirm(&bench.cluster.view, i, 1249 * CLUSTER_MS));
 	}
 	bench_expect(&bench, 1249, "partial-partition:1,5");
 	assert_true(bench.judgement.pending);
 	for (unsigned int i = 1; i < 4; i++) {
 		assert_true(view_must_confirm(&bench.cluster.view, i, 1250 * CLUSTER_MS));
-		cluster_say(&bench.cluster, i, well[i], 0, 0, 1250 * CLUSTER_MS);
+		cluster_say(&bench.cluster, i, bench_well[i], 0, 0, 1250 * CLUSTER_MS);
 		assert_false(view_must_confirm(&bench.cluster.view, i, 1250 * CLUSTER_MS));
 		bench_expect(&bench, 1250, "partial-partition:1,5");
 		assert_int_equal(bench.judgement.pending, i < 3);
@@ -348,7 +301,7 @@ static void test_confirmation_ends(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 0, "-hhhu", 0, 0, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 3999, "partial-partition:1,5");
 	assert_true(bench.judgement.pending);
@@ -363,7 +316,7 @@ static void test_slow_reporters(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	/* Two that are starved accuse everyone. */
 	cluster_say(&bench.cluster, 0, "-uuuu", 0, 0.9, 1000 * CLUSTER_MS);
 	cluster_say(&bench.cluster, 1, "u-uuu", 0, 0.8, 1000 * CLUSTER_MS);
@@ -381,7 +334,7 @@ static void test_blind_accusers(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	for (unsigned int i = 0; i < 4; i++) {
 		const char *const lines[] = {"-hhhu", "h-hhu", "hh-hu", "hhh-u"};
 
@@ -398,7 +351,7 @@ static void test_starved_node(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 4, "uuuu-", ROW_FLAG_ALONE, 0.95, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 3000, "");
 	bench_free(&bench);
@@ -411,11 +364,11 @@ static void test_stale_row(void **state)
 	uint64_t stale_ms = VIEW_STALE_NS / CLUSTER_MS;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 0, "-uuuu", 0, 0, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 3000, "node-isolated:1!");
 	for (unsigned int i = 1; i < 5; i++)
-		cluster_say(&bench.cluster, i, well[i], 0, 0, (stale_ms + 900) * CLUSTER_MS);
+		cluster_say(&bench.cluster, i, bench_well[i], 0, 0, (stale_ms + 900) * CLUSTER_MS);
 	/* Now that they contradict, nothing is known, */
 	bench_expect(&bench, stale_ms + 950, "");
 	/* and now that its row is stale, all is well. */
@@ -433,7 +386,7 @@ static void test_last_word_suspicion(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 4, "ssss-", 0, 0, 1000 * CLUSTER_MS);
 	for (unsigned int i = 0; i < 4; i++)
 		cluster_say(&bench.cluster, i, accusing[i], 0, 0, (1050 + i) * CLUSTER_MS);
@@ -458,7 +411,7 @@ static void test_last_word_comes_late(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct bench bench;
 
-		bench_make(&bench, well, 5);
+		bench_make(&bench, bench_well, 5);
 		cluster_say_late(&bench.cluster, 0, accusing[0], VIEW_REVISION_NONE,
 				 700 * CLUSTER_MS);
 		bench.cluster.view.stalled_ns = 1005 * CLUSTER_MS;
@@ -485,7 +438,7 @@ static void test_rebuttal_comes_late(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	for (unsigned int j = 0; j < 4; j++)
 		cluster_say_late(&bench.cluster, j, accusing[j], 600 * CLUSTER_MS,
 				 1010 * CLUSTER_MS);
@@ -493,10 +446,10 @@ static void test_rebuttal_comes_late(void **state)
 	/* The same sequence: its store wrote it again by itself. */
 	bench.cluster.view.rows[4].present = false;
 	bench.cluster.sequence = bench.cluster.view.rows[4].sequence - 1;
-	cluster_say_late(&bench.cluster, 4, well[4], 700 * CLUSTER_MS, 1030 * CLUSTER_MS);
+	cluster_say_late(&bench.cluster, 4, bench_well[4], 700 * CLUSTER_MS, 1030 * CLUSTER_MS);
 	bench_expect(&bench, 1040, "node-unreachable:5!");
 	bench.cluster.sequence += 10;
-	cluster_say_late(&bench.cluster, 4, well[4], 650 * CLUSTER_MS, 1050 * CLUSTER_MS);
+	cluster_say_late(&bench.cluster, 4, bench_well[4], 650 * CLUSTER_MS, 1050 * CLUSTER_MS);
 	bench_expect(&bench, 1060, "");
 	bench_free(&bench);
 }
@@ -511,7 +464,7 @@ static void test_own_word(void **state)
 	struct view *view = &bench.cluster.view;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say_late(&bench.cluster, 0, "-hhhu", VIEW_REVISION_NONE, 700 * CLUSTER_MS);
 	assert_true(view_accusation_of(view, 4, 710 * CLUSTER_MS).first_revision ==
 		    VIEW_REVISION_NONE);
@@ -531,8 +484,8 @@ static void test_own_word(void **state)
 	/* The store is read anew, and may be another one. */
 	view_reset(view);
 	view_unwritten(view, 0);
-	cluster_say_late(&bench.cluster, 1, well[1], 5, 800 * CLUSTER_MS);
-	cluster_say_late(&bench.cluster, 4, well[4], 7, 800 * CLUSTER_MS);
+	cluster_say_late(&bench.cluster, 1, bench_well[1], 5, 800 * CLUSTER_MS);
+	cluster_say_late(&bench.cluster, 4, bench_well[4], 7, 800 * CLUSTER_MS);
 	view_written(view, &row, 8);
 	assert_true(view_accusation_of(view, 4, 810 * CLUSTER_MS).first_revision == 8);
 	bench_free(&bench);
@@ -545,7 +498,7 @@ static void test_rows_end_apart(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	for (unsigned int i = 0; i < 3; i++)
 		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1000 * CLUSTER_MS);
 	bench_expect(&bench, 1300, "complete-partition:4,5!");
@@ -563,7 +516,7 @@ static void test_second_is_accused(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 3, "hhh-u", 0, 0, 1000 * CLUSTER_MS);
 	for (unsigned int i = 0; i < 3; i++)
 		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1010 * CLUSTER_MS);
@@ -581,7 +534,7 @@ static void test_one_after_the_other(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	for (unsigned int i = 0; i < 3; i++) {
 		const char *const first[] = {"-hhhu", "h-hhu", "hh-hu"};
 		const char *const both[] = {"-hhuu", "h-huu", "hh-uu"};
@@ -603,7 +556,7 @@ static void test_node_down(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	cluster_say(&bench.cluster, 4, "hhhh-", ROW_FLAG_HALTING, 0, 900 * CLUSTER_MS);
 	for (unsigned int i = 0; i < 4; i++)
 		cluster_say(&bench.cluster, i, accusing[i], 0, 0, 1000 * CLUSTER_MS);
@@ -621,7 +574,7 @@ static void test_other_members(void **state)
 	struct row row = {.node = "n1", .boot_id = "b", .epoch = 2, .sequence = 1, .words = words};
 
 	(void)state;
-	bench_make(&bench, well, 5);
+	bench_make(&bench, bench_well, 5);
 	memset(words, ROW_WORD_UNREACHABLE, sizeof(words));
 	row.members = bench.cluster.membership.hash + 1;
 	assert_true(view_put(&bench.cluster.view, &row, 1000 * CLUSTER_MS, 1000 * CLUSTER_MS));

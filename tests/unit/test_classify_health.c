@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What the nodes say of their own health, and what the cluster makes of it. */
-#include "cluster/classify.h"
-
-#include "unit/cluster_view.h"
+#include "unit/classify_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,51 +11,6 @@
 #include <cmocka.h>
 
 #define NOW_NS (3000 * CLUSTER_MS)
-
-static void describe(const struct judgement *judgement, struct text *text)
-{
-	for (unsigned int i = 0; i < judgement->verdict_count; i++) {
-		const struct verdict *verdict = &judgement->verdicts[i];
-
-		text_printf(text, "%s%s:", i ? " " : "", verdict_class_name(verdict->class));
-		for (uint32_t j = 0; j < verdict->subject_count; j++)
-			text_printf(text, "%s%u", j ? "," : "", verdict->subjects[j] + 1);
-		if (verdict->isolates)
-			text_printf(text, "!");
-	}
-}
-
-struct bench {
-	struct cluster cluster;
-	struct classifier classifier;
-	struct judgement judgement;
-};
-
-static void bench_make(struct bench *bench, const char *const *lines, unsigned int count)
-{
-	cluster_make(&bench->cluster, count, NULL);
-	for (unsigned int i = 0; i < count; i++)
-		cluster_say(&bench->cluster, i, lines[i], 0, 0, 500 * CLUSTER_MS);
-	assert_int_equal(classifier_init(&bench->classifier, &bench->cluster.membership), 0);
-}
-
-static void bench_free(struct bench *bench)
-{
-	classifier_free(&bench->classifier);
-	cluster_free(&bench->cluster);
-}
-
-static void bench_expect(struct bench *bench, uint64_t now_ms, const char *expected)
-{
-	char found[512] = "";
-	struct text text = TEXT(found);
-
-	classify(&bench->classifier, &bench->cluster.view, now_ms * CLUSTER_MS, &bench->judgement);
-	describe(&bench->judgement, &text);
-	assert_string_equal(found, expected);
-}
-
-static const char *const well[] = {"-hhhh", "h-hhh", "hh-hh", "hhh-h", "hhhh-"};
 
 /* Of n5: what the others say, what its row says, and what follows. */
 static void test_overload_and_services(void **state)
@@ -174,19 +127,19 @@ static void test_overload_and_services(void **state)
 		struct text text = TEXT(found);
 		struct bench bench;
 
-		bench_make(&bench, well, 5);
+		bench_make(&bench, bench_well, 5);
 		if (cases[i].finding)
-			cluster_find(&bench.cluster, 4, well[4], cases[i].finding,
+			cluster_find(&bench.cluster, 4, bench_well[4], cases[i].finding,
 				     900 * CLUSTER_MS);
 		else
-			cluster_say(&bench.cluster, 4, well[4], 0, cases[i].distrust_ratio,
+			cluster_say(&bench.cluster, 4, bench_well[4], 0, cases[i].distrust_ratio,
 				    900 * CLUSTER_MS);
 		for (unsigned int j = 0; j < 4; j++)
 			cluster_say(&bench.cluster, j, cases[i].lines[j], 0, 0, 1000 * CLUSTER_MS);
 		if (cases[i].ended_ms)
 			view_drop(&bench.cluster.view, 4, cases[i].ended_ms * CLUSTER_MS);
 		classify(&bench.classifier, &bench.cluster.view, NOW_NS, &bench.judgement);
-		describe(&bench.judgement, &text);
+		bench_describe(&bench.judgement, &text);
 		if (strcmp(found, cases[i].expected) != 0)
 			fail_msg("%s: found \"%s\", expected \"%s\"", cases[i].name, found,
 				 cases[i].expected);
@@ -200,8 +153,8 @@ static void test_overload_is_forgotten(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_make(&bench, well, 5);
-	cluster_find(&bench.cluster, 4, well[4], "cpu-overload", 900 * CLUSTER_MS);
+	bench_make(&bench, bench_well, 5);
+	cluster_find(&bench.cluster, 4, bench_well[4], "cpu-overload", 900 * CLUSTER_MS);
 	view_drop(&bench.cluster.view, 4, 1000 * CLUSTER_MS);
 	for (unsigned int i = 0; i < 4; i++) {
 		const char *const lines[] = {"-hhha", "h-hha", "hh-ha", "hhh-a"};
@@ -299,8 +252,8 @@ static void test_stopping(void **state)
 		struct bench bench;
 
 		print_message("%s\n", cases[i].name);
-		bench_make(&bench, well, 5);
-		cluster_say(&bench.cluster, 4, well[4], cases[i].flags,
+		bench_make(&bench, bench_well, 5);
+		cluster_say(&bench.cluster, 4, bench_well[4], cases[i].flags,
 			    strchr(cases[i].lines[0], 's') ? 0.9 : 0, 900 * CLUSTER_MS);
 		if (cases[i].ended_ms)
 			view_drop(&bench.cluster.view, 4, end_ms * CLUSTER_MS);
@@ -349,14 +302,14 @@ static void test_their_sentences(void **state)
 		struct text text = TEXT(found);
 		struct bench bench;
 
-		bench_make(&bench, well, 5);
+		bench_make(&bench, bench_well, 5);
 		for (unsigned int j = 0; j < 4 && i; j++)
 			cluster_say(&bench.cluster, j, lines[j], 0, 0, 1000 * CLUSTER_MS);
 		if (cases[i].finding)
-			cluster_find(&bench.cluster, 4, well[4], cases[i].finding,
+			cluster_find(&bench.cluster, 4, bench_well[4], cases[i].finding,
 				     1000 * CLUSTER_MS);
 		else
-			cluster_say(&bench.cluster, 4, well[4], 0, cases[i].distrust_ratio,
+			cluster_say(&bench.cluster, 4, bench_well[4], 0, cases[i].distrust_ratio,
 				    1000 * CLUSTER_MS);
 		if (!cases[i].finding)
 			view_drop(&bench.cluster.view, 4, 2000 * CLUSTER_MS);
