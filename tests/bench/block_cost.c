@@ -9,6 +9,7 @@
  * cache.
  */
 #include "base/clock.h"
+#include "bench/program.h"
 #include "probe/block.h"
 
 #include <bpf/bpf.h>
@@ -37,12 +38,6 @@
 #define ATTACH_WAIT_S 15
 
 static const char *const hooks[HOOKS] = {"block_rq_issue", "block_rq_complete"};
-
-static void die(const char *doing)
-{
-	fprintf(stderr, "block_cost: %s: %s\n", doing, strerror(errno));
-	exit(1);
-}
 
 /* ---- load: direct reads of a loop device over memory ---- */
 
@@ -90,20 +85,10 @@ struct measured {
 	struct bpf_prog_info before[HOOKS], after[HOOKS];
 };
 
-static struct bpf_prog_info information(int fd)
-{
-	struct bpf_prog_info info = {0};
-	__u32 length = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		die("reading a program's run time");
-	return info;
-}
-
 static void read_all(const struct measured *measured, struct bpf_prog_info infos[static HOOKS])
 {
 	for (int i = 0; i < HOOKS; i++)
-		infos[i] = information(measured->fds[i]);
+		infos[i] = program_info(measured->fds[i]);
 }
 
 static void close_all(struct measured *measured)
@@ -135,25 +120,11 @@ struct empties {
 
 static void empties_attach(struct empties *empties)
 {
-	const struct bpf_insn instructions[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-
 	for (int i = 0; i < HOOKS; i++) {
-		LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
-		int id = libbpf_find_vmlinux_btf_id(hooks[i], BPF_TRACE_RAW_TP);
+		struct empty empty = empty_attach(hooks[i]);
 
-		if (id < 0)
-			die("the tracepoint in the kernel's BTF");
-		options.attach_btf_id = (__u32)id;
-		empties->programs.fds[i] = bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL",
-							 instructions, 2, &options);
-		if (empties->programs.fds[i] < 0)
-			die("loading an empty program");
-		empties->links[i] = bpf_raw_tracepoint_open(NULL, empties->programs.fds[i]);
-		if (empties->links[i] < 0)
-			die("attaching an empty program");
+		empties->programs.fds[i] = empty.program;
+		empties->links[i] = empty.link;
 	}
 }
 
@@ -226,7 +197,7 @@ static bool find_theirs(__u32 after, struct measured *measured)
 			continue;
 		failed = true;
 		for (int i = 0; i < HOOKS; i++) {
-			struct bpf_prog_info info = information(fd);
+			struct bpf_prog_info info = program_info(fd);
 
 			/* Names are cut off at 15 bytes. */
 			if (strncmp(info.name, hooks[i], 14) || measured->fds[i] >= 0)

@@ -5,6 +5,7 @@
  * which adds the same to all. Prints one markdown table.
  */
 #include "base/clock.h"
+#include "bench/program.h"
 #include "probe/task.h"
 
 #include <bpf/bpf.h>
@@ -21,25 +22,9 @@
 /* No process has such a number. */
 #define UNUSED_PID 1000000000U
 
-static void die(const char *doing)
-{
-	fprintf(stderr, "exit_cost: %s: %s\n", doing, strerror(errno));
-	exit(1);
-}
-
-static struct bpf_prog_info information(int fd)
-{
-	struct bpf_prog_info info = {0};
-	__u32 length = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		die("reading a program's run time");
-	return info;
-}
-
 static double round_of(int program)
 {
-	struct bpf_prog_info before = information(program), after;
+	struct bpf_prog_info before = program_info(program), after;
 
 	for (int i = 0; i < EXITS; i++) {
 		pid_t pid = fork();
@@ -51,7 +36,7 @@ static double round_of(int program)
 		if (waitpid(pid, NULL, 0) != pid)
 			die("waiting for a child");
 	}
-	after = information(program);
+	after = program_info(program);
 	return (double)(after.run_time_ns - before.run_time_ns) /
 	       (double)(after.run_cnt - before.run_cnt);
 }

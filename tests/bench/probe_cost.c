@@ -8,6 +8,7 @@
  * own accounting (BPF_ENABLE_STATS) adds the same to both.
  */
 #include "base/clock.h"
+#include "bench/program.h"
 #include "probe/tcp.h"
 
 #include <arpa/inet.h>
@@ -33,12 +34,6 @@
 #define TARGET_NS    60.0
 #define SOCKETS_MAX  1000
 #define BUFFER_BYTES 65536
-
-static void die(const char *doing)
-{
-	fprintf(stderr, "probe_cost: %s: %s\n", doing, strerror(errno));
-	exit(1);
-}
 
 /* ---- load: pairs of connected sockets in a network namespace of its own ---- */
 
@@ -164,39 +159,6 @@ static void load_stop(struct load *load)
 
 /* ---- programs ---- */
 
-struct empty {
-	int program, link;
-};
-
-static struct empty empty_attach(void)
-{
-	const struct bpf_insn instructions[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
-	struct empty empty;
-	int id = libbpf_find_vmlinux_btf_id("tcp_probe", BPF_TRACE_RAW_TP);
-
-	if (id < 0)
-		die("tcp_probe in the kernel's BTF");
-	options.attach_btf_id = (__u32)id;
-	empty.program =
-		bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", instructions, 2, &options);
-	if (empty.program < 0)
-		die("loading the empty program");
-	empty.link = bpf_raw_tracepoint_open(NULL, empty.program);
-	if (empty.link < 0)
-		die("attaching the empty program");
-	return empty;
-}
-
-static void empty_detach(struct empty *empty)
-{
-	close(empty->link);
-	close(empty->program);
-}
-
 /* The descriptor of the probe's own program of a name; other agents may run on this machine. */
 static int program_of(const struct tcp_probe *probe, const char *name)
 {
@@ -263,17 +225,17 @@ struct result {
 
 static struct result round_of(struct load *load, bool probe_last)
 {
-	struct empty first = empty_attach(), twin;
+	struct empty first = empty_attach("tcp_probe"), twin;
 	struct tcp_probe *probe;
 	struct tally empty_before, probe_before, empty_after, probe_after;
 	struct result result;
 	int program;
 
 	if (probe_last)
-		twin = empty_attach();
+		twin = empty_attach("tcp_probe");
 	probe = probe_attach();
 	if (!probe_last)
-		twin = empty_attach();
+		twin = empty_attach("tcp_probe");
 	program = program_of(probe, "tcp_probe");
 	load_start(load);
 	usleep(200000);

@@ -8,6 +8,7 @@
  * the cache; ours and the measured one are attached first in turn.
  */
 #include "base/clock.h"
+#include "bench/program.h"
 #include "probe/sched.h"
 
 #include <bpf/bpf.h>
@@ -27,12 +28,6 @@
 #define ROUNDS	  6
 #define ROUND_NS  (1500 * NS_PER_MS)
 #define TASKS_MAX 64
-
-static void die(const char *doing)
-{
-	fprintf(stderr, "sched_cost: %s: %s\n", doing, strerror(errno));
-	exit(1);
-}
 
 /* ---- load: a token goes round a ring of tasks on one CPU ---- */
 
@@ -89,39 +84,6 @@ static void ring_stop(const struct ring *ring)
 
 /* ---- programs ---- */
 
-struct empty {
-	int program, link;
-};
-
-static struct empty empty_attach(void)
-{
-	const struct bpf_insn instructions[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
-	int id = libbpf_find_vmlinux_btf_id("sched_switch", BPF_TRACE_RAW_TP);
-	struct empty empty;
-
-	if (id < 0)
-		die("the tracepoint in the kernel's BTF");
-	options.attach_btf_id = (__u32)id;
-	empty.program =
-		bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", instructions, 2, &options);
-	if (empty.program < 0)
-		die("loading an empty program");
-	empty.link = bpf_raw_tracepoint_open(NULL, empty.program);
-	if (empty.link < 0)
-		die("attaching an empty program");
-	return empty;
-}
-
-static void empty_detach(struct empty empty)
-{
-	close(empty.link);
-	close(empty.program);
-}
-
 static struct sched_probe *ours_attach(int *ret_program)
 {
 	char buffer[512] = "";
@@ -141,16 +103,6 @@ static struct sched_probe *ours_attach(int *ret_program)
 	}
 	*ret_program = programs[0].fd;
 	return probe;
-}
-
-static struct bpf_prog_info information(int fd)
-{
-	struct bpf_prog_info info = {0};
-	__u32 length = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		die("reading a program's run time");
-	return info;
 }
 
 struct result {
@@ -179,29 +131,29 @@ static struct result round_of(int tasks, bool ours_first)
 {
 	struct bpf_prog_info before[2], after[2];
 	struct sched_probe *probe = NULL;
-	struct empty first = empty_attach(), empty;
+	struct empty first = empty_attach("sched_switch"), empty;
 	struct ring ring;
 	int ours;
 	struct result result;
 
 	if (ours_first)
 		probe = ours_attach(&ours);
-	empty = empty_attach();
+	empty = empty_attach("sched_switch");
 	if (!ours_first)
 		probe = ours_attach(&ours);
 	ring_start(&ring, tasks);
 	let_run(200 * NS_PER_MS);
-	before[0] = information(empty.program);
-	before[1] = information(ours);
+	before[0] = program_info(empty.program);
+	before[1] = program_info(ours);
 	let_run(ROUND_NS);
-	after[0] = information(empty.program);
-	after[1] = information(ours);
+	after[0] = program_info(empty.program);
+	after[1] = program_info(ours);
 	ring_stop(&ring);
 	result = (struct result){per_run(before[0], after[0]), per_run(before[1], after[1]),
 				 after[1].run_cnt - before[1].run_cnt};
 	sched_probe_close(probe);
-	empty_detach(empty);
-	empty_detach(first);
+	empty_detach(&empty);
+	empty_detach(&first);
 	return result;
 }
 
