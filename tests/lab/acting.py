@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import time
 
 from cluster import check
@@ -134,10 +135,34 @@ def test_fence_stays(cluster):
                 f"reading {number + 1}: {cluster.timeline()}",
             )
             check(cluster.has_fence(node), f"reading {number + 1}: the fence is gone")
+            # What is told once more is no other isolation.
+            again = cluster.witness.of_kind("isolated", witness=node)
+            check(not again, f"reading {number + 1}: {again}")
         cluster.by_hand("release", node)
         cluster.expect_said("unfenced", witness=node)
     finally:
         store.forget_isolations()
 
 
-TESTS = [test_hook, test_advise, test_fence_stays]
+def test_release_missed(cluster):
+    """a release that an agent was not there to see is told when it reads the store anew"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    actor = cluster.actor()
+    node, sleeper = [name for name in reversed(lab.nodes) if name != actor][:2]
+    cluster.by_hand("isolate", node)
+    cluster.expect_said("isolated", witness=sleeper, node=node)
+    cluster.fault(lambda: lab.agents[sleeper].send_signal(signal.SIGSTOP))
+    try:
+        # When its lease has ended, it must read all.
+        cluster.expect_said("verdict", subjects=sleeper, **{"class": "agent-down"})
+        lab.store.forget_isolations()
+        cluster.expect_said("released", witness=actor, node=node)
+    finally:
+        lab.agents[sleeper].send_signal(signal.SIGCONT)
+    cluster.expect_said("released", witness=sleeper, node=node)
+    cluster.wait_well()
+
+
+TESTS = [test_hook, test_advise, test_fence_stays, test_release_missed]

@@ -385,6 +385,33 @@ static void test_store_members(void **state)
 	end(&bench);
 }
 
+/* The store is read anew: what is told again is as it was, what is not is gone. */
+static void test_doubts(void **state)
+{
+	struct isolation_record record;
+	struct actor_record *known;
+	struct bench bench;
+	uint64_t isolated_ns;
+
+	(void)state;
+	make(&bench, 5);
+	say(&bench, well);
+	commit(&bench, 4, RECORD_ISOLATED);
+	commit(&bench, 5, RECORD_ISOLATED);
+	known = actor_find_record(&bench.actor, 4);
+	isolated_ns = known->isolated_ns;
+	record = known->record;
+	assert_true(actor_find_doubted(&bench.actor) < 0);
+	actor_doubt(&bench.actor);
+	assert_true(actor_is_isolated(&bench.actor, 3) && actor_is_isolated(&bench.actor, 4));
+	assert_int_equal(actor_take_record(&bench.actor, 4, &record, 1, bench.now.now_ns + MS), 0);
+	assert_int_equal(actor_find_record(&bench.actor, 4)->isolated_ns, isolated_ns);
+	assert_int_equal(actor_find_doubted(&bench.actor), 3);
+	assert_int_equal(actor_take_record(&bench.actor, 3, NULL, 0, 0), 0);
+	assert_true(actor_find_doubted(&bench.actor) < 0);
+	end(&bench);
+}
+
 static void test_forgets(void **state)
 {
 	struct bench bench;
@@ -419,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_store_members),
+		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_forgets),
 	};
 

@@ -27,8 +27,8 @@ struct acting {
 	struct fencing *fencing;
 	struct member_check *member_check;
 	struct healing *healing;
-	bool closed;   /* this node is isolated, or has fenced itself; until its fence is down */
-	bool recorded; /* this node has a record, by what was read of the store as a whole last */
+	bool known;  /* the records were told as a whole at least once */
+	bool closed; /* this node is isolated, or has fenced itself; until its fence is down */
 };
 
 static const char *name_of(const struct acting *acting, uint32_t member)
@@ -289,8 +289,8 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 	is = actor_is_isolated(&acting->actor, member);
 	if (was == is)
 		return;
-	/* What the store tells anew, after a gap, is no other isolation. */
-	acting->cluster->agent->decisions.isolations += is && acting->cluster->synced;
+	/* What is there at the agent's start is no isolation of now. */
+	acting->cluster->agent->decisions.isolations += is && acting->known;
 	log_warning(is ? "node isolated" : "node released",
 		    log_string("node", name_of(acting, member)),
 		    log_string("by", data ? record.by : ""),
@@ -311,7 +311,16 @@ void acting_take_record(struct acting *acting, uint32_t member, const void *data
 
 void acting_reset(struct acting *acting)
 {
-	actor_reset(&acting->actor);
+	actor_doubt(&acting->actor);
+}
+
+void acting_synced(struct acting *acting)
+{
+	int64_t member;
+
+	acting->known = true;
+	while ((member = actor_find_doubted(&acting->actor)) >= 0)
+		acting_take_record(acting, (uint32_t)member, NULL, 0, 0);
 }
 
 /* ---- this node's own fence ---- */
@@ -326,9 +335,7 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	struct cluster *cluster = acting->cluster;
 	const struct config *config = config_of(acting);
 	const struct store_state *state = store_state(cluster->store);
-	/* While the records are read anew, one that has not come yet is not gone. */
-	bool recorded = actor_is_isolated(&acting->actor, cluster->self) ||
-			(acting->recorded && !cluster->synced);
+	bool recorded = actor_is_isolated(&acting->actor, cluster->self);
 	const struct self_fence_case now = {
 		.now_ns = now_ns,
 		.nodes = cluster->membership.count,
@@ -348,7 +355,6 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 	enum self_fence_step step;
 	bool closed;
 
-	acting->recorded = recorded;
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return;
 	step = self_fence_update(&acting->self_fence, &now, &text);

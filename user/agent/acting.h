@@ -25,7 +25,9 @@ void acting_reload(struct acting *acting);
 void acting_take_record(struct acting *acting, uint32_t member, const void *data, size_t size_bytes,
 			uint64_t revision);
 void acting_committed(struct acting *acting, const char *node, enum store_commit_result result);
+/* The store is being read anew: what was told stands until all has been told. */
 void acting_reset(struct acting *acting);
+void acting_synced(struct acting *acting);
 
 /* At each turn: this node's own fence. */
 void acting_turn(struct acting *acting, uint64_t now_ns);

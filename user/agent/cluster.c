@@ -231,6 +231,7 @@ static void on_synced(void *context)
 
 	cluster->synced = true;
 	cluster->dirty = true;
+	acting_synced(cluster->acting);
 }
 
 static void on_changed(void *context, const struct store_state *state)

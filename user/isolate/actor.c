@@ -64,14 +64,24 @@ int actor_take_record(struct actor *actor, uint32_t member, const struct isolati
 	}
 	known->record = *record;
 	known->revision = revision;
+	known->doubted = false;
 	known->asked_ns = 0;
 	known->kept[0] = '\0';
 	return 0;
 }
 
-void actor_reset(struct actor *actor)
+void actor_doubt(struct actor *actor)
 {
-	actor->count = 0;
+	for (size_t i = 0; i < actor->count; i++)
+		actor->records[i].doubted = true;
+}
+
+int64_t actor_find_doubted(const struct actor *actor)
+{
+	for (size_t i = 0; i < actor->count; i++)
+		if (actor->records[i].doubted)
+			return actor->records[i].member;
+	return -1;
 }
 
 void actor_free(struct actor *actor)

@@ -23,6 +23,7 @@ struct actor_record {
 	uint64_t isolated_ns; /* when it was seen here to come into force; CLOCK_BOOTTIME */
 	uint64_t healthy_ns; /* since when the node is on the majority's side, with a row; 0: not */
 	uint64_t asked_ns;   /* when its release was asked for; 0: it was not, or is answered */
+	bool doubted;	     /* the store is being read anew, and has not told it again yet */
 	char kept[256];	     /* why it is not released though it may be; "": no such reason */
 };
 
@@ -86,8 +87,11 @@ struct actor_record *actor_find_record(const struct actor *actor, uint32_t membe
 /* The member is isolated by a record in force. */
 bool actor_is_isolated(const struct actor *actor, uint32_t member);
 
-/* All words of the store are void. */
-void actor_reset(struct actor *actor);
+/* The store is being read anew: what it does not tell again is gone by then. */
+void actor_doubt(struct actor *actor);
+
+/* After that: a member whose record was not told again, or -1. */
+int64_t actor_find_doubted(const struct actor *actor);
 
 /* To be called after each judgement. */
 void actor_update(struct actor *actor, const struct actor_case *now,
