@@ -25,6 +25,9 @@
 
 #define RELAYS_PER_HEARTBEAT 2
 
+/* Whoever has not looked for so many intervals did not run. */
+#define PAUSE_INTERVALS 4
+
 #define REJECT_LOG_INTERVAL_NS (60 * NS_PER_S)
 
 /* The bound UDP socket. Its own allocation, because libuv lets go of it later than we do. */
@@ -51,6 +54,8 @@ struct heartbeat_socket {
 	struct heartbeat_counters counters;
 	uint64_t reject_logged_ns[HEARTBEAT_REJECT_KINDS];
 	struct heartbeat_forwards forwards;
+	uint64_t drained_ns; /* when it was last looked for what has come; 0: never */
+	bool behind;	     /* what is being read came while this process did not run */
 };
 
 static void on_port_closed(uv_handle_t *handle)
@@ -322,6 +327,9 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 		reject(socket, HEARTBEAT_REJECT_UNOBSERVED, source, now_ns);
 		return;
 	}
+	/* Whatever happened to the network meanwhile, no outage could be judged. */
+	if (socket->behind)
+		heartbeat_link_forgive_incoming(&peer->link);
 	result = heartbeat_link_receive(&peer->link, &heartbeat, now_ns);
 	if (result == HEARTBEAT_ACCEPTED && relayed)
 		socket->counters.relays_accepted++;
@@ -398,8 +406,13 @@ static int receive_batch(struct heartbeat_socket *socket)
 
 unsigned int heartbeat_drain(struct heartbeat_socket *socket)
 {
+	uint64_t now_ns = clock_monotonic_ns();
 	unsigned int total = 0, errors = 0;
 
+	if (socket->drained_ns &&
+	    now_ns - socket->drained_ns > PAUSE_INTERVALS * socket->interval_ns)
+		socket->behind = true;
+	socket->drained_ns = now_ns;
 	while (socket->port && total + BATCH <= HEARTBEAT_DRAIN_MAX) {
 		int count = receive_batch(socket);
 
@@ -408,8 +421,10 @@ unsigned int heartbeat_drain(struct heartbeat_socket *socket)
 		/* Any other error was one queued on the socket, and is gone now that it was told.
 		 */
 		if (count == -EAGAIN || (count < 0 && ++errors >= BATCH) ||
-		    (count >= 0 && count < BATCH))
+		    (count >= 0 && count < BATCH)) {
+			socket->behind = false;
 			break;
+		}
 	}
 	return total;
 }
