@@ -35,6 +35,7 @@ class Builds:
         self.sources = sorted(glob.glob(f"{SOURCES}/base/*.c"))
         self.directory = directory
         self.compiled = 0
+        self.failed = None
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(os.cpu_count())]
         self.start = self.last = busy_and_all()
@@ -51,10 +52,16 @@ class Builds:
             if self.percent(self.start) >= BUSY_PERCENT:
                 continue
             source = self.sources[(self.compiled + number) % len(self.sources)]
-            subprocess.run(
-                ["cc", "-std=gnu11", "-O2", f"-I{SOURCES}", f"-I{SOURCES}/..", "-c", source, "-o", output],
-                check=True,
+            includes = [f"-I{SOURCES}", f"-I{SOURCES}/.."]
+            done = subprocess.run(
+                ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", *includes, "-c", source, "-o", output],
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
             )
+            if done.returncode:
+                self.failed = done.stderr
+                return
             self.compiled += 1
 
     def close(self):
@@ -111,6 +118,8 @@ def section(report, build, seconds):
         percent = builds.percent(builds.start)
         alive = processes[0].poll() in (None, 0) and processes[2].poll() in (None, 0)
         compiled = builds.compiled
+        if builds.failed:
+            raise LabError(f"a source does not compile: {builds.failed.splitlines()[0]}")
     report.say(
         f"One agent with the default rules, {seconds} s of fio (random reads and writes of 4 KiB,"
         f" {DISK_IOPS} of each a second), iperf3 ({NETWORK_MBIT} Mbit/s) and compilers ({compiled} files), all"

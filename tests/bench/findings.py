@@ -14,7 +14,6 @@ import tempfile
 import threading
 import time
 
-import service_down
 from report import quantile
 from system import LabError
 
@@ -107,12 +106,15 @@ FAULTS = (
         "a program crashes a third time within 60 s, from before that one",
         lambda bench: bench.crasher.crash_thrice(),
         lambda bench: None,
-        lambda bench: bench.crasher.name,
+        lambda bench: f"program {bench.crasher.name}",
         seconds=10,
         target_ms=100,
         kernel=lambda bench: rf"\b{bench.crasher.name}\b",
         clear_s=0,
     ),
+)
+# Each takes a minute: a section of its own.
+OVERLOADS = (
     Fault(
         "cpu-overload",
         f"{HOGS_PER_CPU} busy processes a CPU (rule: 3 windows of 5 s)",
@@ -431,6 +433,15 @@ def row_of(series):
 
 def section(report, build, runs):
     report.section("Findings")
+    measure(report, build, runs, FAULTS)
+
+
+def overload(report, build, runs):
+    report.section("Overload")
+    measure(report, build, runs, OVERLOADS)
+
+
+def measure(report, build, runs, faults):
     report.say(
         f"One agent with the default rules; each fault {runs} times, at a random phase, from just before it is"
         " injected to the finding. Beside it, what somebody learns who reads the kernel's log every"
@@ -440,7 +451,7 @@ def section(report, build, runs):
     report.say()
     all_series = []
     with Bench(build) as bench:
-        for fault in FAULTS:
+        for fault in faults:
             series = Series(fault)
             all_series.append(series)
             for number in range(runs):
@@ -460,4 +471,3 @@ def section(report, build, runs):
             report.target(f"{name}: p99 {p99:.0f} ms, target at most {target_ms} ms", p99 <= target_ms)
         for other in series.others:
             report.explain(f"{name}: also found: {other}")
-    service_down.measure(report, build, runs)

@@ -194,7 +194,7 @@ static void test_services_are_apart(void **state)
 		verdicts_update(&bench.verdicts, &judgement, bench.now_ms * MS, on_raised,
 				on_cleared, &bench);
 	}
-	expect(&bench, "150:raised:service-down:4 1150:raised:node-unreachable:4 "
+	expect(&bench, "0:raised:service-down:4 1150:raised:node-unreachable:4 "
 		       "2100:cleared:node-unreachable:4 3100:cleared:service-down:4");
 }
 

@@ -11,6 +11,9 @@ static uint64_t steady_ns(const struct verdict *verdict)
 		return VERDICTS_INCOMPLETE_NS;
 	if (verdict->class == VERDICT_AGENT_DOWN || verdict->class == VERDICT_NODE_OVERLOADED)
 		return VERDICTS_AGENT_NS;
+	/* The node itself says so, and nobody else can know better. */
+	if (verdict->class == VERDICT_SERVICE_DOWN)
+		return 0;
 	return VERDICTS_STEADY_NS;
 }
 
