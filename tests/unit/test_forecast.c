@@ -420,18 +420,20 @@ static void test_sentence(void **state)
 
 	(void)state;
 	forecast_explain(&sample, &settings, "the memory", 5000 * NS_PER_S, &text);
-	assert_string_equal(sentence,
-			    "60.9 % of the memory, 80 % will be passed in 27 min, expected not within "
-			    "30 min; it grows by 42.0 % an hour, and forecasts of 60 s have erred "
-			    "by 0.32 %");
+	assert_string_equal(
+		sentence,
+		"60.9 % of the memory, 80 % will be passed in 27 min, expected not within "
+		"30 min; it grows by 42.0 % an hour, and forecasts of 60 s have erred "
+		"by 0.32 %");
 	sample.reached_ns = 0;
 	sample.seasonal = true;
 	text = (struct text)TEXT(sentence);
 	forecast_explain(&sample, &settings, "the memory", 5000 * NS_PER_S, &text);
-	assert_string_equal(sentence,
-			    "60.9 % of the memory, 80 % has been passed, expected not within 30 min; it "
-			    "grows by 42.0 % an hour beside its daily course, and forecasts of 60 "
-			    "s have erred by 0.32 %");
+	assert_string_equal(
+		sentence,
+		"60.9 % of the memory, 80 % has been passed, expected not within 30 min; it "
+		"grows by 42.0 % an hour beside its daily course, and forecasts of 60 "
+		"s have erred by 0.32 %");
 }
 
 int main(void)

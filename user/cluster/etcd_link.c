@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/etcd_limits.h"
 #include "cluster/etcd_search.h"
 
 #include <errno.h>
@@ -21,13 +22,6 @@
 #define PAUSE_MAX_MS 1000
 /* A pause is as long for so many failures. */
 #define PAUSE_FAILURES 4
-#define DOUBLINGS_MAX  3 /* of patience */
-#define WORK_FACTOR    2 /* how much longer a write may take than a probe */
-#define LIMIT_FACTOR   8 /* and anything, at most */
-#define LATENCY_TIMES  4
-/* The median of so many: a few answers that an election of etcd's held up must not make the next
- * lost call cost seconds; a slow store answers slowly each time. */
-#define LATENCIES 5
 
 /* A page of a ranged read, or a message of a watch: etcd itself takes no request above 1.5 MiB. */
 #define ANSWER_BYTES_MAX (4U << 20)
@@ -54,14 +48,10 @@ struct etcd_link {
 	struct endpoint endpoints[ETCD_ENDPOINTS_MAX];
 	unsigned int endpoint_count, current;
 	unsigned int failures; /* in a row, of endpoints that were found to work */
-	unsigned int lost;     /* of these, those since everything worked */
 	uint64_t settled_ns;   /* CLOCK_MONOTONIC; 0: not by this endpoint */
 	bool searching;	       /* or pausing before that: no endpoint is in use */
 	bool closing;
-	unsigned int request_limit_ms;
-	/* What the last calls took: other ones, and probes. */
-	double latencies_ms[2][LATENCIES];
-	unsigned int latency_next[2];
+	struct etcd_limits limits;
 	char reason[256];
 
 	char *user, *password_file;
@@ -125,57 +115,9 @@ bool etcd_link_is_down(const struct etcd_link *link)
 	return link->endpoint_count > 1 && etcd_search_is_vain(link->search);
 }
 
-static double latency_ms(const struct etcd_link *link, bool probe)
-{
-	const double *latencies_ms = link->latencies_ms[probe];
-
-	for (unsigned int i = 0; i < LATENCIES; i++) {
-		unsigned int below = 0, equal = 0;
-
-		for (unsigned int j = 0; j < LATENCIES; j++) {
-			below += latencies_ms[j] < latencies_ms[i];
-			equal += latencies_ms[j] == latencies_ms[i];
-		}
-		if (below <= LATENCIES / 2 && below + equal > LATENCIES / 2)
-			return latencies_ms[i];
-	}
-	return 0;
-}
-
-/* A store may be slow, or a call may be lost for ever in a member that has no leader: after every
- * second failure patience is twice as long, after every fourth twice as much again. */
-static unsigned int doublings(const struct etcd_link *link)
-{
-	unsigned int lost = link->lost, count = 0;
-
-	while (lost && !(lost & 1) && count < DOUBLINGS_MAX) {
-		lost >>= 1;
-		count++;
-	}
-	return count;
-}
-
 unsigned int etcd_link_limit_ms(const struct etcd_link *link, enum etcd_patience patience)
 {
-	bool probe = patience == ETCD_PATIENCE_PROBE;
-	double least_ms = (double)link->request_limit_ms * (probe ? 1 : WORK_FACTOR);
-	double most_ms = (double)link->request_limit_ms * LIMIT_FACTOR;
-	double limit_ms = LATENCY_TIMES * latency_ms(link, probe);
-
-	limit_ms = limit_ms > least_ms ? limit_ms : least_ms;
-	limit_ms *= 1U << doublings(link);
-	return (unsigned int)(limit_ms < most_ms ? limit_ms : most_ms);
-}
-
-/* A host that is cut off takes no connection, however slow the store may be: of that patience it
- * gets little. */
-static unsigned int connect_limit_ms(const struct etcd_link *link)
-{
-	double limit_ms = LATENCY_TIMES * latency_ms(link, true);
-
-	if (limit_ms < (double)link->request_limit_ms)
-		limit_ms = (double)link->request_limit_ms;
-	return (unsigned int)(doublings(link) ? 2 * limit_ms : limit_ms);
+	return etcd_limits_call_ms(&link->limits, patience);
 }
 
 static bool needs_token(const struct etcd_link *link)
@@ -250,8 +192,8 @@ static void fail(struct etcd_link *link, int kind)
 		link->failures = 0;
 	else if (link->failures < UINT_MAX)
 		link->failures++;
-	if (!link->settled_ns && link->lost < UINT_MAX)
-		link->lost++;
+	if (!link->settled_ns && link->limits.lost < UINT_MAX)
+		link->limits.lost++;
 	link->settled_ns = 0;
 	link->current = (link->current + 1) % link->endpoint_count;
 	link->searching = true;
@@ -285,7 +227,7 @@ void etcd_link_settled(struct etcd_link *link)
 {
 	if (!link->settled_ns)
 		link->settled_ns = clock_monotonic_ns();
-	link->lost = 0;
+	link->limits.lost = 0;
 	current(link)->reported = 0;
 }
 
@@ -353,7 +295,7 @@ static int post(struct etcd_link *link, const char *path, const char *body,
 	request->body = body;
 	request->authorization = *link->token ? link->token : NULL;
 	request->bytes_max = ANSWER_BYTES_MAX;
-	request->connect_limit_ms = connect_limit_ms(link);
+	request->connect_limit_ms = etcd_limits_connect_ms(&link->limits);
 	return http_client_send(link->http, request, ret_call);
 }
 
@@ -422,7 +364,7 @@ static void on_pause_over(uv_timer_t *timer)
 	struct etcd_link *link = timer->data;
 
 	etcd_search_begin(link->search, link->current, link->token,
-			  LIMIT_FACTOR * link->request_limit_ms);
+			  etcd_limits_most_ms(&link->limits));
 }
 
 /* Calls */
@@ -471,16 +413,6 @@ static void on_line(void *context, const char *line, size_t length)
 	take(context, 200, line, length);
 }
 
-static void note_latency(struct etcd_call *call)
-{
-	bool probe = call->patience == ETCD_PATIENCE_PROBE;
-	unsigned int *next = &call->link->latency_next[probe];
-
-	call->link->latencies_ms[probe][*next] =
-		(double)(clock_boottime_ns() - call->sent_ns) / NS_PER_MS;
-	*next = (*next + 1) % LATENCIES;
-}
-
 static void on_done(void *context, const struct http_result *result)
 {
 	struct etcd_call *call = context;
@@ -494,7 +426,8 @@ static void on_done(void *context, const struct http_result *result)
 		etcd_link_fail(link, ETCD_UNAVAILABLE, "it ended the watch");
 	} else {
 		if (call->patience != ETCD_PATIENCE_STREAM)
-			note_latency(call);
+			etcd_limits_note(&link->limits, call->patience,
+					 clock_boottime_ns() - call->sent_ns);
 		take(call, result->status, result->body, result->body_bytes);
 	}
 }
@@ -565,7 +498,7 @@ static void on_farewell(void *context, const struct http_result *result)
 void etcd_link_close(struct etcd_link *link, uint64_t lease)
 {
 	struct http_request request = {
-		.limit_ms = link->request_limit_ms,
+		.limit_ms = link->limits.request_limit_ms,
 		.context = link,
 		.done = on_farewell,
 	};
@@ -630,7 +563,7 @@ int etcd_link_open(struct etcd_link **ret_link, struct uv_loop_s *loop,
 		goto out;
 	link->loop = loop;
 	link->handlers = *handlers;
-	link->request_limit_ms = settings->request_limit_ms ?: ETCD_REQUEST_LIMIT_MS_DEFAULT;
+	link->limits.request_limit_ms = settings->request_limit_ms ?: ETCD_REQUEST_LIMIT_MS_DEFAULT;
 	LIST_INIT(&link->calls);
 	err = copy_endpoints(link, settings, error);
 	if (!err)

@@ -10,18 +10,12 @@
  */
 
 #include "cluster/etcd.h"
+#include "cluster/etcd_limits.h"
 #include "cluster/http_client.h"
 
 #include <sys/queue.h>
 
 struct etcd_link;
-
-/* How long a call may take. */
-enum etcd_patience {
-	ETCD_PATIENCE_PROBE, /* no write: its failure to answer tells that the endpoint is bad */
-	ETCD_PATIENCE_WORK,
-	ETCD_PATIENCE_STREAM, /* without end */
-};
 
 struct etcd_answer {
 	enum etcd_error error; /* one of OK, LEASE_GONE, COMPACTED, TOKEN */

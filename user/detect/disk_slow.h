@@ -50,7 +50,8 @@ struct disk_slow {
 
 unsigned int disk_slow_band(const struct disk_slow_window *window);
 
-/* The p99 from which a window is slow by the disk's own past, in us; 0: what is usual is not known. */
+/* The p99 from which a window is slow by the disk's own past, in us; 0: what is usual is not known.
+ */
 double disk_slow_limit_us(const struct disk_slow *slow, const struct disk_slow_window *window,
 			  const struct finding_limits *limits);
 
