@@ -31,14 +31,17 @@ static void say(struct cluster *cluster, unsigned int index, const char *line, u
 {
 	static const char letters[] = ",hlsueia";
 	uint8_t words[MEMBERSHIP_SLOTS_MAX] = {0};
-	struct row row = {.boot_id = "6a8f9f0e-0000-4000-8000-000000000001",
-			  .epoch = 1,
-			  .sequence = ++cluster->sequence,
-			  .members = cluster->membership.hash,
-			  .member = index,
-			  .words = words,
-			  .flags = flags,
-			  .distrust_ratio = distrust_ratio};
+	struct row row = {
+		.boot_id = "6a8f9f0e-0000-4000-8000-000000000001",
+		.epoch = 1,
+		.sequence = ++cluster->sequence,
+		.members = cluster->membership.hash,
+		.member = index,
+		.considered_revision = view_considered(
+			&cluster->view, index, revision == VIEW_REVISION_NONE ? now_ns : revision),
+		.words = words,
+		.flags = flags,
+		.distrust_ratio = distrust_ratio};
 	unsigned int slot = 0;
 
 	assert_int_equal(strlen(line), cluster->membership.count);

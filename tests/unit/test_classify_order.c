@@ -105,12 +105,50 @@ static void test_own_word(void **state)
 	bench_free(&bench);
 }
 
+/* Two sides and one between them, of whom all was told at once: whether the one between them has
+ * had the time to see the cut, too, goes by what its row has considered. */
+static void test_considered(void **state)
+{
+	static const char *const lines[] = {"-hhuu", "h-huu", "hh-hh", "uuh-h", "uuhh-"};
+	static const struct {
+		uint64_t considered_ms;
+		bool pending;
+	} cases[] = {{0, true}, {699, true}, {700, false}, {800, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct bench bench;
+
+		bench_make(&bench, bench_well, 5);
+		bench.cluster.view.stalled_ns = 999 * CLUSTER_MS;
+		for (unsigned int j = 0; j < 5; j++)
+			cluster_say_late(&bench.cluster, j, lines[j],
+					 (j == 2 ? 960 : 700) * CLUSTER_MS, 1000 * CLUSTER_MS);
+		bench.cluster.view.rows[2].considered_revision =
+			cases[i].considered_ms * CLUSTER_MS;
+		bench_expect(&bench, 1001, "partial-partition:1,2,4,5");
+		assert_int_equal(bench.judgement.verdicts[0].pending, cases[i].pending);
+		/* It says so itself, as soon as it has known it for long enough. */
+		assert_false(view_must_confirm(&bench.cluster.view, 2, 1249 * CLUSTER_MS));
+		assert_int_equal(view_must_confirm(&bench.cluster.view, 2, 1250 * CLUSTER_MS),
+				 cases[i].pending);
+		assert_int_equal(view_considered(&bench.cluster.view, 2, 1249 * CLUSTER_MS), 0);
+		assert_int_equal(view_considered(&bench.cluster.view, 2, 1250 * CLUSTER_MS),
+				 700 * CLUSTER_MS);
+		/* At last nobody waits any more. */
+		bench_expect(&bench, 4000, "partial-partition:1,2,4,5");
+		assert_false(bench.judgement.verdicts[0].pending);
+		bench_free(&bench);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_word_comes_late),
 		cmocka_unit_test(test_rebuttal_comes_late),
 		cmocka_unit_test(test_own_word),
+		cmocka_unit_test(test_considered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

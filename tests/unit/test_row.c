@@ -31,6 +31,7 @@ static struct row make_row(const struct membership *membership, uint8_t *words)
 			  .sequence = 17,
 			  .members = membership->hash,
 			  .flags = ROW_FLAG_ALONE | ROW_FLAG_PAUSED,
+			  .considered_revision = 4711,
 			  .distrust_ratio = 0.25,
 			  .words = words};
 
@@ -60,8 +61,9 @@ static void test_round_trip(void **state)
 	assert_true(length > 0);
 	/* What other software reads is what docs/store.md says. */
 	assert_string_equal(
-		strstr(data, "\"distrust_ratio\""),
-		"\"distrust_ratio\":0.25,\"flags\":[\"alone\",\"paused\"],\"edges\":{\"default\":"
+		strstr(data, "\"considered\""),
+		"\"considered\":4711,\"distrust_ratio\":0.25,\"flags\":[\"alone\",\"paused\"],"
+		"\"edges\":{\"default\":"
 		"\"healthy\",\"unreachable\":[\"n2\"],\"egress-cut\":[\"n4\"]},\"findings\":[{"
 		"\"finding\":\"disk-stalled\",\"subject\":\"sda\",\"sentence\":\"no completion for "
 		"2.1 s\"}]}");
@@ -70,6 +72,7 @@ static void test_round_trip(void **state)
 	assert_string_equal(read.boot_id, UUID);
 	assert_true(read.epoch == row.epoch && read.sequence == 17);
 	assert_true(read.members == membership.hash);
+	assert_true(read.considered_revision == 4711);
 	assert_int_equal(read.flags, row.flags);
 	assert_true(read.distrust_ratio == 0.25);
 	assert_memory_equal(read.words, words, sizeof(words));
@@ -149,7 +152,7 @@ static void test_garbage(void **state)
 		{"{\"version\":1,\"node\":\"n1\",\"boot_id\":\"b\",\"epoch\":1,\"sequence\":2,"
 		 "\"members\":\"0\",\"distrust_ratio\":1.5,\"flags\":[],\"findings\":[],\"edges\":{"
 		 "}}",
-		 "epoch, sequence or distrust_ratio"},
+		 "epoch, sequence, considered or distrust_ratio"},
 		{"{\"version\":1,\"node\":\"n1\",\"boot_id\":"
 		 "\"0123456789012345678901234567890123456789"
 		 "\",\"epoch\":1,\"sequence\":2,\"members\":\"0\",\"distrust_ratio\":0,\"flags\":[]"

@@ -97,6 +97,7 @@ static void publish_row(struct cluster *cluster, uint64_t now_ns)
 	    !view_must_confirm(&cluster->view, cluster->self, now_ns))
 		return;
 	cluster->row.sequence++;
+	cluster->row.considered_revision = view_considered(&cluster->view, cluster->self, now_ns);
 	cluster->agent->decisions.row_writes++;
 	cluster->put_ns = now_ns;
 	length = row_encode(&cluster->row, &cluster->membership, data, sizeof(data));

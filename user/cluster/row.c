@@ -121,9 +121,10 @@ int row_encode(const struct row *row, const struct membership *membership, char 
 	size_t length;
 
 	snprintf(members, sizeof(members), "%016" PRIx64, membership->hash);
-	root = json_pack("{si ss ss sI sI ss sf so so so}", "version", VERSION, "node", row->node,
-			 "boot_id", row->boot_id, "epoch", (json_int_t)row->epoch, "sequence",
-			 (json_int_t)row->sequence, "members", members, "distrust_ratio",
+	root = json_pack("{si ss ss sI sI ss sI sf so so so}", "version", VERSION, "node",
+			 row->node, "boot_id", row->boot_id, "epoch", (json_int_t)row->epoch,
+			 "sequence", (json_int_t)row->sequence, "members", members, "considered",
+			 (json_int_t)row->considered_revision, "distrust_ratio",
 			 floor(row->distrust_ratio * 1000 + 0.5) / 1000, "flags", encode_flags(row),
 			 "edges", encode_edges(row, membership), "findings", encode_findings(row));
 	if (!root)
@@ -222,16 +223,17 @@ static int decode_root(struct row *row, const struct membership *membership, jso
 		       struct text *error)
 {
 	const char *node, *boot_id, *members;
-	json_int_t version, epoch, sequence;
+	json_int_t version, epoch, sequence, considered = 0;
 	json_t *edges, *flags, *findings, *flag;
 	json_error_t wrong;
 	int64_t member;
 	size_t i;
 
-	if (json_unpack_ex(root, &wrong, 0, "{sI ss ss sI sI ss sF so so so}", "version", &version,
-			   "node", &node, "boot_id", &boot_id, "epoch", &epoch, "sequence",
-			   &sequence, "members", &members, "distrust_ratio", &row->distrust_ratio,
-			   "flags", &flags, "edges", &edges, "findings", &findings)) {
+	if (json_unpack_ex(root, &wrong, 0, "{sI ss ss sI sI ss s?I sF so so so}", "version",
+			   &version, "node", &node, "boot_id", &boot_id, "epoch", &epoch,
+			   "sequence", &sequence, "members", &members, "considered", &considered,
+			   "distrust_ratio", &row->distrust_ratio, "flags", &flags, "edges", &edges,
+			   "findings", &findings)) {
 		text_printf(error, "%s", wrong.text);
 		return -EINVAL;
 	}
@@ -240,8 +242,9 @@ static int decode_root(struct row *row, const struct membership *membership, jso
 			    VERSION);
 		return -EINVAL;
 	}
-	if (epoch < 0 || sequence < 0 || !(row->distrust_ratio >= 0 && row->distrust_ratio <= 1)) {
-		text_printf(error, "epoch, sequence or distrust_ratio is out of range");
+	if (epoch < 0 || sequence < 0 || considered < 0 ||
+	    !(row->distrust_ratio >= 0 && row->distrust_ratio <= 1)) {
+		text_printf(error, "epoch, sequence, considered or distrust_ratio is out of range");
 		return -EINVAL;
 	}
 	if (text_copy(row->node, sizeof(row->node), node) ||
@@ -251,6 +254,7 @@ static int decode_root(struct row *row, const struct membership *membership, jso
 	}
 	row->epoch = (uint64_t)epoch;
 	row->sequence = (uint64_t)sequence;
+	row->considered_revision = (uint64_t)considered;
 	row->members = strtoull(members, NULL, 16);
 	member = membership_find(membership, node);
 	if (member < 0) {

@@ -7,7 +7,7 @@
  * store, so that people and other software can read it:
  *
  *	{"version": 1, "node": "n1", "boot_id": "…", "epoch": 1764…, "sequence": 17,
- *	 "members": "5d41…", "distrust_ratio": 0, "flags": ["alone"],
+ *	 "members": "5d41…", "considered": 4711, "distrust_ratio": 0, "flags": ["alone"],
  *	 "edges": {"default": "healthy", "unreachable": ["n4", "n5"]}, "findings": [{…}]}
  *
  * Edges are those to the members that this node observes; the most common state is the default, and
@@ -65,6 +65,9 @@ struct row {
 	uint64_t epoch;	   /* when its agent started, ns of the wall clock: grows with each start */
 	uint64_t sequence; /* grows with each write */
 	uint64_t members;  /* membership.hash of its writer */
+	/* The newest revision of others' words that it has had time to see for itself what they
+	 * say; see VIEW_CONFIRM_AFTER_NS. */
+	uint64_t considered_revision;
 	uint32_t flags;
 	double distrust_ratio;
 	uint32_t member; /* which member the node is */

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows arrive at one node a little before or after they do at another. */
-#define SKEW_NS (50 * 1000000ULL)
-
 int view_init(struct view *view, const struct membership *membership)
 {
 	uint32_t count = membership->count;
@@ -89,6 +86,7 @@ bool view_put(struct view *view, const struct row *row, uint64_t revision, uint6
 	known->ended_ns = 0;
 	known->epoch = row->epoch;
 	known->sequence = row->sequence;
+	known->considered_revision = row->considered_revision;
 	known->flags = row->flags;
 	known->distrust_ratio = row->distrust_ratio;
 	take_findings(known, row, now_ns);
@@ -346,9 +344,7 @@ static bool is_unconfirmed(const struct view *view, uint32_t praiser, enum row_w
 {
 	/* From one that is accused itself no answer may come; its links are weighed by others. */
 	return is_good(word) && !of_praiser->first_ns && of_subject->first_ns &&
-	       (view->rows[praiser].revision < of_subject->first_revision ||
-		view->rows[praiser].arrived_ns <
-			of_subject->first_ns + VIEW_CONFIRM_AFTER_NS - SKEW_NS) &&
+	       view->rows[praiser].considered_revision < of_subject->first_revision &&
 	       may_still_come(view, of_subject->first_ns, VIEW_CONFIRM_NS, now_ns);
 }
 
@@ -391,22 +387,47 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 	return pair;
 }
 
+uint64_t view_considered(const struct view *view, uint32_t member, uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+	uint64_t newest = 0;
+
+	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
+		uint32_t peer = membership->observers[at];
+
+		for (uint32_t of = membership->start[peer]; of < membership->start[peer + 1];
+		     of++) {
+			uint32_t other = membership->observers[of];
+			uint32_t back = (uint32_t)membership_slot(membership, other, peer);
+
+			if (other != member && is_bad((enum row_word)view->words[back]) &&
+			    view->word_revision[back] > newest &&
+			    view->word_since_ns[back] + VIEW_CONFIRM_AFTER_NS <= now_ns)
+				newest = view->word_revision[back];
+		}
+	}
+	return newest;
+}
+
 bool view_must_confirm(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
-	uint64_t arrived_ns = view->rows[member].arrived_ns;
+	const struct view_row *row = &view->rows[member];
+	uint64_t considered;
 
 	if (!view_row_current(view, member, now_ns))
 		return false;
-	if (view_accusation_of(view, member, now_ns).last_revision >= view->rows[member].revision)
+	if (view_accusation_of(view, member, now_ns).last_revision >= row->revision)
 		return true;
+	considered = view_considered(view, member, now_ns);
+	if (considered <= row->considered_revision)
+		return false;
 	for (uint32_t at = membership->start[member]; at < membership->start[member + 1]; at++) {
-		uint64_t accused_ns =
-			view_accusation_of(view, membership->observers[at], now_ns).first_ns;
-		uint64_t due_ns = accused_ns + VIEW_CONFIRM_AFTER_NS;
+		uint64_t accused =
+			view_accusation_of(view, membership->observers[at], now_ns).first_revision;
 
-		if (accused_ns && is_good((enum row_word)view->words[at]) && arrived_ns < due_ns &&
-		    due_ns <= now_ns)
+		if (is_good((enum row_word)view->words[at]) && accused > row->considered_revision &&
+		    accused <= considered)
 			return true;
 	}
 	return false;

@@ -23,11 +23,13 @@
  * half of its observers accuse is not waited for. */
 #define VIEW_REBUTTAL_NS (200 * 1000000ULL)
 /*
- * The others who observe an accused node say after VIEW_CONFIRM_AFTER_NS whether they still see
- * nothing: by then whoever is to see the same has seen it (edges of one cut are found some 100 ms
- * apart). What was said before says nothing; VIEW_CONFIRM_NS is how long they are waited for, and
- * everybody after a time in which the store itself did not answer: as long as a lease lives, or a
- * client takes to find another member of a store that has to find another leader.
+ * The others who observe an accused node say VIEW_CONFIRM_AFTER_NS after they have learnt of it
+ * whether they still see nothing: by then whoever is to see the same has seen it (edges of one cut
+ * are found some 100 ms apart). Their rows say by the store's revisions what they have considered
+ * so: when rows come says nothing after a time in which the store did not answer. What was said
+ * before says nothing; VIEW_CONFIRM_NS is how long they are waited for, and everybody after such a
+ * time: as long as a lease lives, or a client takes to find another member of a store that has to
+ * find another leader.
  */
 #define VIEW_CONFIRM_AFTER_NS (250 * 1000000ULL)
 #define VIEW_CONFIRM_NS	      (3000 * 1000000ULL)
@@ -50,9 +52,9 @@ struct view_row {
 	bool present;	     /* its lease is alive */
 	bool other_members;  /* its writer has another configuration: it says nothing here */
 	uint64_t arrived_ns; /* when its present version came; 0: never any */
-	uint64_t revision; /* of the store, with which that was written; VIEW_REVISION_NONE: not yet
-			    */
-	uint64_t ended_ns; /* when its lease ended; 0: it has not */
+	uint64_t revision;   /* with which it was written; VIEW_REVISION_NONE: not yet */
+	uint64_t considered_revision; /* as in its row */
+	uint64_t ended_ns;	      /* when its lease ended; 0: it has not */
 	uint64_t epoch, sequence;
 	uint64_t restarted_ns; /* when its boot id was seen to change last; 0: never */
 	char boot_id[ROW_BOOT_ID_MAX];
@@ -149,6 +151,10 @@ struct view_pair view_pair_of(const struct view *view, uint32_t first, uint32_t 
 
 /* The member's own valid word on the one in its slot, or ROW_WORD_NONE. */
 enum row_word view_word(const struct view *view, uint32_t member, uint32_t slot, uint64_t now_ns);
+
+/* The newest revision of others' words, on those whom this member observes, that it has known for
+ * VIEW_CONFIRM_AFTER_NS: for its row. 0: none. */
+uint64_t view_considered(const struct view *view, uint32_t member, uint64_t now_ns);
 
 /* Whether it, or one that it observes, is accused, its own row calls the link good, and was written
  * before: it should write its row again. */
