@@ -9,6 +9,9 @@ from witness import Witness
 
 VERDICT_S = 15
 HEAL_S = 25
+# An agent that was stopped says for a while that it was not scheduled in time: that it is overloaded
+# (VIEW_DISTRUST_MAX is 0.5) is then what its row says, and no mistake.
+DISTRUST_MAX = 0.4
 
 
 class Failure(Exception):
@@ -139,7 +142,7 @@ class Cluster:
         return ", ".join(lines)
 
     def well(self):
-        """No verdict, nobody isolated, no fence, one actor, all with a row."""
+        """No verdict, nobody isolated, no fence, one actor, all with a row and confidence."""
         actors = 0
         for node in self.lab.nodes:
             found = self.lab.cluster(node)
@@ -149,7 +152,10 @@ class Cluster:
                 or found["isolations"]
                 or found["fenced"]
                 or not found["store"]["connected"]
-                or not all(n["present"] and not n["edges"] for n in found["nodes"])
+                or not all(
+                    n["present"] and not n["edges"] and n["distrust_ratio"] <= DISTRUST_MAX
+                    for n in found["nodes"]
+                )
             ):
                 return False
             actors += found["store"]["actor"]
