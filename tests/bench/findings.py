@@ -52,32 +52,38 @@ class Fault:
         self.clear_s = rest.get("clear_s", CLEAR_SECONDS)  # 0: its end is not waited for
 
 
-FAULTS = (
-    Fault(
-        "disk-stalled",
-        "all I/O of a disk hangs (rule: 2 s)",
-        lambda bench: bench.disk.order("stall"),
+def disk_fault(finding, what, order, **rest):
+    """One that the disk is ordered to have."""
+    return Fault(
+        finding,
+        what,
+        lambda bench: bench.disk.order(order),
         lambda bench: bench.disk.order("heal"),
         lambda bench: bench.disk.name,
+        **rest,
+    )
+
+
+FAULTS = (
+    disk_fault(
+        "disk-stalled",
+        "all I/O of a disk hangs (rule: 2 s)",
+        "stall",
         seconds=10,
         target_ms=2500,
         kernel=lambda bench: rf"\b{bench.disk.name}\b|blocked for more than",
     ),
-    Fault(
+    disk_fault(
         "disk-hung-request",
         "one read hangs, others are completed (rule: 5 s)",
-        lambda bench: bench.disk.order("hold"),
-        lambda bench: bench.disk.order("heal"),
-        lambda bench: bench.disk.name,
+        "hold",
         seconds=15,
         kernel=lambda bench: rf"\b{bench.disk.name}\b|blocked for more than",
     ),
-    Fault(
+    disk_fault(
         "disk-errors",
         "a read fails",
-        lambda bench: bench.disk.order("fail"),
-        lambda bench: bench.disk.order("heal"),
-        lambda bench: bench.disk.name,
+        "fail",
         seconds=10,
         target_ms=200,
         kernel=lambda bench: rf"\b{bench.disk.name}\b",

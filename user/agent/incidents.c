@@ -158,8 +158,10 @@ static bool look(struct agent_incidents *incidents, struct left *left)
 
 static void adopt(struct agent_incidents *incidents, struct incidents *known)
 {
-	size_t i, count = 0;
+	struct incident_totals totals;
+	uint64_t open = 0;
 	json_t *record;
+	size_t i;
 
 	incidents_reset_totals(known);
 	json_array_foreach(incidents->recent, i, record)
@@ -172,10 +174,11 @@ static void adopt(struct agent_incidents *incidents, struct incidents *known)
 	incidents->known = known;
 	journal_past_close(incidents->past);
 	incidents->past = NULL;
-	while (incidents_open_at(known, count))
-		count++;
-	if (count)
-		log_info("incidents are open in the journal", log_unsigned("incidents", count));
+	incidents_totals(known, false, &totals);
+	for (i = 0; i < totals.class_count; i++)
+		open += totals.classes[i].open;
+	if (open)
+		log_info("incidents are open in the journal", log_unsigned("incidents", open));
 }
 
 static void find_left_open(struct agent_incidents *incidents)

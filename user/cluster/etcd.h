@@ -4,8 +4,8 @@
 
 /*
  * The store in etcd v3 (3.4 and newer), by its JSON gateway. docs/store.md has its keys. It uses
- * one endpoint while that works, and the next one as soon as a renewal of the lease is not answered
- * in time.
+ * one endpoint while that works; when a renewal of the lease is not answered in time it searches
+ * for another among all.
  */
 
 #include "cluster/etcd_api.h"
