@@ -181,4 +181,10 @@ class Cluster:
                 f" {found['store']['reason']} verdicts={[v['sentence'] for v in found['verdicts']]}"
                 f" isolations={[i['node'] for i in found['isolations']]}"
             )
+            # Why a verdict or an edge stands, in the observer's own words.
+            lines += [
+                f"{node} of {peer['name']}: {peer['state']}: {peer['evidence']}"
+                for peer in self.lab.peers(node)
+                if peer["state"] != "healthy"
+            ]
         return "; ".join(lines)

@@ -285,19 +285,24 @@ class Lab(Faults):
         except ValueError:
             return None
 
+    def peers(self, node):
+        """What the node's agent says of each of its peers; none when it does not answer."""
+        try:
+            return json.loads(self.status(node, "--json").stdout)["peers"]
+        except ValueError:
+            return []
+
     def all_heard(self):
         """True when every agent finds every other healthy and had a heartbeat answered by it."""
         for node in self.nodes:
-            done = self.status(node, "--json")
             try:
-                peers = json.loads(done.stdout)["peers"]
                 healthy = {
                     peer["name"]
-                    for peer in peers
+                    for peer in self.peers(node)
                     if peer["state"] in ("healthy", "lossy")
                     and peer["heartbeat_rtt_us"] is not None
                 }
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError):
                 return False
             if not healthy >= set(self.nodes) - {node}:
                 return False
