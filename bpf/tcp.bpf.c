@@ -25,13 +25,13 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/*
- * Sockets whose flow is counted in a gauge of its peer. While there are none, which is nearly
- * always, no segment looks for its socket's flow. A line of its own: it is read with each segment.
- */
+/* Read with each segment and seldom written: a line of its own. */
 struct {
-	__u64 sockets;
-} trouble __attribute__((aligned(64))) = {};
+	/* Whose flow is counted in a gauge of its peer. While there are none, which is nearly
+	 * always, no segment looks for its socket's flow. */
+	__u64 troubled_sockets;
+	__u64 rtt_shed; /* user space has no round-trip times sampled */
+} each_segment __attribute__((aligned(64))) = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -79,7 +79,7 @@ static __always_inline struct peer_record *flow_known_peer(const struct tcp_flow
 static __always_inline void flow_mark(struct tcp_flow *flow, __u32 flag, __u32 *gauge, int by)
 {
 	flow->flags = by > 0 ? flow->flags | flag : flow->flags & ~flag;
-	count_many(trouble.sockets, by);
+	count_many(each_segment.troubled_sockets, by);
 	if (gauge)
 		count_many(*gauge, by);
 }
@@ -209,7 +209,7 @@ static __always_inline void tally_advance(struct peer_tally *tally, __u32 acked_
 {
 	tally->advances++;
 	tally->acked_bytes += acked_bytes;
-	if (rtt_us)
+	if (rtt_us && !each_segment.rtt_shed)
 		tally_sample_rtt(tally, rtt_us);
 }
 
@@ -327,7 +327,7 @@ int BPF_PROG(tcp_probe, struct sock *sk, struct sk_buff *skb)
 	jiffies = bpf_jiffies64();
 	if (tally->heard_jiffies != jiffies || (advances && tally->progress_jiffies != jiffies))
 		tally_tell(tally, sk, advances);
-	if (trouble.sockets || !segment_window(skb))
+	if (each_segment.troubled_sockets || !segment_window(skb))
 		flow_segment(sk, skb, tally, advances);
 	return 0;
 }

@@ -94,6 +94,14 @@ static void read_once(void *path)
 	disk_read(path, 1);
 }
 
+/* Without what the test has open, or it would keep the programs attached. */
+static void read_once_alone(void *path)
+{
+	if (close_range(STDERR_FILENO + 1, ~0U, 0))
+		abort();
+	disk_read(path, 1);
+}
+
 static void wait_for_reader(struct fixture *fixture)
 {
 	int status = child_wait(fixture->reader);
@@ -199,6 +207,29 @@ static void test_hang_is_seen_until_it_ends(void **state)
 	sum = &find(fixture)->operations[BLOCK_READ];
 	assert_int_equal(total(sum->record.device), 1);
 	assert_int_equal(sum->oldest_start_ns, 0);
+}
+
+static void test_what_ends_while_it_is_shed_is_not_in_flight_after(void **state)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
+	struct fixture *fixture = *state;
+
+	skip_where_impossible();
+	atomic_store(&fixture->disk.orders->hang, true);
+	fixture->reader = child_start(read_once_alone, fixture->disk.loop.path);
+	expect_in_flight(fixture, 0);
+	block_probe_shed(fixture->probe, "on purpose");
+	atomic_store(&fixture->disk.orders->hang, false);
+	wait_for_reader(fixture);
+	assert_int_not_equal(block_probe_oldest_ns(fixture->probe), 0);
+	assert_int_equal(block_probe_restore(fixture->probe), 0);
+	/* Of other disks something may be in flight for a moment. */
+	while (block_probe_oldest_ns(fixture->probe)) {
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		usleep(POLL_US);
+	}
+	disk_read(fixture->disk.loop.path, 1);
+	assert_int_equal(total(find(fixture)->operations[BLOCK_READ].record.device), 1);
 }
 
 static void test_failures_are_errors(void **state)
@@ -329,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stall_is_seen_while_it_lasts_and_recorded_after),
 		TEST(test_hang_is_seen_until_it_ends),
+		TEST(test_what_ends_while_it_is_shed_is_not_in_flight_after),
 		TEST(test_failures_are_errors),
 		TEST(test_io_in_parts_counts_once),
 		TEST(test_latency_is_that_of_fio),

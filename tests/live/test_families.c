@@ -8,6 +8,7 @@
 #include "live/cgroup_rig.h"
 #include "live/child.h"
 #include "probe/family.h"
+#include "probe/run_time.h"
 #include "probe/sched.h"
 
 #include <setjmp.h>
@@ -60,6 +61,85 @@ static void test_one_that_fails_leaves_the_others(void **state)
 	assert_int_equal(sched_probe_read(probes.open[PROBE_SCHED], &sum), 0);
 	assert_true(sum.unknown > 0);
 	probes_close(&probes);
+	probes_close(&probes);
+}
+
+static void test_shed_and_restored(void **state)
+{
+	static const struct probe_settings settings = {.max_groups = 16};
+	struct probes probes = {{0}, {{0}}};
+
+	(void)state;
+	probes_open(&probes, &settings);
+	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
+		const struct program_status *programs;
+		size_t count;
+
+		assert_string_equal(probes_obstacle(&probes, kind), "");
+		programs = probes_programs(&probes, kind, &count);
+		for (int round = 0; round < 2; round++) {
+			probes_shed(&probes, kind, "too dear");
+			assert_string_equal(probes_obstacle(&probes, kind), "too dear");
+			for (size_t i = 0; i < count; i++) {
+				assert_true(programs[i].shed && !programs[i].attached);
+				assert_string_equal(programs[i].reason, "too dear");
+				assert_int_equal(program_runs(&programs[i]).count, 0);
+			}
+			assert_int_equal(probes_restore(&probes, kind), 0);
+			assert_string_equal(probes_obstacle(&probes, kind), "");
+			for (size_t i = 0; i < count; i++)
+				if (programs[i].shed || !programs[i].attached)
+					fail_msg("%s: %s", programs[i].program->name,
+						 programs[i].reason);
+		}
+	}
+	probes_close(&probes);
+}
+
+static uint64_t runs_of(const struct probes *probes, enum probe_kind kind)
+{
+	size_t count;
+	const struct program_status *programs = probes_programs(probes, kind, &count);
+
+	return program_runs(&programs[0]).count;
+}
+
+/* Somebody else may have the kernel measure all the time. */
+static bool is_measured_anyway(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
+	int on = 0;
+
+	if (file && fscanf(file, "%d", &on) != 1)
+		on = 0;
+	if (file)
+		fclose(file);
+	return on;
+}
+
+static void test_measured_while_asked_for(void **state)
+{
+	static const struct probe_settings settings = {.max_groups = 16};
+	struct probes probes = {{0}, {{0}}};
+	uint64_t before, after;
+	int fd;
+
+	(void)state;
+	probes_open(&probes, &settings);
+	fd = run_time_measure();
+	assert_true(fd >= 0);
+	before = runs_of(&probes, PROBE_SCHED);
+	for (int i = 0; i < 100; i++)
+		usleep(100);
+	after = runs_of(&probes, PROBE_SCHED);
+	assert_in_range(after - before, 100, UINT64_MAX);
+	close(fd);
+	if (!is_measured_anyway()) {
+		before = runs_of(&probes, PROBE_SCHED);
+		for (int i = 0; i < 100; i++)
+			usleep(100);
+		assert_int_equal(runs_of(&probes, PROBE_SCHED), before);
+	}
 	probes_close(&probes);
 }
 
@@ -170,6 +250,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_that_fails_leaves_the_others),
+		cmocka_unit_test(test_shed_and_restored),
+		cmocka_unit_test(test_measured_while_asked_for),
 		agents_test(test_metrics),
 	};
 

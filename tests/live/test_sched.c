@@ -97,7 +97,10 @@ static void start(struct fixture *fixture, void (*run)(void *waiter))
 	const struct program_status *programs;
 	size_t count;
 
+	/* First of all: a child holds what is open at its start, and keeps a program attached. */
 	waiter_start(&fixture->waiter, run);
+	for (int i = 0; i < 2 && i < sysconf(_SC_NPROCESSORS_ONLN); i++)
+		fixture->rivals[i] = child_start(waiter_be_rival, (void *)&cpus[i]);
 	if (sched_probe_open(&fixture->probe, (uint32_t)fixture->waiter.pid, &error))
 		fail_msg("%s", reason);
 	programs = sched_probe_programs(fixture->probe, &count);
@@ -106,8 +109,6 @@ static void start(struct fixture *fixture, void (*run)(void *waiter))
 		fail_msg("%s", programs[0].reason);
 	waiter_let(&fixture->waiter);
 	waiter_expect(&fixture->waiter);
-	for (int i = 0; i < 2 && i < sysconf(_SC_NPROCESSORS_ONLN); i++)
-		fixture->rivals[i] = child_start(waiter_be_rival, (void *)&cpus[i]);
 	waiter_read_before(&fixture->waiter);
 	read_sum(fixture, &fixture->before);
 	assert_int_equal(fixture->before.unknown, 1);
@@ -257,6 +258,37 @@ static void test_new_threads_are_counted_from_the_first_wait_on(void **state)
 		    waited_ns - (int64_t)waiter->before_ns, UNSEEN + THREADS / 4);
 }
 
+/* The sum at the last switch before is long past: the difference would be all waits since. */
+static void test_what_passes_while_it_is_shed_is_no_wait(void **state)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + 15 * NS_PER_S;
+	struct fixture *fixture = *state;
+	struct waiter *waiter = &fixture->waiter;
+
+	skip_where_impossible();
+	start(fixture, run_busily);
+	sched_probe_shed(fixture->probe, "on purpose");
+	for (int gate = 0; gate < 2; gate++) {
+		waiter_let(waiter);
+		waiter_expect(waiter);
+	}
+	waiter_read_after(waiter);
+	assert_true(waiter_waited_ns(waiter) > (int64_t)WAITER_BUSY_NS / 8);
+	read_sum(fixture, &fixture->after);
+	assert_memory_equal(&fixture->after, &fixture->before, sizeof(fixture->after));
+	assert_int_equal(sched_probe_restore(fixture->probe), 0);
+	waiter_let(waiter);
+	waiter_expect(waiter);
+	do {
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		usleep(1000);
+		read_sum(fixture, &fixture->after);
+	} while (fixture->after.unknown == fixture->before.unknown);
+	assert_int_equal(fixture->after.unknown, fixture->before.unknown + 1);
+	assert_true((int64_t)(fixture->after.sum_ns - fixture->before.sum_ns) <
+		    waiter_waited_ns(waiter) / 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -265,6 +297,7 @@ int main(void)
 		TEST(test_waits_are_the_kernels),
 		TEST(test_waits_across_queues_are_whole),
 		TEST(test_new_threads_are_counted_from_the_first_wait_on),
+		TEST(test_what_passes_while_it_is_shed_is_no_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,14 @@
 #include "base/clock.h"
 
 static const struct snapshot_probe probes[] = {
-	{"tcp_probe", "tp_btf/tcp_probe", true, "", 6},
-	{"tcp_reset", "tp_btf/tcp_send_reset", false, "this kernel has no BTF", 0},
+	{.name = "tcp_probe",
+	 .hook = "tp_btf/tcp_probe",
+	 .attached = true,
+	 .reason = "",
+	 .runs_missed = 6,
+	 .runs = 1000,
+	 .run_time_ns = 60000},
+	{.name = "tcp_reset", .hook = "tp_btf/tcp_send_reset", .reason = "this kernel has no BTF"},
 };
 
 #define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -73,6 +79,16 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 		.peer_count = count,
 		.probes = probes,
 		.probe_count = sizeof(probes) / sizeof(*probes),
+		.budget = {.known = true,
+			   .share_ratio = 0.0125,
+			   .limit_ratio = 0.01,
+			   .measured_ns = 300 * NS_PER_MS,
+			   .parts = {{"block", false, 0},
+				     {"task", false, 0},
+				     {"rtt", false, 0},
+				     {"drop", false, 0},
+				     {"listener", true, 1},
+				     {"sched", true, 2}}},
 		.tcp_counters = {.peers_created = 1,
 				 .peers_evicted = 2,
 				 .peer_failures = 3,

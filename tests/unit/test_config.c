@@ -76,6 +76,8 @@ static void test_defaults(void **state)
 	assert_true(config.edge.lossy_ratio == 0.01);
 	assert_int_equal(config.metrics.max_peers, 100);
 	assert_int_equal(config.metrics.max_cgroups, 100);
+	assert_true(config.budget.cpu_percent == 1);
+	assert_int_equal(config.budget.restore_after_s, 60);
 	assert_int_equal(config.store.kind, CONFIG_STORE_LOCAL);
 	assert_int_equal(config.etcd.endpoint_count, 0);
 	assert_string_equal(config.etcd.prefix, "/tocsin/");
@@ -119,6 +121,7 @@ static void test_every_key(void **state)
 		"loopback: true}\n"
 		"edge: {certainty: 12, min_silence_ms: 60000, lossy_ratio: 5e-1}\n"
 		"metrics: {max_peers: 0, max_cgroups: 1000}\n"
+		"budget: {cpu_percent: 0.01, restore_after_s: 86400}\n"
 		"store: {kind: etcd}\n"
 		"etcd:\n"
 		"  endpoints: [\"http://10.0.0.1:2379\", \"https://[fd00::1]:2379\"]\n"
@@ -168,6 +171,8 @@ static void test_every_key(void **state)
 	assert_true(config.edge.lossy_ratio == 0.5);
 	assert_int_equal(config.metrics.max_peers, 0);
 	assert_int_equal(config.metrics.max_cgroups, 1000);
+	assert_true(config.budget.cpu_percent == 0.01);
+	assert_int_equal(config.budget.restore_after_s, 86400);
 	assert_int_equal(config.store.kind, CONFIG_STORE_ETCD);
 	assert_int_equal(config.etcd.endpoint_count, 2);
 	assert_string_equal(config.etcd.endpoints[0], "http://10.0.0.1:2379");

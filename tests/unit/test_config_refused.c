@@ -41,7 +41,7 @@ static const struct {
 	/* Unknown and repeated keys. */
 	{"colour: red",
 	 "F:1:1: colour: unknown key, expected one of node, mode, state_dir, netns, log, "
-	 "http, heartbeat, nodes, tcp, edge, metrics, store, etcd, isolation"},
+	 "http, heartbeat, nodes, tcp, edge, metrics, budget, store, etcd, isolation"},
 	/* Lists of single values. */
 	{"etcd: {endpoints: http://a}", "F:1:19: etcd.endpoints: found \"http://a\", expected a "
 					"list of at most 8, each a URL like"},

@@ -173,6 +173,16 @@ static void test_samples(void **state)
 		"tocsin_probe_attached{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 1",
 		"tocsin_probe_attached{probe=\"tcp_reset\",hook=\"tp_btf/tcp_send_reset\"} 0",
 		"tocsin_probe_runs_missed_total{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} 6",
+		"tocsin_probe_run_seconds_sum{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} "
+		"0.000060000",
+		"tocsin_probe_run_seconds_count{probe=\"tcp_probe\",hook=\"tp_btf/tcp_probe\"} "
+		"1000",
+		"tocsin_budget_measured_seconds_total 0.300000000",
+		"tocsin_budget_cpu_ratio 0.0125",
+		"tocsin_budget_limit_ratio 0.01",
+		"tocsin_probe_shed{family=\"drop\"} 0",
+		"tocsin_probe_shed{family=\"sched\"} 1",
+		"tocsin_probe_sheds_total{family=\"sched\"} 2",
 		"tocsin_task_crashes_total" SHOP ",signal=\"SIGSEGV\"} 3",
 		"tocsin_task_crashes_total" SHOP ",signal=\"SIGRT\"} 4",
 		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGABRT\"} 7",

@@ -133,10 +133,12 @@ static const char expected_json[] =
 	" 'zero_window_sockets': 0, 'stalled_sockets': 0, 'oldest_stall_ms': 0,"
 	" 'evidence': 'its kernel refuses connects'}],"
 	"'probes': ["
-	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'reason': '',"
-	" 'runs_missed': 6},"
+	"{'name': 'tcp_probe', 'hook': 'tp_btf/tcp_probe', 'attached': true, 'shed': false,"
+	" 'reason': '', 'runs_missed': 6},"
 	"{'name': 'tcp_reset', 'hook': 'tp_btf/tcp_send_reset', 'attached': false,"
-	" 'reason': 'this kernel has no BTF', 'runs_missed': 0}],"
+	" 'shed': false, 'reason': 'this kernel has no BTF', 'runs_missed': 0}],"
+	"'budget': {'cpu_ratio': 0.0125, 'limit_ratio': 0.01, 'shed': ['listener', 'sched'],"
+	" 'error': null},"
 	"'disks': [], 'disks_error': null,"
 	"'cgroups': ["
 	"{'cgroup': '/kubepods/shop/" CONTAINER "', 'container': '" CONTAINER "', 'pod': 'shop',"
@@ -275,7 +277,8 @@ static void test_table(void **state)
 	(void)state;
 	snprintf(
 		expected, sizeof(expected),
-		"NODE n1  VERSION 0.1.0  UP 1h1m  PEERS 3\n"
+		"NODE n1  VERSION 0.1.0  UP 1h1m  PEERS 3  PROBES 1.2%% of the CPUs, SHED listener "
+		"sched\n"
 		"STORE etcd, renewed 150ms ago  ACTOR this node  JOURNAL 11 records, 1 open "
 		"incident, 15 queued for 1.7s, 13 LOST, NOT WRITTEN: No space left on device  "
 		"THIS NODE IS FENCED\n"

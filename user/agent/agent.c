@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/budget.h"
 #include "agent/cluster.h"
 #include "agent/control.h"
 #include "agent/findings.h"
@@ -419,8 +420,8 @@ static int start(struct agent *agent)
 	if (open_probe(agent))
 		return EXIT_FAILED;
 	open_probes(agent);
-	if (open_groups(agent) || agent_findings_open(&agent->findings, agent) ||
-	    health_open(&agent->health, agent) ||
+	if (open_groups(agent) || agent_budget_open(&agent->budget, agent) ||
+	    agent_findings_open(&agent->findings, agent) || health_open(&agent->health, agent) ||
 	    peers_open(&agent->peers, &agent->config,
 		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
 		       clock_monotonic_ns()) ||
@@ -481,6 +482,7 @@ int agent_run(const char *config_file)
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent.loop);
 	agent_close_journal(&agent);
+	agent_budget_close(agent.budget);
 	tcp_probe_close(agent.probe);
 	probes_close(&agent.probes);
 	groups_close(&agent.groups);

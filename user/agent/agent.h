@@ -31,7 +31,8 @@ struct agent {
 	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */
 	uint64_t swept_ns;	 /* when stalled sockets were last looked through */
 	char probe_error[512];
-	struct probes probes; /* all others */
+	struct probes probes;	     /* all others */
+	struct agent_budget *budget; /* what they cost */
 	struct groups groups;
 	struct agent_findings *findings;
 	struct health *health;

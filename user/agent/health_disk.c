@@ -232,11 +232,15 @@ static bool is_due(struct disk_family *family, struct block_probe *probe, uint64
 static void turn(void *context, uint64_t now_ns)
 {
 	struct disk_family *family = context;
-	struct block_probe *probe = family->agent->probes.open[PROBE_BLOCK];
+	struct agent *agent = family->agent;
+	struct block_probe *probe = agent->probes.open[PROBE_BLOCK];
+	const char *obstacle = probes_obstacle(&agent->probes, PROBE_BLOCK);
 	const struct block_disk *disks;
 	size_t count;
 
-	if (!probe || !is_due(family, probe, now_ns))
+	for (size_t i = 0; i < KINDS; i++)
+		findings_set_blind(agent_findings_list(agent->findings), kinds[i], obstacle);
+	if (*obstacle || !is_due(family, probe, now_ns))
 		return;
 	family->read_ns = now_ns;
 	if (block_probe_read(probe, &disks, &count))
@@ -262,10 +266,6 @@ static int open_family(void **ret_family, struct agent *agent)
 	if (!family)
 		return -ENOMEM;
 	family->agent = agent;
-	if (!agent->probes.open[PROBE_BLOCK])
-		for (size_t i = 0; i < KINDS; i++)
-			findings_set_blind(agent_findings_list(agent->findings), kinds[i],
-					   agent->probes.errors[PROBE_BLOCK]);
 	return 0;
 }
 

@@ -42,19 +42,6 @@ bool health_network_is_off(struct agent *agent, enum finding_kind kind, uint64_t
 	return true;
 }
 
-const char *health_network_obstacle(const struct agent *agent, enum probe_kind kind)
-{
-	size_t count = 0;
-	const struct program_status *programs = probes_programs(&agent->probes, kind, &count);
-
-	if (!programs)
-		return agent->probes.errors[kind];
-	for (size_t i = 0; i < count; i++)
-		if (!programs[i].attached && programs[i].program->required)
-			return programs[i].reason;
-	return NULL;
-}
-
 /* ---- peers ---- */
 
 static const struct peer *node_of(const struct agent *agent, const char *name)

@@ -18,8 +18,4 @@ extern const struct health_family health_peers;	 /* peer-overloaded, clock-skew 
 /* Whether a kind is not looked for. What stands of it then ends. */
 bool health_network_is_off(struct agent *agent, enum finding_kind kind, uint64_t now_ns);
 
-/* Why a probe tells nothing: it is not open, or a program that it needs is missing. NULL when it
- * does. */
-const char *health_network_obstacle(const struct agent *agent, enum probe_kind kind);
-
 #endif

@@ -181,14 +181,19 @@ static void turn(void *context, uint64_t now_ns)
 {
 	struct accept_family *family = context;
 	struct agent *agent = family->agent;
+	const char *obstacle = probes_obstacle(&agent->probes, PROBE_LISTENER);
 	bool overflowed;
 	int r;
 
 	if (now_ns < family->looked_ns + LOOK_NS)
 		return;
 	family->looked_ns = now_ns;
-	if (health_network_obstacle(agent, PROBE_LISTENER))
+	if (*obstacle) {
+		findings_set_blind(agent_findings_list(agent->findings), FINDING_ACCEPT_OVERFLOW,
+				   obstacle);
+		family->first_look = true;
 		return;
+	}
 	if (health_network_is_off(agent, FINDING_ACCEPT_OVERFLOW, now_ns)) {
 		family->socket_count = family->place_count = 0;
 		family->first_look = true;
@@ -212,16 +217,12 @@ static void turn(void *context, uint64_t now_ns)
 static int open_family(void **ret_family, struct agent *agent)
 {
 	struct accept_family *family = calloc(1, sizeof(*family));
-	const char *obstacle = health_network_obstacle(agent, PROBE_LISTENER);
 
 	*ret_family = family;
 	if (!family)
 		return -ENOMEM;
 	family->agent = agent;
 	family->first_look = true;
-	if (obstacle)
-		findings_set_blind(agent_findings_list(agent->findings), FINDING_ACCEPT_OVERFLOW,
-				   obstacle);
 	return 0;
 }
 

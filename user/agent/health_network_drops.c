@@ -113,16 +113,22 @@ static int read_counts(struct drops_family *family, uint64_t *ret_received)
 static void turn(void *context, uint64_t now_ns)
 {
 	struct drops_family *family = context;
+	struct agent *agent = family->agent;
+	const char *obstacle = probes_obstacle(&agent->probes, PROBE_DROP);
 	struct drop_window window;
 	uint64_t received;
 
 	if (now_ns < family->looked_ns + WINDOW_NS)
 		return;
 	family->looked_ns = now_ns;
-	if (health_network_obstacle(family->agent, PROBE_DROP) ||
-	    family->agent->config.netns.kind == CONFIG_NETNS_INODE)
+	if (!*obstacle && agent->config.netns.kind == CONFIG_NETNS_INODE)
+		obstacle = "packets received in another network namespace (netns) are not counted";
+	if (*obstacle) {
+		findings_set_blind(agent_findings_list(agent->findings), FINDING_RECEIVE_DROPS,
+				   obstacle);
 		return;
-	if (health_network_is_off(family->agent, FINDING_RECEIVE_DROPS, now_ns) ||
+	}
+	if (health_network_is_off(agent, FINDING_RECEIVE_DROPS, now_ns) ||
 	    read_counts(family, &received)) {
 		family->begin_ns = 0;
 		return;
@@ -150,17 +156,11 @@ static void close_family(void *context)
 static int open_family(void **ret_family, struct agent *agent)
 {
 	struct drops_family *family = calloc(1, sizeof(*family));
-	const char *obstacle = health_network_obstacle(agent, PROBE_DROP);
 
 	*ret_family = family;
 	if (!family)
 		return -ENOMEM;
 	family->agent = agent;
-	if (!obstacle && agent->config.netns.kind == CONFIG_NETNS_INODE)
-		obstacle = "packets received in another network namespace (netns) are not counted";
-	if (obstacle)
-		findings_set_blind(agent_findings_list(agent->findings), FINDING_RECEIVE_DROPS,
-				   obstacle);
 	return 0;
 }
 

@@ -80,20 +80,6 @@ static void note_reading(struct overload_family *family, enum pressure_source so
 			 strerror(-error));
 }
 
-/* Why the programs of a probe tell nothing, "" when they do. */
-static const char *probe_reason(const struct agent *agent, enum probe_kind kind)
-{
-	size_t count = 0;
-	const struct program_status *programs = probes_programs(&agent->probes, kind, &count);
-
-	if (!programs)
-		return agent->probes.errors[kind];
-	for (size_t i = 0; i < count; i++)
-		if (!programs[i].attached && programs[i].program->required)
-			return programs[i].reason;
-	return "";
-}
-
 /* 'rest': what is judged all the same; the reasons of two sources, "" where there is none. */
 static void set_blind(const struct overload_family *family, enum finding_kind kind,
 		      const char *reason, const char *other, const char *rest)
@@ -111,7 +97,7 @@ static void set_blind(const struct overload_family *family, enum finding_kind ki
 static int count_cpu(struct overload_family *family, uint64_t now_ns, struct cpu_counts *ret_counts)
 {
 	const struct sched_probe *probe = family->agent->probes.open[PROBE_SCHED];
-	const char *probe_error = probe_reason(family->agent, PROBE_SCHED);
+	const char *probe_error = probes_obstacle(&family->agent->probes, PROBE_SCHED);
 	struct pressure pressure = {0};
 	int r;
 
@@ -219,7 +205,7 @@ static void look_at_pressure(struct overload_family *family, enum finding_kind k
 static void look_at_memory(struct overload_family *family, uint64_t now_ns)
 {
 	const struct agent *agent = family->agent;
-	const char *probe_error = probe_reason(agent, PROBE_TASK);
+	const char *probe_error = probes_obstacle(&agent->probes, PROBE_TASK);
 
 	if (is_off(family, FINDING_MEMORY_PRESSURE)) {
 		end(family, FINDING_MEMORY_PRESSURE, SUBJECT, now_ns);

@@ -72,6 +72,8 @@ static void turn(void *context, uint64_t now_ns)
 	if (now_ns < family->looked_ns + LOOK_NS)
 		return;
 	family->looked_ns = now_ns;
+	findings_set_blind(findings, FINDING_CRASH_LOOP,
+			   probes_obstacle(&family->agent->probes, PROBE_TASK));
 	snprintf(why, sizeof(why), "no crash for %u s", within_s);
 	for (unsigned int i = findings->count; i-- > 0;) {
 		const struct finding finding = findings->standing[i];
@@ -90,9 +92,6 @@ static int open_family(void **ret_family, struct agent *agent)
 	if (!family)
 		return -ENOMEM;
 	family->agent = agent;
-	if (!agent->probes.open[PROBE_TASK])
-		findings_set_blind(agent_findings_list(agent->findings), FINDING_CRASH_LOOP,
-				   agent->probes.errors[PROBE_TASK]);
 	return 0;
 }
 

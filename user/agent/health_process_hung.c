@@ -116,26 +116,27 @@ static void turn(void *context, uint64_t now_ns)
 	struct findings *findings = agent_findings_list(agent->findings);
 	uint64_t after_ns = agent->config.findings.limits.task_hung.after_s * NS_PER_S;
 	struct hung_subject subjects[HUNG_SUBJECTS_MAX];
+	const char *obstacle;
 	unsigned int count;
 	int r;
 
-	if (!agent->probes.open[PROBE_TASK] ||
-	    agent->config.findings.settings[FINDING_TASK_HUNG].response == FINDING_RESPONSE_OFF ||
+	if (agent->config.findings.settings[FINDING_TASK_HUNG].response == FINDING_RESPONSE_OFF ||
 	    now_ns < family->looked_ns + LOOK_STANDING_NS)
 		return;
 	count = hung_list(&family->hung, after_ns, now_ns, subjects);
 	if (!count && now_ns < family->looked_ns + LOOK_NS)
 		return;
 	family->looked_ns = now_ns;
+	obstacle = probes_program_obstacle(&agent->probes, PROBE_TASK, TASK_PROBE_SLEEPERS);
+	findings_set_blind(findings, FINDING_TASK_HUNG, obstacle);
+	if (*obstacle)
+		return;
 	hung_begin_look(&family->hung);
 	r = task_probe_sleepers(agent->probes.open[PROBE_TASK], see, family);
 	if (r) {
-		findings_set_blind(findings, FINDING_TASK_HUNG,
-				   r == -ENOENT ? "this kernel has no iterator over tasks"
-						: strerror(-r));
+		findings_set_blind(findings, FINDING_TASK_HUNG, strerror(-r));
 		return;
 	}
-	findings_set_blind(findings, FINDING_TASK_HUNG, "");
 	hung_end_look(&family->hung);
 	count = hung_list(&family->hung, after_ns, now_ns, subjects);
 	for (unsigned int i = 0; i < count; i++)
@@ -151,9 +152,6 @@ static int open_family(void **ret_family, struct agent *agent)
 	if (!family)
 		return -ENOMEM;
 	family->agent = agent;
-	if (!agent->probes.open[PROBE_TASK])
-		findings_set_blind(agent_findings_list(agent->findings), FINDING_TASK_HUNG,
-				   agent->probes.errors[PROBE_TASK]);
 	return 0;
 }
 

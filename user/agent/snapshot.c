@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/budget.h"
 #include "agent/cluster.h"
 #include "agent/findings.h"
 #include "agent/incidents.h"
@@ -191,14 +192,20 @@ static void add_probes(struct agent *agent, const struct program_status *program
 {
 	const size_t room = sizeof(agent->snapshot_probes) / sizeof(*agent->snapshot_probes);
 
-	for (size_t i = 0; i < count && ret->probe_count < room; i++)
+	for (size_t i = 0; i < count && ret->probe_count < room; i++) {
+		struct program_runs measured = agent_budget_runs(agent->budget, &programs[i]);
+
 		agent->snapshot_probes[ret->probe_count++] = (struct snapshot_probe){
 			.name = programs[i].program->name,
 			.hook = programs[i].program->hook,
 			.attached = programs[i].attached,
 			.reason = programs[i].reason,
-			.runs_missed = program_runs_missed(&programs[i]),
+			.shed = programs[i].shed,
+			.runs_missed = program_runs(&programs[i]).missed,
+			.runs = measured.count,
+			.run_time_ns = measured.time_ns,
 		};
+	}
 	ret->probes = agent->snapshot_probes;
 }
 
@@ -368,6 +375,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	ret->peer_count = describe_peers(agent, now_ns, ret);
 	ret->peers = agent->snapshot_peers;
 	describe_probes(agent, ret);
+	agent_budget_snapshot(agent->budget, &ret->budget);
 	describe_disks(agent, ret);
 	describe_groups(agent, ret);
 	describe_drops(agent, ret);

@@ -5,6 +5,7 @@
  */
 #include "agent/agent.h"
 
+#include "agent/budget.h"
 #include "agent/cluster.h"
 #include "agent/health.h"
 #include "agent/journal.h"
@@ -336,6 +337,7 @@ static void on_turn(uv_timer_t *timer)
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));)
 		alert |= judge(agent, peer, &self, &settings);
 	health_turn(agent->health, self.now_ns);
+	agent_budget_turn(agent->budget, self.now_ns);
 	if (agent->cluster)
 		alert |= cluster_turn(agent->cluster);
 	agent_tell_journal(agent);

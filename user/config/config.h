@@ -96,6 +96,12 @@ struct config {
 		uint32_t max_cgroups;
 	} metrics;
 	struct {
+		/* budget.cpu_percent: of the machine, for the programs; 0.01 to 100, default 1. */
+		double cpu_percent;
+		/* budget.restore_after_s: 1 to 86400, default 60. */
+		uint32_t restore_after_s;
+	} budget;
+	struct {
 		enum config_store kind; /* store.kind: local | etcd */
 	} store;
 	struct {

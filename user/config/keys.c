@@ -405,6 +405,10 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	KEY(metrics.max_peers,	    type_whole, RANGE(0, 10000)),
 	KEY(metrics.max_cgroups,    type_whole, RANGE(0, 1000)),
 
+	SECTION(budget),
+	KEY(budget.cpu_percent,	    type_decimal, RANGE(0.01, 100)),
+	KEY(budget.restore_after_s, type_whole, RANGE(1, 86400)),
+
 	SECTION(store),
 	KEY(store.kind,		    type_word, .words = store_words),
 

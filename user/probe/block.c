@@ -160,6 +160,18 @@ const struct program_status *block_probe_programs(const struct block_probe *prob
 	return probe->statuses;
 }
 
+void block_probe_shed(struct block_probe *probe, const char *reason)
+{
+	program_shed(probe->statuses, PROGRAM_COUNT, reason);
+}
+
+int block_probe_restore(struct block_probe *probe)
+{
+	/* Of those that completed meanwhile nobody would hear. */
+	memset(probe->sets, 0, BLOCK_SETS * sizeof(struct block_set));
+	return program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+}
+
 struct block_counters block_probe_counters(const struct block_probe *probe)
 {
 	return probe->skeleton->bss->block_counters;

@@ -42,6 +42,11 @@ void block_probe_close(struct block_probe *probe);
 const struct program_status *block_probe_programs(const struct block_probe *probe,
 						  size_t *ret_count);
 
+/* Detaches the programs, with a reason, and attaches them again: what they have counted stays, and
+ * what happens between is not seen. Returns 0 or a negative errno; then some are not attached. */
+void block_probe_shed(struct block_probe *probe, const char *reason);
+int block_probe_restore(struct block_probe *probe);
+
 /*
  * All disks that had I/O since the probe was opened, or have some now, by name. Valid until the
  * next call. Disks that are gone are forgotten. Returns 0 or a negative errno.

@@ -135,6 +135,16 @@ const struct program_status *drop_probe_programs(const struct drop_probe *probe,
 	return probe->statuses;
 }
 
+void drop_probe_shed(struct drop_probe *probe, const char *reason)
+{
+	program_shed(probe->statuses, PROGRAM_COUNT, reason);
+}
+
+int drop_probe_restore(struct drop_probe *probe)
+{
+	return program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+}
+
 /* For a reason that the kernel's core has no name of: "openvswitch_3", "subsystem4_3", "200". */
 static char *make_name(const struct drop_probe *probe, uint32_t slot)
 {

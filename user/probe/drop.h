@@ -24,6 +24,11 @@ void drop_probe_close(struct drop_probe *probe);
 
 const struct program_status *drop_probe_programs(const struct drop_probe *probe, size_t *ret_count);
 
+/* Detaches the programs, with a reason, and attaches them again: what they have counted stays, and
+ * what happens between is not seen. Returns 0 or a negative errno; then some are not attached. */
+void drop_probe_shed(struct drop_probe *probe, const char *reason);
+int drop_probe_restore(struct drop_probe *probe);
+
 /*
  * Hands on each reason for which packets were dropped since the probe was opened, at most
  * DROP_SLOTS of them. A reason is named as the kernel names it ("netfilter_drop"); "unknown" where

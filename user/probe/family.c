@@ -7,6 +7,8 @@
 #include "probe/sched.h"
 #include "probe/task.h"
 
+#include <string.h>
+
 /* The typed functions of a probe behind those of the table. */
 #define FAMILY_WITH(kind, open_call)                                                              \
 	static int kind##_open(void **ret_probe, const struct probe_settings *settings,           \
@@ -26,13 +28,21 @@
 	static const struct program_status *kind##_programs(const void *probe, size_t *ret_count) \
 	{                                                                                         \
 		return kind##_probe_programs(probe, ret_count);                                   \
+	}                                                                                         \
+	static void kind##_shed(void *probe, const char *reason)                                  \
+	{                                                                                         \
+		kind##_probe_shed(probe, reason);                                                 \
+	}                                                                                         \
+	static int kind##_restore(void *probe)                                                    \
+	{                                                                                         \
+		return kind##_probe_restore(probe);                                               \
 	}
 
 #define FAMILY(kind) FAMILY_WITH(kind, kind##_probe_open(&probe, error))
 #define ROW(kind, without)                                                                    \
 	{                                                                                     \
 		.name = #kind, .lost = (without), .open = kind##_open, .close = kind##_close, \
-		.programs = kind##_programs                                                   \
+		.programs = kind##_programs, .shed = kind##_shed, .restore = kind##_restore   \
 	}
 
 FAMILY(block)
@@ -74,4 +84,39 @@ const struct program_status *probes_programs(const struct probes *probes, enum p
 	if (!probes->open[kind])
 		return NULL;
 	return probe_families[kind].programs(probes->open[kind], ret_count);
+}
+
+void probes_shed(struct probes *probes, enum probe_kind kind, const char *reason)
+{
+	probe_families[kind].shed(probes->open[kind], reason);
+}
+
+int probes_restore(struct probes *probes, enum probe_kind kind)
+{
+	return probe_families[kind].restore(probes->open[kind]);
+}
+
+const char *probes_obstacle(const struct probes *probes, enum probe_kind kind)
+{
+	size_t count = 0;
+	const struct program_status *programs = probes_programs(probes, kind, &count);
+
+	if (!programs)
+		return probes->errors[kind];
+	for (size_t i = 0; i < count; i++)
+		if (!programs[i].attached && programs[i].program->required)
+			return programs[i].reason;
+	return "";
+}
+
+const char *probes_program_obstacle(const struct probes *probes, enum probe_kind kind,
+				    const char *program)
+{
+	size_t count = 0;
+	const struct program_status *programs = probes_programs(probes, kind, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(programs[i].program->name, program))
+			return programs[i].reason;
+	return probes->errors[kind];
 }

@@ -36,6 +36,8 @@ struct probe_family {
 	int (*open)(void **ret_probe, const struct probe_settings *settings, struct text *error);
 	void (*close)(void *probe);
 	const struct program_status *(*programs)(const void *probe, size_t *ret_count);
+	void (*shed)(void *probe, const char *reason);
+	int (*restore)(void *probe);
 };
 
 extern const struct probe_family probe_families[PROBE_KINDS];
@@ -49,6 +51,19 @@ struct probes {
 
 void probes_open(struct probes *probes, const struct probe_settings *settings);
 void probes_close(struct probes *probes);
+
+/* An open probe stops counting, and its programs say why; and goes on from where it was. Returns 0
+ * or a negative errno: then some of its programs are not attached, and say why. */
+void probes_shed(struct probes *probes, enum probe_kind kind, const char *reason);
+int probes_restore(struct probes *probes, enum probe_kind kind);
+
+/* Why a probe tells nothing: it is not open, or a program that it needs is missing or shed. "" when
+ * it does. */
+const char *probes_obstacle(const struct probes *probes, enum probe_kind kind);
+
+/* The same of one program alone. */
+const char *probes_program_obstacle(const struct probes *probes, enum probe_kind kind,
+				    const char *program);
 
 /* NULL when the probe is not open. */
 const struct program_status *probes_programs(const struct probes *probes, enum probe_kind kind,

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "probe/pressure.h"
+#include "probe/run_time.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -180,6 +181,22 @@ static enum feature_verdict check_pressure(struct text *detail)
 	return FEATURE_YES;
 }
 
+static enum feature_verdict check_measuring(struct text *detail)
+{
+	int fd = run_time_measure();
+
+	if (fd < 0) {
+		text_printf(detail,
+			    "what the programs cost cannot be measured: %s%s; their budget is "
+			    "not kept",
+			    strerror(-fd), fd == -EPERM ? " (it takes CAP_SYS_ADMIN)" : "");
+		return FEATURE_NO;
+	}
+	close(fd);
+	text_printf(detail, "tells what the programs cost");
+	return FEATURE_YES;
+}
+
 size_t feature_check(struct feature features[static FEATURES_MAX])
 {
 	static const struct {
@@ -196,6 +213,7 @@ size_t feature_check(struct feature features[static FEATURES_MAX])
 		{"kprobes", false, check_kprobes},
 		{"CAP_SYS_PTRACE", false, check_cap_sys_ptrace},
 		{"PSI", false, check_pressure},
+		{"BPF run time", false, check_measuring},
 	};
 	size_t count = sizeof(checks) / sizeof(*checks);
 

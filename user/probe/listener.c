@@ -47,6 +47,12 @@ static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleto
 	return 0;
 }
 
+/* Those that are there already; without it, or when it fails, they are not known. */
+static void find_listeners(struct listener_probe *probe)
+{
+	(void)program_iterate(&probe->statuses[LISTENER_IS_FOUND]);
+}
+
 int listener_probe_open(struct listener_probe **ret_probe, uint32_t netns_inode, struct text *error)
 {
 	struct program_object object = {.open = open_skeleton, .close = close_skeleton};
@@ -72,8 +78,7 @@ int listener_probe_open(struct listener_probe **ret_probe, uint32_t netns_inode,
 		return r;
 	}
 	program_attach(skeleton, probe->statuses, PROGRAM_COUNT);
-	/* Without it, or when it fails, those that are there already are not known. */
-	(void)program_iterate(&probe->statuses[LISTENER_IS_FOUND]);
+	find_listeners(probe);
 	*ret_probe = probe;
 	return 0;
 }
@@ -92,6 +97,19 @@ const struct program_status *listener_probe_programs(const struct listener_probe
 {
 	*ret_count = PROGRAM_COUNT;
 	return probe->statuses;
+}
+
+void listener_probe_shed(struct listener_probe *probe, const char *reason)
+{
+	program_shed(probe->statuses, PROGRAM_COUNT, reason);
+}
+
+int listener_probe_restore(struct listener_probe *probe)
+{
+	int r = program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+
+	find_listeners(probe);
+	return r;
 }
 
 struct reader {

@@ -29,6 +29,11 @@ void listener_probe_close(struct listener_probe *probe);
 const struct program_status *listener_probe_programs(const struct listener_probe *probe,
 						     size_t *ret_count);
 
+/* Detaches the programs, with a reason, and attaches them again: what they have counted stays, and
+ * what happens between is not seen. Returns 0 or a negative errno; then some are not attached. */
+void listener_probe_shed(struct listener_probe *probe, const char *reason);
+int listener_probe_restore(struct listener_probe *probe);
+
 /* Hands on each listener that has connections waiting or has ever dropped any, as of now. Returns 0
  * or a negative errno. */
 int listener_probe_read(const struct listener_probe *probe,

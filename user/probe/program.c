@@ -284,7 +284,7 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 		struct bpf_program *program =
 			bpf_object__find_program_by_name(*skeleton->obj, status->program->name);
 
-		if (status->reason[0])
+		if (status->reason[0] || status->attached)
 			continue;
 		if (!program) {
 			explain(status, "the object has no program of this name");
@@ -303,14 +303,18 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 	return attached;
 }
 
-uint64_t program_runs_missed(const struct program_status *status)
+struct program_runs program_runs(const struct program_status *status)
 {
 	struct bpf_prog_info info = {0};
 	__u32 length = sizeof(info);
 
 	if (!status->attached || bpf_obj_get_info_by_fd(status->fd, &info, &length))
-		return 0;
-	return info.recursion_misses;
+		return (struct program_runs){0};
+	return (struct program_runs){
+		.count = info.run_cnt,
+		.time_ns = info.run_time_ns,
+		.missed = info.recursion_misses,
+	};
 }
 
 void program_detach(struct program_status *statuses, size_t count)
@@ -322,6 +326,32 @@ void program_detach(struct program_status *statuses, size_t count)
 		statuses[i].link = NULL;
 		statuses[i].attached = false;
 	}
+}
+
+void program_shed(struct program_status *statuses, size_t count, const char *reason)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!statuses[i].attached)
+			continue;
+		program_detach(&statuses[i], 1);
+		statuses[i].shed = true;
+		explain(&statuses[i], "%s", reason);
+	}
+}
+
+int program_restore(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
+		    size_t count)
+{
+	size_t wanted = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!statuses[i].shed)
+			continue;
+		statuses[i].shed = false;
+		statuses[i].reason[0] = '\0';
+		wanted++;
+	}
+	return program_attach(skeleton, statuses, count) == wanted ? 0 : -EIO;
 }
 
 int program_iterate_records(const struct program_status *status, size_t record_bytes,

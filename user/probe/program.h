@@ -30,11 +30,17 @@ struct program_object {
 int program_load(const struct program_object *object, struct program_status *statuses, size_t count,
 		 struct bpf_object_skeleton **ret_skeleton);
 
-/* Attaches each loaded program; a failure is noted in its reason. Returns how many are attached. */
+/* Attaches each loaded program that is not; a failure is noted in its reason. Returns how many it
+ * attached. */
 size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
 		      size_t count);
 
 void program_detach(struct program_status *statuses, size_t count);
+
+/* Attaches what program_shed() has detached. Returns 0, or -EIO when a program is not attached
+ * again: its reason says why. */
+int program_restore(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
+		    size_t count);
 
 /* How many arguments a tracepoint has in this kernel, or -ENOENT when it does not exist, -ENOTSUP
  * without BTF. */

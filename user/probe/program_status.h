@@ -3,6 +3,7 @@
 #define TOCSIN_PROBE_PROGRAM_STATUS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct bpf_link;
@@ -25,11 +26,24 @@ struct program_status {
 	struct bpf_link *link;
 	int fd; /* of the program, while it is attached */
 	bool attached;
+	bool shed;			 /* it could be attached, but costs too much now */
 	char reason[PROGRAM_REASON_MAX]; /* why not; "" when attached */
 };
 
-/* How often the kernel has left out an attached program because it interrupted itself: what
- * happened then, it has not seen. Since 5.12; always 0 before. */
-uint64_t program_runs_missed(const struct program_status *status);
+/* What the kernel tells of an attached program; all only grow. */
+struct program_runs {
+	/* While somebody has the kernel take the time (run_time.h): runs, and how long they took,
+	 * with what taking the time adds. */
+	uint64_t count, time_ns;
+	/* How often it was left out because it interrupted itself: what happened then, it has not
+	 * seen. Since 5.12; always 0 before. */
+	uint64_t missed;
+};
+
+/* All 0 of one that is not attached. */
+struct program_runs program_runs(const struct program_status *status);
+
+/* Detaches what is attached, and keeps why. What it has counted stays. */
+void program_shed(struct program_status *statuses, size_t count, const char *reason);
 
 #endif

@@ -101,6 +101,32 @@ const struct program_status *sched_probe_programs(const struct sched_probe *prob
 	return probe->statuses;
 }
 
+void sched_probe_shed(struct sched_probe *probe, const char *reason)
+{
+	program_shed(probe->statuses, PROGRAM_COUNT, reason);
+}
+
+/* The sum at a task's last switch is long past: the difference would be no single wait. */
+static int forget_waits(const struct sched_probe *probe)
+{
+	static const struct sched_set none = {{0}};
+	int waited = bpf_map__fd(probe->skeleton->maps.sched_waited);
+
+	for (uint32_t i = 0; i < SCHED_SETS; i++)
+		if (bpf_map_update_elem(waited, &i, &none, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+int sched_probe_restore(struct sched_probe *probe)
+{
+	int r = forget_waits(probe);
+
+	if (r)
+		return r;
+	return program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+}
+
 int sched_probe_read(const struct sched_probe *probe, struct sched_record *ret_sum)
 {
 	int records = bpf_map__fd(probe->skeleton->maps.sched_records);

@@ -25,6 +25,11 @@ void sched_probe_close(struct sched_probe *probe);
 const struct program_status *sched_probe_programs(const struct sched_probe *probe,
 						  size_t *ret_count);
 
+/* Detaches the programs, with a reason, and attaches them again: what they have counted stays, and
+ * what happens between is not seen. Returns 0 or a negative errno; then some are not attached. */
+void sched_probe_shed(struct sched_probe *probe, const char *reason);
+int sched_probe_restore(struct sched_probe *probe);
+
 /* The sum over all CPUs. Returns 0 or a negative errno. */
 int sched_probe_read(const struct sched_probe *probe, struct sched_record *ret_sum);
 

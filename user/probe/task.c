@@ -13,7 +13,7 @@
 static const struct program programs[] = {
 	{"process_crashes", "tp_btf/sched_process_exit", "crashes of processes", true},
 	{"victim_is_killed", "tp_btf/mark_victim", "OOM kills", false},
-	{"sleeping_tasks", "iter/task", "tasks that hang", false},
+	{TASK_PROBE_SLEEPERS, "iter/task", "tasks that hang", false},
 };
 
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
@@ -127,6 +127,16 @@ const struct program_status *task_probe_programs(const struct task_probe *probe,
 	return probe->statuses;
 }
 
+void task_probe_shed(struct task_probe *probe, const char *reason)
+{
+	program_shed(probe->statuses, PROGRAM_COUNT, reason);
+}
+
+int task_probe_restore(struct task_probe *probe)
+{
+	return program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+}
+
 /* Records may be added meanwhile, but are only deleted by who reads: the walk meets each once. */
 int task_probe_read(const struct task_probe *probe,
 		    void (*found)(void *context, const struct task_group *group,
@@ -216,7 +226,7 @@ int task_probe_sleepers(const struct task_probe *probe,
 	struct sleepers_reader reader = {found, context};
 
 	for (size_t i = 0; i < PROGRAM_COUNT; i++)
-		if (!strcmp(programs[i].name, "sleeping_tasks"))
+		if (!strcmp(programs[i].name, TASK_PROBE_SLEEPERS))
 			return program_iterate_records(&probe->statuses[i],
 						       sizeof(struct task_sleeper), read_sleeper,
 						       &reader);

@@ -25,6 +25,11 @@ void task_probe_close(struct task_probe *probe);
 
 const struct program_status *task_probe_programs(const struct task_probe *probe, size_t *ret_count);
 
+/* Detaches the programs, with a reason, and attaches them again: what they have counted stays, and
+ * what happens between is not seen. Returns 0 or a negative errno; then some are not attached. */
+void task_probe_shed(struct task_probe *probe, const char *reason);
+int task_probe_restore(struct task_probe *probe);
+
 /* Hands on the record of each group that had a crash or an OOM kill. Returns 0 or a negative errno.
  */
 int task_probe_read(const struct task_probe *probe,
@@ -50,8 +55,11 @@ struct task_counters task_probe_counters(const struct task_probe *probe);
 int task_probe_watch(struct task_probe *probe, uint32_t pid);
 void task_probe_unwatch(struct task_probe *probe, uint32_t pid);
 
+/* The program that the next rests on. */
+#define TASK_PROBE_SLEEPERS "sleeping_tasks"
+
 /* Hands on each task that sleeps where it cannot be woken, now. Returns 0 or a negative errno
- * (-ENOENT when this kernel does not take the program). */
+ * (-ENOENT when that program is not attached). */
 int task_probe_sleepers(const struct task_probe *probe,
 			void (*found)(void *context, const struct task_sleeper *sleeper),
 			void *context);

@@ -16,7 +16,8 @@
 #include "bpf/tcp.skel.h"
 
 static const struct program programs[] = {
-	{"tcp_probe", "tp_btf/tcp_probe", "segments heard, acknowledged progress, RTT", true},
+	{TCP_PROBE_SEGMENTS, "tp_btf/tcp_probe", "segments heard, acknowledged progress, RTT",
+	 true},
 	{"tcp_retransmit_skb", "tp_btf/tcp_retransmit_skb", "retransmits and stalled sockets",
 	 true},
 	{"inet_sock_set_state", "tp_btf/inet_sock_set_state", "connects and why they fail", true},
@@ -301,4 +302,9 @@ int tcp_probe_sweep(struct tcp_probe *probe)
 		if (!strcmp(programs[i].name, "tcp_sweep"))
 			return program_iterate(&probe->statuses[i]);
 	return -ENOENT;
+}
+
+void tcp_probe_shed_rtt(struct tcp_probe *probe, bool shed)
+{
+	probe->skeleton->bss->each_segment.rtt_shed = shed;
 }

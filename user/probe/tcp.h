@@ -18,6 +18,9 @@
 
 #include "maps/peer.h"
 
+/* The program that each received segment runs. */
+#define TCP_PROBE_SEGMENTS "tcp_probe"
+
 struct tcp_probe;
 
 struct tcp_probe_settings {
@@ -77,6 +80,9 @@ int tcp_probe_drain(struct tcp_probe *probe, void (*woken)(void *context, uint32
  * negative errno.
  */
 int tcp_probe_sweep(struct tcp_probe *probe);
+
+/* Stops or resumes the sampling of round-trip times, which all else does without. */
+void tcp_probe_shed_rtt(struct tcp_probe *probe, bool shed);
 
 /* Leaves this socket of our own out of the records. Returns 0 or a negative errno. */
 int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd);

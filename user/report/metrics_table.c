@@ -71,6 +71,8 @@ VALUE(drop_packets, number, drop->packets)
 VALUE(sched_unknown, number, snapshot->sched.unknown)
 
 VALUE(probe_runs_missed, number, probe->runs_missed)
+VALUE(budget_limit, decimal, snapshot->budget.limit_ratio)
+VALUE(budget_measured, nanoseconds, snapshot->budget.measured_ns)
 
 VALUE(cpu_time, microseconds, process->cpu_us)
 VALUE(resident, number, process->resident_bytes)
@@ -156,6 +158,36 @@ VALUE(block_issue_unknown, number, snapshot->block_counters.issue_unknown)
 VALUE(task_events_lost, number, snapshot->task_counters.events_lost)
 VALUE(task_records_lost, number, snapshot->task_counters.records_lost)
 VALUE(task_repeats_unsure, number, snapshot->task_counters.repeats_unsure)
+
+static struct metric_value budget_share(const struct metric_subject *subject, unsigned int index)
+{
+	const struct snapshot_budget *budget = &subject->snapshot->budget;
+
+	(void)index;
+	return budget->known ? decimal(budget->share_ratio) : absent();
+}
+
+static const char *part_name(const struct metric_subject *subject, unsigned int index)
+{
+	return subject->snapshot->budget.parts[index].name;
+}
+
+static struct metric_value part_shed(const struct metric_subject *subject, unsigned int index)
+{
+	return number(subject->snapshot->budget.parts[index].shed);
+}
+
+static struct metric_value part_sheds(const struct metric_subject *subject, unsigned int index)
+{
+	return number(subject->snapshot->budget.parts[index].sheds);
+}
+
+static bool probe_runs(const struct metric_subject *subject, struct metric_summary *ret)
+{
+	ret->count = subject->probe->runs;
+	ret->sum = nanoseconds(subject->probe->run_time_ns);
+	return true;
+}
 
 static bool block_device(const struct metric_subject *subject, struct metric_histogram *ret)
 {
@@ -249,6 +281,7 @@ static struct metric_value task_oom_kills(const struct metric_subject *subject, 
 #define STATES	   .label = "state", .label_value = state_name, .label_count = EDGE_STATES
 #define KINDS	   .label = "kind", .label_value = retransmit_name, .label_count = PEER_RETRANSMIT_KINDS
 #define REASONS	   .label = "reason", .label_value = error_name, .label_count = PEER_ERROR_KINDS
+#define PARTS	   .label = "family", .label_value = part_name, .label_count = SNAPSHOT_BUDGET_PARTS
 #define DIRECTIONS .label = "direction", .label_value = direction_name, .label_count = 2
 
 /* clang-format off */
@@ -423,6 +456,21 @@ static const struct metric node_table[] = {
 	{"tocsin_probe_runs_missed", METRIC_COUNTER,
 	 "Runs of the program that the kernel left out: what happened then is not counted.",
 	 "", METRIC_OF_PROBE, .value = probe_runs_missed},
+	{"tocsin_probe_run_seconds", METRIC_SUMMARY,
+	 "How long the program ran and how often, in the windows in which that is measured.",
+	 "seconds", .scope = METRIC_OF_PROBE, .summary = probe_runs},
+	{"tocsin_budget_measured_seconds", METRIC_COUNTER, "All these windows together.",
+	 "seconds", METRIC_OF_AGENT, .value = budget_measured},
+	{"tocsin_budget_cpu_ratio", METRIC_GAUGE,
+	 "What the programs took of the machine's CPU time in the last window; no sample when unknown.",
+	 "ratio", METRIC_OF_AGENT, .value = budget_share},
+	{"tocsin_budget_limit_ratio", METRIC_GAUGE, "What they may take: budget.cpu_percent.",
+	 "ratio", METRIC_OF_AGENT, .value = budget_limit},
+	{"tocsin_probe_shed", METRIC_GAUGE,
+	 "1 while the family of programs is given up to keep the budget.",
+	 "", METRIC_OF_AGENT, .value = part_shed, PARTS},
+	{"tocsin_probe_sheds", METRIC_COUNTER, "How often it was given up.",
+	 "", METRIC_OF_AGENT, .value = part_sheds, PARTS},
 	{"tocsin_peer_table_slots", METRIC_GAUGE, "Peers that the kernel's table has room for.",
 	 "", METRIC_OF_AGENT, .value = table_slots},
 	{"tocsin_peer_table_used", METRIC_GAUGE, "Peers in the kernel's table.",

@@ -79,7 +79,29 @@ struct snapshot_probe {
 	const char *hook; /* "tp_btf/tcp_probe" */
 	bool attached;
 	const char *reason;   /* why not; "" when attached */
-	uint64_t runs_missed; /* see program_runs_missed() */
+	bool shed;	      /* to keep the budget */
+	uint64_t runs_missed; /* see struct program_runs */
+	/* In the windows in which they were measured. */
+	uint64_t runs, run_time_ns;
+};
+
+/* What can be given up to keep the budget. */
+struct snapshot_budget_part {
+	const char *name;
+	bool shed;
+	uint64_t sheds; /* how often */
+};
+
+#define SNAPSHOT_BUDGET_PARTS 6
+
+/* What the programs cost, in shares of the machine's CPU time. */
+struct snapshot_budget {
+	bool known;	    /* false: not measured yet, and the next means nothing */
+	double share_ratio; /* in the last window */
+	double limit_ratio;
+	uint64_t measured_ns; /* all windows together */
+	const char *error;    /* why it cannot be measured; NULL when it can */
+	struct snapshot_budget_part parts[SNAPSHOT_BUDGET_PARTS];
 };
 
 /* The cluster as this node has it from the store. What it points to is the agent's. */
@@ -129,6 +151,7 @@ struct snapshot {
 
 	const struct snapshot_probe *probes;
 	size_t probe_count;
+	struct snapshot_budget budget;
 
 	/* A row for each operation of each disk, in order. */
 	const struct snapshot_disk *disks;

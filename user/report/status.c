@@ -102,10 +102,23 @@ static json_t *peer_json(const struct snapshot_peer *peer)
 
 static json_t *probe_json(const struct snapshot_probe *probe)
 {
-	return json_pack("{s:o, s:o, s:b, s:o, s:o}", "name", string_value(probe->name), "hook",
-			 string_value(probe->hook), "attached", probe->attached, "reason",
-			 string_value(probe->reason), "runs_missed",
+	return json_pack("{s:o, s:o, s:b, s:b, s:o, s:o}", "name", string_value(probe->name),
+			 "hook", string_value(probe->hook), "attached", probe->attached, "shed",
+			 probe->shed, "reason", string_value(probe->reason), "runs_missed",
 			 unsigned_value(probe->runs_missed));
+}
+
+static json_t *budget_json(const struct snapshot_budget *budget)
+{
+	json_t *shed = json_array();
+
+	for (size_t i = 0; i < SNAPSHOT_BUDGET_PARTS; i++)
+		if (budget->parts[i].shed)
+			json_array_append_new(shed, string_value(budget->parts[i].name));
+	return json_pack("{s:o, s:f, s:o, s:o}", "cpu_ratio",
+			 budget->known ? json_real(budget->share_ratio) : json_null(),
+			 "limit_ratio", budget->limit_ratio, "shed", shed, "error",
+			 budget->error ? string_value(budget->error) : json_null());
 }
 
 static json_t *rejected_json(const struct snapshot *snapshot)
@@ -345,7 +358,7 @@ json_t *status_json(const struct snapshot *snapshot)
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -358,6 +371,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "findings_blind", findings_blind_json(snapshot),
 			 "peers", peers_json(snapshot),
 			 "probes", probes_json(snapshot),
+			 "budget", budget_json(&snapshot->budget),
 			 "disks", disks_json(snapshot),
 			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
 			 "cgroups", groups_json(snapshot),

@@ -207,6 +207,24 @@ static void print_peers(FILE *stream, const json_t *const *peers, size_t count, 
 	}
 }
 
+/* "PROBES 0.03% of the CPUs, SHED sched listener" */
+static void append_budget(struct text *line, const json_t *budget)
+{
+	const json_t *ratio = json_object_get(budget, "cpu_ratio");
+	const json_t *shed = json_object_get(budget, "shed"), *part;
+	size_t i;
+
+	if (json_is_number(ratio))
+		text_printf(line, "  PROBES %.2g%% of the CPUs", json_number_value(ratio) * 100);
+	if (json_array_size(shed))
+		text_printf(line, ", SHED");
+	json_array_foreach(shed, i, part)
+	{
+		text_printf(line, " ");
+		terminal_append_clean(line, json_string_value(part) ?: "-");
+	}
+}
+
 static void print_node(FILE *stream, const json_t *status)
 {
 	char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
@@ -220,6 +238,7 @@ static void print_node(FILE *stream, const json_t *status)
 	text_printf(&line, "  UP ");
 	cell_since(&line, status, "uptime_ms");
 	text_printf(&line, "  PEERS %zu", json_array_size(json_object_get(status, "peers")));
+	append_budget(&line, json_object_get(status, "budget"));
 	if (json_is_true(json_object_get(status, "alone")))
 		text_printf(&line, "  ALONE: no peer is heard");
 	if (json_is_string(blind)) {
