@@ -5,6 +5,7 @@
 #   make test    install what is missing, build, run the tests
 #   make demo    five nodes on this machine, one is cut off: who notices, and when
 #   make bench   what it costs and how fast it is, measured here
+#   make test-kernels  the same binary on other kernels, in virtual machines
 #   make lint    formatting and static analysis
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -200,6 +201,10 @@ bench: deps-bench
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)tests/bench/run $(BUILD)
 
+test-kernels: deps-vm
+	$(Q)$(MAKE) --no-print-directory all live-tests
+	$(Q)tests/vm/run $(BUILD)
+
 lint: deps-lint
 	$(Q)$(MAKE) --no-print-directory skeletons compile-commands
 	$(Q)scripts/lint $(BUILD)
@@ -213,7 +218,7 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test demo bench lint install clean unit-tests live-tests benches skeletons compile-commands FORCE
+.PHONY: all run test demo bench test-kernels lint install clean unit-tests live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(LIVE_SUPPORT) $(UNIT_SUPPORT))

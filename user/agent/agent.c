@@ -12,10 +12,10 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,8 +98,6 @@ static int open_probe(struct agent *agent)
 	int r;
 
 	r = tcp_probe_open(&agent->probe, &settings, &error);
-	/* Reading the kernel's type information took some 20 MB that are not needed again. */
-	malloc_trim(0);
 	if (!r) {
 		programs = tcp_probe_programs(agent->probe, &count);
 		tell_programs(programs, count);
@@ -130,7 +128,6 @@ static void open_probes(struct agent *agent)
 		programs = probes_programs(&agent->probes, kind, &count);
 		tell_programs(programs, count);
 	}
-	malloc_trim(0);
 }
 
 static int open_groups(struct agent *agent)
@@ -442,6 +439,8 @@ static int start(struct agent *agent)
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
 	agent_watch_crashes(agent);
+	/* Reading the kernel's type information took some 20 MB, for one. */
+	memory_give_back();
 	tell_start(agent);
 	return 0;
 

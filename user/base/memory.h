@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef TOCSIN_BASE_MEMORY_H
+#define TOCSIN_BASE_MEMORY_H
+
+/*
+ * Gives back what only the start has needed: freed memory, and the pages of programs and libraries
+ * that are as their files are. Those that are needed again come back by themselves, from the
+ * page cache. A node's memory is not the agent's to keep for what it runs once.
+ */
+void memory_give_back(void);
+
+#endif
