@@ -169,7 +169,7 @@ unit-tests: $(UNIT_TESTS)
 	@:
 live-tests: $(LIVE_TESTS) $(LIVE_PRELOADS)
 	@:
-benches: $(BENCHES)
+benches: $(BENCHES) $(LIVE_PRELOADS)
 	@:
 skeletons: $(SKELETONS) $(TEST_SKELETONS)
 	@:

@@ -6,6 +6,9 @@
  *	stall	everything hangs, and somebody reads
  *	hold	one read hangs, and others are completed
  *	fail	reads fail, and somebody reads
+ *	read	somebody reads all the time
+ *	slow	each read takes its time
+ *	fast	and does so no more
  *	heal	all is well again, and nobody reads any more
  */
 #include "live/child.h"
@@ -21,7 +24,8 @@
 #define POLLS	 5000
 #define PAUSE_US 2000
 #define READERS	 2
-#define READS	 100000
+#define READS	 100000000
+#define SLOW_MS	 50
 
 static struct fuse_disk disk;
 static pid_t readers[READERS];
@@ -77,10 +81,29 @@ static const char *fail_reads(void)
 	return "done";
 }
 
+static const char *keep_reading(void)
+{
+	readers[0] = child_start(read_for_long, disk.loop.path);
+	return "done";
+}
+
+static const char *slow_down(void)
+{
+	atomic_store(&disk.orders->delay_ms, SLOW_MS);
+	return "done";
+}
+
+static const char *speed_up(void)
+{
+	atomic_store(&disk.orders->delay_ms, 0);
+	return "done";
+}
+
 static const char *heal(void)
 {
 	fuse_disk_heal(&disk);
 	atomic_store(&disk.orders->error, 0);
+	atomic_store(&disk.orders->delay_ms, 0);
 	for (size_t i = 0; i < READERS; i++)
 		child_kill(&readers[i]);
 	return "done";
@@ -89,14 +112,17 @@ static const char *heal(void)
 static const struct {
 	const char *name;
 	const char *(*obey)(void);
-} orders[] = {{"stall", stall}, {"hold", hold}, {"fail", fail_reads}, {"heal", heal}};
+} orders[] = {
+	{"stall", stall},    {"hold", hold},	 {"fail", fail_reads}, {"read", keep_reading},
+	{"slow", slow_down}, {"fast", speed_up}, {"heal", heal},
+};
 
 static const char *obey(const char *order)
 {
 	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++)
 		if (!strcmp(orders[i].name, order))
 			return orders[i].obey();
-	return "expected one of: stall, hold, fail, heal";
+	return "expected one of: stall, hold, fail, read, slow, fast, heal";
 }
 
 int main(void)

@@ -9,7 +9,9 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -50,6 +52,11 @@ class Fault:
         self.kernel = kernel  # of the bench: what a matching line of the kernel's log has
         self.target_ms = rest.get("target_ms")  # of the p99
         self.clear_s = rest.get("clear_s", CLEAR_SECONDS)  # 0: its end is not waited for
+        self.rest_s = rest.get("rest_s", 0)  # before each run
+        # Of the bench: begins and ends what must go on, and for how long before the first run.
+        self.begin = rest.get("begin", lambda bench: None)
+        self.end = rest.get("end", lambda bench: None)
+        self.begin_s = rest.get("begin_s", 0)
 
 
 def disk_fault(finding, what, order, **rest):
@@ -118,9 +125,45 @@ FAULTS = (
         kernel=lambda bench: rf"\b{bench.crasher.name}\b",
         clear_s=0,
     ),
+    Fault(
+        "accept-overflow",
+        "a listener does not accept (looked at every 1 s)",
+        lambda bench: bench.listener.start(),
+        lambda bench: bench.listener.close(),
+        lambda bench: bench.listener.subject,
+        seconds=10,
+        kernel=lambda bench: r"SYN flooding|TCP: drop",
+        clear_s=0,
+    ),
+    Fault(
+        "memory-pressure",
+        "a control group runs out of memory, and a process of it is killed",
+        lambda bench: bench.group.run_out(),
+        lambda bench: bench.group.close(),
+        lambda bench: bench.group.subject,
+        seconds=10,
+        kernel=lambda bench: r"Memory cgroup out of memory|oom-kill:",
+        clear_s=0,
+        # Of few groups at a time it is told apart, for a minute each.
+        rest_s=8,
+    ),
 )
-# Each takes a minute: a section of its own.
+# Each takes half a minute or more: a section of its own.
 OVERLOADS = (
+    Fault(
+        "disk-slow",
+        "each read takes 50 ms (rule: 3 windows of 5 s)",
+        lambda bench: bench.disk.order("slow"),
+        lambda bench: bench.disk.order("fast"),
+        lambda bench: bench.disk.name,
+        seconds=40,
+        kernel=lambda bench: rf"\b{bench.disk.name}\b",
+        clear_s=60,
+        begin=lambda bench: bench.disk.order("read"),
+        end=lambda bench: bench.disk.order("heal"),
+        # What is usual is known after 12 windows.
+        begin_s=75,
+    ),
     Fault(
         "cpu-overload",
         f"{HOGS_PER_CPU} busy processes a CPU (rule: 3 windows of 5 s)",
@@ -233,6 +276,68 @@ class Crasher:
             if done.returncode != -signal.SIGSEGV:
                 raise LabError(f"{self.name} did not crash: {done.returncode}")
         return before_ns
+
+
+class Listener:
+    """Something that listens, on another port each time, and does not accept."""
+
+    CLIENTS = 8
+
+    def __init__(self):
+        self.sockets = []
+        self.subject = None
+
+    def start(self):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self.sockets.append(listener)
+        port = listener.getsockname()[1]
+        self.subject = f"127.0.0.1:{port} netns {os.stat('/proc/self/ns/net').st_ino}"
+        for _ in range(self.CLIENTS):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+            self.sockets.append(client)
+
+    def close(self):
+        for one in self.sockets:
+            one.close()
+        self.sockets = []
+
+
+class Group:
+    """A control group whose processes may have little memory, another one each time."""
+
+    BYTES = 32 << 20
+    TREES = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+
+    def __init__(self):
+        self.number = 0
+        self.path = self.subject = None
+
+    def run_out(self):
+        self.number += 1
+        self.subject = f"/tocsin-bench-{os.getpid()}-{self.number}"
+        for tree, limit in self.TREES:
+            path = tree + self.subject
+            with contextlib.suppress(OSError):
+                os.mkdir(path)
+                self.path = path
+            with contextlib.suppress(OSError), open(f"{path}/{limit}", "w", encoding="ascii") as file:
+                file.write(str(self.BYTES))
+                break
+        else:
+            raise LabError("no memory controller of control groups")
+        fill = f"open('{path}/cgroup.procs', 'w').write('0'); bytearray(b'x') * {4 * self.BYTES}"
+        subprocess.run([sys.executable, "-c", fill], stderr=subprocess.DEVNULL, check=False)
+
+    def close(self):
+        # Who was killed may be in it for a moment yet.
+        deadline = time.monotonic() + 2
+        while self.path and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
+                self.path = None
+            time.sleep(0.01)
 
 
 class Hogs:
@@ -360,6 +465,8 @@ class Bench:
             self.space = self._keep(Space(directory))
             self.watched = self._keep(Watched(directory))
             self.crasher = Crasher(directory)
+            self.listener = self._keep(Listener())
+            self.group = self._keep(Group())
             self.hogs = self._keep(Hogs())
             self.agent = self._keep(Agent(self.build, directory, CONFIG + RULES))
             self.parts = self.parts.pop_all()
@@ -395,7 +502,7 @@ def one_run(bench, fault, series):
         if said.get("event") == "finding":
             series.others.append(f"{said['finding']} {said['subject']}: {said['sentence']}")
 
-    time.sleep(random.uniform(0.2, 1.2))
+    time.sleep(fault.rest_s + random.uniform(0.2, 1.2))
     kernel = KernelLog(fault.kernel(bench))
     before_ns = time.monotonic_ns()
     kernel.start(before_ns)
@@ -460,9 +567,12 @@ def measure(report, build, runs, faults):
         for fault in faults:
             series = Series(fault)
             all_series.append(series)
+            fault.begin(bench)
+            time.sleep(fault.begin_s)
             for number in range(runs):
                 report.note(f"findings: {fault.finding}, {number + 1} of {runs}")
                 one_run(bench, fault, series)
+            fault.end(bench)
     report.note("")
     report.table(
         ["finding", "fault", "n", "p50 ms", "p99 ms", "max ms", "misses", "kernel log ms",

@@ -10,6 +10,7 @@ KINDS = {
     "verdict": "verdict",
     "verdict cleared": "cleared",
     "finding": "finding",
+    "finding cleared": "finding cleared",
     "node isolated": "isolated",
     "node released": "released",
     "this node is fenced": "fenced",

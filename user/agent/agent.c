@@ -297,10 +297,14 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct agent *agent = handle->data;
 
 	if (number == SIGHUP) {
-		if (!agent->leaving)
-			reload(agent);
+		if (agent->leaving)
+			return;
+		service_tell_reloading(&agent->service);
+		reload(agent);
+		service_tell(&agent->service, "READY=1");
 		return;
 	}
+	service_tell(&agent->service, "STOPPING=1");
 	log_info("agent stopping", log_string("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
 	leave(agent);
 }
@@ -442,6 +446,7 @@ static int start(struct agent *agent)
 	/* Reading the kernel's type information took some 20 MB, for one. */
 	memory_give_back();
 	tell_start(agent);
+	service_tell(&agent->service, "READY=1");
 	return 0;
 
 failed:
@@ -469,6 +474,10 @@ int agent_run(const char *config_file)
 		return EXIT_USAGE;
 	}
 	log_configure(agent.config.log.format, agent.config.log.level);
+	r = service_open(&agent.service);
+	if (r)
+		log_warning("the service manager cannot be told", log_errno("reason", r),
+			    log_string("advice", "see NOTIFY_SOCKET in sd_notify(3)"));
 	r = uv_loop_init(&agent.loop);
 	if (r) {
 		fprintf(stderr, "tocsin: the event loop cannot be made: %s\n", uv_strerror(r));
@@ -491,6 +500,7 @@ int agent_run(const char *config_file)
 	config_free(&agent.config);
 	if (agent.lock_fd >= 0)
 		close(agent.lock_fd);
+	service_close(&agent.service);
 	if (!code)
 		log_info("agent stopped");
 	return code;

@@ -10,6 +10,7 @@
 #include "agent/groups.h"
 #include "agent/peers.h"
 #include "agent/self.h"
+#include "base/service.h"
 #include "cluster/confirm.h"
 #include "cluster/heartbeat.h"
 #include "config/config.h"
@@ -26,6 +27,8 @@
 struct agent {
 	uv_loop_t loop;
 	const char *config_file; /* NULL: the default file, if it exists */
+	struct service service;	 /* who started it, and wants to know how it fares */
+	uint64_t service_told_ns;
 	struct config config;
 	int lock_fd;
 	struct tcp_probe *probe; /* NULL: blind, and probe_error says why */

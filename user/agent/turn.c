@@ -22,6 +22,9 @@
 /* However many wakeups the kernel sends: never closer together than this. */
 #define TURN_MIN_MS 5
 
+/* The watchdog is told so many times in its time. */
+#define WATCHDOG_SHARE 3
+
 #define CONFIRM_FAST_INTERVAL_NS (40 * NS_PER_MS)
 #define CONFIRM_SLOW_INTERVAL_NS (250 * NS_PER_MS)
 /* A connect gets four round trips, and this much for the peer's interrupts. */
@@ -305,6 +308,16 @@ static void check_self(struct agent *agent, uint64_t now_ns)
 	}
 }
 
+/* That turns are taken is what the watchdog wants to know: a loop that hangs is no detector. */
+static void tell_service(struct agent *agent, uint64_t now_ns)
+{
+	if (!agent->service.watchdog_ns ||
+	    now_ns < agent->service_told_ns + agent->service.watchdog_ns / WATCHDOG_SHARE)
+		return;
+	agent->service_told_ns = now_ns;
+	service_tell(&agent->service, "WATCHDOG=1");
+}
+
 static void on_turn(uv_timer_t *timer)
 {
 	struct agent *agent = timer->data;
@@ -341,6 +354,7 @@ static void on_turn(uv_timer_t *timer)
 	if (agent->cluster)
 		alert |= cluster_turn(agent->cluster);
 	agent_tell_journal(agent);
+	tell_service(agent, self.now_ns);
 	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);
 }
 
