@@ -184,29 +184,32 @@ $(BUILD)/compile_commands.json: $(BUILD)/flags.stamp $(BUILD)/objects.stamp scri
 deps-%:
 	@scripts/install-deps $*
 
-# Recursive on purpose: what the build needs may only now have been installed.
+# Recursive on purpose: what the build needs may only now have been installed. With all CPUs, unless it
+# was said how many. (What calls make through a variable needs the "+".)
+AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 run: deps-build
-	$(Q)$(MAKE) --no-print-directory all
+	+$(Q)$(AGAIN) all
 	$(Q)exec $(BUILD)/tocsin agent
 
 test: deps-test
-	$(Q)$(MAKE) --no-print-directory all unit-tests live-tests
+	+$(Q)$(AGAIN) all unit-tests live-tests
 	$(Q)V=$(V) tests/run $(BUILD)
 
 demo: deps-test
-	$(Q)$(MAKE) --no-print-directory all
+	+$(Q)$(AGAIN) all
 	$(Q)tests/lab/demo $(BUILD)
 
 bench: deps-bench
-	$(Q)$(MAKE) --no-print-directory all benches
+	+$(Q)$(AGAIN) all benches
 	$(Q)tests/bench/run $(BUILD)
 
 test-kernels: deps-vm
-	$(Q)$(MAKE) --no-print-directory all live-tests
+	+$(Q)$(AGAIN) all live-tests
 	$(Q)tests/vm/run $(BUILD)
 
 lint: deps-lint
-	$(Q)$(MAKE) --no-print-directory skeletons compile-commands
+	+$(Q)$(AGAIN) skeletons compile-commands
 	$(Q)scripts/lint $(BUILD)
 
 install: all
