@@ -88,7 +88,8 @@ static void start_and_stop(struct agents *agents, int number)
 	assert_string_equal(json_string_value(json_object_get(line, "event")), "agent started");
 	assert_int_equal(json_integer_value(json_object_get(line, "http_port")), 9479);
 	count = process_bpf_programs(agent, programs);
-	assert_int_equal(json_integer_value(json_object_get(line, "programs_attached")), count);
+	/* One does nothing: what measuring adds is measured with it. */
+	assert_int_equal(json_integer_value(json_object_get(line, "programs_attached")), count - 1);
 	assert_true(count >= 3);
 	json_decref(line);
 	assert_serves(agents, SIDE_A, AGENTS_URL);
