@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Debian's kernels, downloaded with apt-get and unpacked, never installed."""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+# What is told of it, and the suite that has it.
+KERNELS = {
+    "5.10": "bullseye",
+    "6.1": "bookworm",
+    "6.12": "trixie",
+    "newest": "sid",
+}
+PACKAGE = "linux-image-cloud-amd64"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# Newer kernels come in parts.
+PARTS = re.compile(r"linux-(?:image|binary|modules)(?:-unsigned)?-[0-9]\S*")
+
+
+class Missing(Exception):
+    """Why there is no such kernel here, in one line."""
+
+
+def _run(command, **options):
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, **options
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(f"{command[0]}: {error}") from None
+    if done.returncode:
+        raise Missing(f"{' '.join(command[:2])}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    return done.stdout
+
+
+class Suite:
+    """One suite of the archive that this machine's apt uses, with lists of its own."""
+
+    def __init__(self, name, directory):
+        self.name, self.directory = name, os.path.join(directory, f"apt-{name}")
+
+    def _options(self):
+        settings = {
+            "Dir::Etc::SourceList": f"{self.directory}/sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State": f"{self.directory}/state",
+            "Dir::State::Lists": f"{self.directory}/lists",
+            "Dir::State::status": f"{self.directory}/status",
+            "Dir::Cache": f"{self.directory}/cache",
+            "Acquire::Languages": "none",
+            "Acquire::Check-Valid-Until": "false",
+            "APT::Sandbox::User": "root",
+            "APT::Architecture": "amd64",
+            "APT::Architectures": "amd64",
+        }
+        return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
+
+    def update(self):
+        sites = _run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
+        sites = [
+            line.split()[0]
+            for line in sites.splitlines()
+            if line.endswith(" main") and not re.search(r"-security|-updates", line)
+        ]
+        if not sites:
+            raise Missing("apt knows no Debian archive")
+        for part in ("state", "lists/partial", "cache/archives/partial"):
+            os.makedirs(os.path.join(self.directory, part), exist_ok=True)
+        open(os.path.join(self.directory, "status"), "a", encoding="ascii").close()
+        with open(os.path.join(self.directory, "sources.list"), "w", encoding="ascii") as file:
+            file.write(f"deb [signed-by={KEYRING}] {sites[0]} {self.name} main\n")
+        _run(["apt-get", *self._options(), "update"])
+
+    def depends(self, package):
+        lines = _run(["apt-cache", *self._options(), "depends", package])
+        return re.findall(r"Depends: (\S+)", lines)
+
+    def download(self, package, to):
+        _run(["apt-get", *self._options(), "download", package], cwd=to)
+
+
+class Kernel:
+    """An unpacked kernel: its image and its modules."""
+
+    def __init__(self, root):
+        images = sorted(glob.glob(f"{root}/boot/vmlinuz-*"))
+        if not images:
+            raise Missing(f"no kernel in {root}")
+        self.root, self.image = root, images[-1]
+        self.release = os.path.basename(self.image).removeprefix("vmlinuz-")
+        found = [
+            path
+            for path in (f"{root}/lib/modules", f"{root}/usr/lib/modules")
+            if os.path.isdir(f"{path}/{self.release}/kernel")
+        ]
+        if not found:
+            raise Missing(f"no modules of {self.release} in {root}")
+        self.modules = os.path.join(found[0], self.release)
+
+
+# How a compressed kernel begins within its image, and what undoes it (scripts/extract-vmlinux of the
+# kernel's sources looks in the same way).
+COMPRESSIONS = (
+    (b"\xfd7zXZ\x00", ["xz", "-dcq"]),
+    (b"\x28\xb5\x2f\xfd", ["zstd", "-dcq"]),
+    (b"\x02\x21\x4c\x18", ["lz4", "-dcq"]),
+    (b"\x1f\x8b\x08", ["gzip", "-dcq"]),
+)
+
+
+def write_vmlinux(kernel, path):
+    """The kernel's ELF file, which has its type information."""
+    with open(kernel.image, "rb") as file:
+        image = file.read()
+    for magic, command in COMPRESSIONS:
+        at = image.find(magic)
+        while at >= 0:
+            # What follows the compressed part is complained about, after all has been written.
+            done = subprocess.run(
+                command, input=image[at:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            )
+            if done.stdout.startswith(b"\x7fELF"):
+                with open(path, "wb") as file:
+                    file.write(done.stdout)
+                return
+            at = image.find(magic, at + 1)
+    raise Missing(f"{kernel.image}: no kernel is found in it")
+
+
+def unpack(name, directory):
+    """The kernel of this name, downloaded unless it is there from an earlier time."""
+    root = os.path.join(directory, name)
+    done = os.path.join(root, ".unpacked")
+    if os.path.exists(done):
+        return Kernel(root)
+    shutil.rmtree(root, ignore_errors=True)
+    os.makedirs(root)
+    suite = Suite(KERNELS[name], directory)
+    suite.update()
+    images = [p for p in suite.depends(PACKAGE) if PARTS.fullmatch(p)]
+    if not images:
+        raise Missing(f"{suite.name} has no {PACKAGE}")
+    parts = images + [p for image in images for p in suite.depends(image) if PARTS.fullmatch(p)]
+    for part in parts:
+        suite.download(part, root)
+    for package in glob.glob(f"{root}/*.deb"):
+        _run(["dpkg-deb", "-x", package, root])
+        os.unlink(package)
+    kernel = Kernel(root)
+    open(done, "w", encoding="ascii").close()
+    return kernel
