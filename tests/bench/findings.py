@@ -59,13 +59,13 @@ class Fault:
         self.begin_s = rest.get("begin_s", 0)
 
 
-def disk_fault(finding, what, order, **rest):
+def disk_fault(finding, what, order, undo="heal", **rest):
     """One that the disk is ordered to have."""
     return Fault(
         finding,
         what,
         lambda bench: bench.disk.order(order),
-        lambda bench: bench.disk.order("heal"),
+        lambda bench: bench.disk.order(undo),
         lambda bench: bench.disk.name,
         **rest,
     )
@@ -150,12 +150,11 @@ FAULTS = (
 )
 # Each takes half a minute or more: a section of its own.
 OVERLOADS = (
-    Fault(
+    disk_fault(
         "disk-slow",
         "each read takes 50 ms (rule: 3 windows of 5 s)",
-        lambda bench: bench.disk.order("slow"),
-        lambda bench: bench.disk.order("fast"),
-        lambda bench: bench.disk.name,
+        "slow",
+        "fast",
         seconds=40,
         kernel=lambda bench: rf"\b{bench.disk.name}\b",
         clear_s=60,

@@ -186,8 +186,7 @@ def situation(lab, traffic, exporter, seconds):
 def measure(build, seconds):
     """{what: figures} of the agent alone, with 5 peers and with many, and of the exporter."""
     figures = {}
-    with Lab(2, build) as lab:
-        lab.config_file = lambda node, original=lab.config_file: alone(original(node))
+    with Lab(2, build, members=False) as lab:
         exporter = Exporter(lab)
         try:
             lab.start_agents(["n1"])
@@ -209,15 +208,6 @@ def measure(build, seconds):
         lab.wait_all_heard(15)
         figures["agent, 5 peers with agents"] = situation(lab, None, None, seconds)[0]
     return figures
-
-
-def alone(path):
-    """The same configuration without other nodes."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(re.sub(r"^nodes:\n(  - .*\n)+|^heartbeat:.*\n", "", text, flags=re.M))
-    return path
 
 
 # The start

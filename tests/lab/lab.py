@@ -32,8 +32,9 @@ NODES_MAX = 64
 class Lab(Faults):
     """One lab. The process that enters it owns it and removes it when it leaves."""
 
-    def __init__(self, nodes=5, build="build", extra="", owner=None, mode="observe"):
-        """extra: YAML lines appended to every agent's configuration. owner: see attach()."""
+    def __init__(self, nodes=5, build="build", extra="", owner=None, mode="observe", members=True):
+        """extra: YAML lines appended to every agent's configuration. owner: see attach().
+        members: each agent is told of the others."""
         if not 2 <= nodes <= NODES_MAX:
             raise LabError(f"a lab has 2 to {NODES_MAX} nodes, not {nodes}")
         self.owner = owner or os.getpid()
@@ -41,6 +42,7 @@ class Lab(Faults):
         self.build = os.path.abspath(build)
         self.extra = extra
         self.mode = mode
+        self.members = members
         self.store = None  # a Store, when the agents share one
         self.directory = os.path.join(REGISTRY, str(self.owner))
         self.agents = {}
@@ -207,12 +209,15 @@ class Lab(Faults):
                 "netns: own\n"
                 "log: {format: json}\n"
                 'http: {listen: "127.0.0.1:9479"}\n'
-                f"heartbeat: {{listen: \"0.0.0.0:9480\", key_file: {self.path('key')}}}\n"
-                "nodes:\n"
             )
-            for peer in self.nodes:
-                addresses = f'["{self.address(peer)}", "{self.address6(peer)}"]'
-                file.write(f"  - {{name: {peer}, addresses: {addresses}}}\n")
+            if self.members:
+                file.write(
+                    f"heartbeat: {{listen: \"0.0.0.0:9480\", key_file: {self.path('key')}}}\n"
+                    "nodes:\n"
+                )
+                for peer in self.nodes:
+                    addresses = f'["{self.address(peer)}", "{self.address6(peer)}"]'
+                    file.write(f"  - {{name: {peer}, addresses: {addresses}}}\n")
             if self.store:
                 file.write(self.store.config())
             file.write(self.extra)

@@ -26,18 +26,21 @@
 /* What can be shed: the later, the sooner. */
 enum part { PART_BLOCK, PART_TASK, PART_RTT, PART_DROP, PART_LISTENER, PART_SCHED, PARTS };
 
-static const struct {
-	const char *name;
-	const char *lost;
-	enum probe_kind kind; /* PROBE_KINDS: a part of the TCP probe */
-} parts[PARTS] = {
-	[PART_BLOCK] = {"block", NULL, PROBE_BLOCK},
-	[PART_TASK] = {"task", NULL, PROBE_TASK},
-	[PART_RTT] = {"rtt", "round-trip times of TCP", PROBE_KINDS},
-	[PART_DROP] = {"drop", NULL, PROBE_DROP},
-	[PART_LISTENER] = {"listener", NULL, PROBE_LISTENER},
-	[PART_SCHED] = {"sched", NULL, PROBE_SCHED},
+/* The family that each is; PROBE_KINDS: it is a part of the TCP probe. */
+static const enum probe_kind kinds[PARTS] = {
+	[PART_BLOCK] = PROBE_BLOCK, [PART_TASK] = PROBE_TASK,	      [PART_RTT] = PROBE_KINDS,
+	[PART_DROP] = PROBE_DROP,   [PART_LISTENER] = PROBE_LISTENER, [PART_SCHED] = PROBE_SCHED,
 };
+
+static const char *name_of(unsigned int part)
+{
+	return part == PART_RTT ? "rtt" : probe_families[kinds[part]].name;
+}
+
+static const char *lost_without(unsigned int part)
+{
+	return part == PART_RTT ? "round-trip times of TCP" : probe_families[kinds[part]].lost;
+}
 
 _Static_assert(PARTS == SNAPSHOT_BUDGET_PARTS, "each part is told of");
 _Static_assert(PARTS <= BUDGET_PARTS_MAX, "each part is judged");
@@ -163,15 +166,13 @@ static struct budget_window end_window(struct agent_budget *budget)
 	budget->measuring = -1;
 	budget->measured_ns += length_ns;
 	budget->share = window.share;
+	/* Of the TCP probe only what each segment runs: how much of it are the samples, nobody
+	 * measures. */
+	kinds_ns[PROBE_KINDS] = window_of_program(budget, TCP_PROBE_SEGMENTS);
 	for (unsigned int i = 0; i < PARTS; i++) {
-		enum probe_kind kind = parts[i].kind;
-
-		/* How much of it are the samples, nobody measures. */
-		if (kind == PROBE_KINDS)
-			kinds_ns[kind] = window_of_program(budget, TCP_PROBE_SEGMENTS);
-		window.parts[i] = (double)kinds_ns[kind] / all_ns;
-		window.open[i] = kind == PROBE_KINDS ? budget->agent->probe != NULL
-						     : budget->agent->probes.open[kind] != NULL;
+		window.parts[i] = (double)kinds_ns[kinds[i]] / all_ns;
+		window.open[i] = i == PART_RTT ? budget->agent->probe != NULL
+					       : budget->agent->probes.open[kinds[i]] != NULL;
 	}
 	return window;
 }
@@ -179,7 +180,6 @@ static struct budget_window end_window(struct agent_budget *budget)
 static void shed(struct agent_budget *budget, unsigned int part)
 {
 	struct agent *agent = budget->agent;
-	enum probe_kind kind = parts[part].kind;
 	char reason[PROGRAM_REASON_MAX];
 
 	snprintf(reason, sizeof(reason),
@@ -187,31 +187,29 @@ static void shed(struct agent_budget *budget, unsigned int part)
 		 "budget.cpu_percent is %.3g",
 		 budget->share * 100, agent->config.budget.cpu_percent);
 	budget->sheds[part]++;
-	if (kind == PROBE_KINDS)
+	if (part == PART_RTT)
 		tcp_probe_shed_rtt(agent->probe, true);
 	else
-		probes_shed(&agent->probes, kind, reason);
-	log_warning("probe shed", log_string("probe", parts[part].name),
-		    log_string("lost", parts[part].lost ?: probe_families[kind].lost),
-		    log_string("reason", reason),
+		probes_shed(&agent->probes, kinds[part], reason);
+	log_warning("probe shed", log_string("probe", name_of(part)),
+		    log_string("lost", lost_without(part)), log_string("reason", reason),
 		    log_unsigned("for_s_at_least", budget->rule.parts[part].hold_ns / NS_PER_S));
 }
 
 static void restore(struct agent_budget *budget, unsigned int part)
 {
 	struct agent *agent = budget->agent;
-	enum probe_kind kind = parts[part].kind;
 	int r = 0;
 
-	if (kind == PROBE_KINDS)
+	if (part == PART_RTT)
 		tcp_probe_shed_rtt(agent->probe, false);
 	else
-		r = probes_restore(&agent->probes, kind);
+		r = probes_restore(&agent->probes, kinds[part]);
 	if (r)
-		log_error("a probe cannot be taken back", log_string("probe", parts[part].name),
-			  log_string("reason", probes_obstacle(&agent->probes, kind)));
+		log_error("a probe cannot be taken back", log_string("probe", name_of(part)),
+			  log_string("reason", probes_obstacle(&agent->probes, kinds[part])));
 	else
-		log_info("probe taken back", log_string("probe", parts[part].name));
+		log_info("probe taken back", log_string("probe", name_of(part)));
 }
 
 static void judge(struct agent_budget *budget, const struct budget_window *window)
@@ -273,7 +271,7 @@ void agent_budget_snapshot(const struct agent_budget *budget, struct snapshot_bu
 	};
 	for (unsigned int i = 0; i < PARTS; i++)
 		ret->parts[i] = (struct snapshot_budget_part){
-			parts[i].name, budget->rule.parts[i].shed, budget->sheds[i]};
+			name_of(i), budget->rule.parts[i].shed, budget->sheds[i]};
 }
 
 struct program_runs agent_budget_runs(const struct agent_budget *budget,

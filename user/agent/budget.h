@@ -21,6 +21,7 @@ int agent_budget_open(struct agent_budget **ret_budget, struct agent *agent);
 /* At each turn of the loop: a few system calls at the begin and the end of a window. */
 void agent_budget_turn(struct agent_budget *budget, uint64_t now_ns);
 
+/* What was measured last, and what is given up. */
 void agent_budget_snapshot(const struct agent_budget *budget, struct snapshot_budget *ret_budget);
 
 /* Runs of a program and how long they took, of all windows. */
