@@ -155,6 +155,20 @@ def resources_of(definition):
         )
 
 
+def _stored_versions(spec):
+    versions = spec.get("versions")
+    return [one.get("name") for one in versions if one.get("storage")] if versions else []
+
+
+def first_status(definition):
+    """The status until the controller has looked at it."""
+    return {
+        "conditions": None,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": _stored_versions(definition["spec"] or {}),
+    }
+
+
 def _condition(kind, reason, message):
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -193,7 +207,7 @@ class Controller:
     @staticmethod
     def _is_established(definition):
         return any(
-            one["type"] == "Established" for one in (definition.get("status") or {}).get("conditions", [])
+            one["type"] == "Established" for one in definition["status"]["conditions"] or []
         )
 
     def _serve(self, definition):
@@ -217,6 +231,6 @@ class Controller:
                     ),
                 ],
                 "acceptedNames": spec["names"],
-                "storedVersions": [one["name"] for one in spec["versions"] if one["storage"]],
+                "storedVersions": _stored_versions(spec),
             }
             self._serve(self.store.put(DEFINITIONS.storage, key, {**definition, "status": status}))

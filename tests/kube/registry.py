@@ -11,7 +11,7 @@ import uuid
 import patch as patches
 import status
 import validation
-from definitions import DEFINITIONS
+from definitions import DEFINITIONS, first_status
 from resources import prepare_new
 from status import ApiError, FieldError, bad_request
 from typed import DecodeError
@@ -188,12 +188,11 @@ class Registry:
         value = self._decode(resource, body, options)
         metadata = value["metadata"]
         self._fit_to_path(resource, metadata, namespace, name)
+        if name is not None:
+            # A PUT creates whatever version it names.
+            metadata.pop("resourceVersion", None)
         if metadata.get("resourceVersion"):
-            raise ApiError(
-                500,
-                "InternalError",
-                "Internal error occurred: resourceVersion should not be set on objects to be created",
-            )
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             suffix = "".join(random.choices(SUFFIX, k=5))
             metadata["name"] = metadata["generateName"] + suffix
@@ -206,6 +205,8 @@ class Registry:
             if resource.counts_generations:
                 metadata["generation"] = 1
             prepare_new(resource, value)
+            if resource is DEFINITIONS:
+                value["status"] = first_status(value)
             stored = self._check(resource, value, None)
             key = (metadata.get("namespace", ""), metadata["name"])
             if self.store.get(resource.storage, key) is not None:
@@ -268,7 +269,10 @@ class Registry:
                 finding = FieldError(
                     "Invalid", "metadata.resourceVersion", 0, "must be specified for an update"
                 )
-                raise status.invalid(resource.kind, resource.group, key[1], [finding])
+                raise status.invalid(resource.plural, resource.group, key[1], [finding])
+            found, wanted = old["metadata"]["uid"], value["metadata"].get("uid")
+            if wanted and wanted != found:
+                raise self._wrong_uid(resource, key[1], wanted, found)
             return self._replace(resource, key, old, value, subresource, options), False
 
     @staticmethod
@@ -284,10 +288,11 @@ class Registry:
         before = resource.shown(old)
         metadata = value["metadata"]
         kept = before["metadata"]
-        if metadata.get("uid") and metadata["uid"] != kept["uid"]:
-            raise self._wrong_uid(resource, key[1], metadata["uid"], kept["uid"])
         if metadata.get("resourceVersion") not in (None, kept["resourceVersion"]):
             raise status.stale(resource, key[1])
+        if metadata.get("uid") not in (None, kept["uid"]):
+            finding = FieldError("Invalid", "metadata.uid", metadata["uid"], "field is immutable")
+            raise status.invalid(resource.kind, resource.group, key[1], [finding])
         if subresource == "status":
             metadata = metadata if resource.status_keeps_metadata else dict(kept)
             value = {**before, "status": value.get("status")}

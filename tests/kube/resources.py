@@ -7,7 +7,7 @@ import typing
 
 import typed
 import validation
-from status import bad_request
+from status import FieldError, bad_request, invalid
 from typed import DecodeError, Unknown
 
 EVENT_NAMES = {
@@ -23,8 +23,12 @@ EVENT_NAMES = {
 ALWAYS_SELECTABLE = ("metadata.name", "metadata.namespace")
 
 
-def _renamed(value, names):
-    return {names.get(key, key): part for key, part in value.items()}
+def _converted(value, names, of):
+    """An object of one version as one of another, which has other names for the same."""
+    body = {
+        names.get(key, key): part for key, part in value.items() if key not in ("kind", "apiVersion")
+    }
+    return of.decode(body, "", Unknown())
 
 
 @dataclasses.dataclass(eq=False)
@@ -50,6 +54,7 @@ class Resource:
     name_rule: typing.Callable = validation.subdomain
     short_names: tuple = ()
     storage: str = ""
+    stored_type: typing.Any = None
     names_in_storage: dict = dataclasses.field(default_factory=dict)
     custom_decode: typing.Callable = None
     # Printer columns of a custom resource.
@@ -76,15 +81,19 @@ class Resource:
         """The object that a request's body is, without status rules; (object, unknown paths)."""
         if not isinstance(value, dict):
             raise DecodeError("json: cannot unmarshal array into Go value")
-        for name, mine in (("apiVersion", self.api_version), ("kind", self.kind)):
-            said = value.get(name)
-            if said is None and self.is_custom:
-                raise DecodeError(f"Object '{name.capitalize()}' is missing in the object")
-            if said is not None and said != mine:
-                what = "API version" if name == "apiVersion" else "kind"
-                raise DecodeError(
-                    f"the {what} in the data ({said}) does not match the expected {what} ({mine})"
-                )
+        version, kind = value.get("apiVersion"), value.get("kind")
+        if self.is_custom and not kind:
+            raise DecodeError("Object 'Kind' is missing in the object")
+        if (version or self.is_custom) and version != self.api_version:
+            raise DecodeError(
+                f"the API version in the data ({version}) does not match the expected API version "
+                f"({self.api_version})"
+            )
+        if kind and kind != self.kind:
+            if self.is_custom:
+                finding = FieldError("Invalid", "kind", kind, f"must be {self.kind}")
+                raise invalid(kind, self.group, "", [finding])
+            raise DecodeError(f"converting ({kind}) to ({self.kind}): unknown conversion")
         unknown = Unknown()
         body = {key: part for key, part in value.items() if key not in ("apiVersion", "kind")}
         if self.is_custom:
@@ -104,20 +113,14 @@ class Resource:
 
     def stored(self, value):
         """In the form of its storage."""
-        return _renamed(value, self.names_in_storage)
+        if self.stored_type:
+            return _converted(value, self.names_in_storage, self.stored_type)
+        return value
 
     def shown(self, value):
         """A stored object in this resource's own form."""
-        if self.names_outside:
-            value = self.type.decode(
-                {
-                    key: part
-                    for key, part in _renamed(value, self.names_outside).items()
-                    if key not in ("kind", "apiVersion")
-                },
-                "",
-                Unknown(),
-            )
+        if self.stored_type:
+            value = _converted(value, self.names_outside, self.type)
         return {
             "kind": self.kind,
             "apiVersion": self.api_version,
@@ -229,7 +232,7 @@ BUILT_IN = (
     Resource(
         "events.k8s.io", "v1", "events", "Event", True, typed.NEW_EVENT, _strict_event,
         create_on_update=True, selectable=("reason", "type"), short_names=("ev",),
-        storage="events", names_in_storage=EVENT_NAMES,
+        storage="events", stored_type=typed.EVENT, names_in_storage=EVENT_NAMES,
     ),
     Resource(
         "coordination.k8s.io", "v1", "leases", "Lease", True, typed.LEASE, validation.lease,

@@ -97,11 +97,13 @@ def prune(schema, value, unknown, path="", root=True):
 
 
 def set_defaults(schema, value):
-    """Fills in, in place, what has a default and is missing, or null where null is not allowed."""
+    """Fills in, in place, what has a default and is missing; null goes where it is not allowed."""
+    for name, part, of in list(_parts(schema, value)):
+        if isinstance(value, dict) and part is None and of is not None and not of.get("nullable"):
+            del value[name]
     if isinstance(value, dict):
         for name, of in schema.get("properties", {}).items():
-            absent = name not in value or value[name] is None and not of.get("nullable")
-            if "default" in of and absent:
+            if "default" in of and name not in value:
                 value[name] = copy.deepcopy(of["default"])
     for _, part, of in list(_parts(schema, value)):
         if of is not None:
@@ -175,7 +177,7 @@ def _text(schema, value, path):
     check = FORMATS.get(schema.get("format"))
     if check and not check(value):
         detail = f"{path} in body must be of type {schema['format']}: \"{value}\""
-        found.append(FieldError("Invalid", path, value, detail))
+        found.append(FieldError("TypeInvalid", path, value, detail))
     return found
 
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 import urllib.parse
 import uuid
 
@@ -23,6 +24,7 @@ from watch import Watch
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 IDLE_SECONDS = 600
+STALL_LOOK_SECONDS = 0.02
 JSON_TYPE = "application/json"
 # What the reference server takes and this one does not is refused as unknown, too.
 BODY_TYPES = (JSON_TYPE, "application/yaml", "application/vnd.kubernetes.protobuf")
@@ -155,6 +157,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self._refuse(error)
             except PlainNotFound:
                 self._answer(404, b"404 page not found\n", content_type="text/plain; charset=utf-8")
+            except (Close, OSError):
+                raise
+            except Exception as error:
+                # A fault of the stand-in's own, which a test must not take for the server's answer.
+                traceback.print_exc()
+                self.close_connection = True
+                self._refuse(ApiError(500, "InternalError", f"the stand-in failed: {error!r}"))
         except Close:
             self.line["code"] = 0
             self.close_connection = True
@@ -222,19 +231,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.line = {"testing": True}
             self._order(path, body)
             return
-        path = Path(path)
-        wanted, selection = self._attributes(path)
         self.line = {
             "user_agent": self.headers.get("User-Agent", ""),
             "user": "",
-            "verb": wanted.verb,
-            "group": wanted.group,
-            "resource": wanted.full_resource,
-            "namespace": wanted.namespace,
-            "name": wanted.name,
+            "method": self.command,
             "path": self.path,
             "content_type": self.headers.get("Content-Type", ""),
         }
+        path = Path(path)
+        wanted, selection = self._attributes(path)
+        self.line.update(
+            verb=wanted.verb,
+            group=wanted.group,
+            resource=wanted.full_resource,
+            namespace=wanted.namespace,
+            name=wanted.name,
+        )
         fault = self.app.faults.take(self.line)
         if fault and not fault.get("done"):
             self.app.faults.carry_out(fault)
@@ -299,13 +311,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._route_other(path)
         resource = self.app.table.find(path.group, path.version, path.resource)
         if resource is None:
-            raise PlainNotFound
+            known = any(
+                (one.group, one.version) == (path.group, path.version) and not one.is_custom
+                for one in self.app.table.all()
+            )
+            raise status.no_such_path() if known else PlainNotFound
         if resource.namespaced and not path.namespace and (path.name or wanted.verb == "create"):
             raise status.not_allowed() if not path.name else PlainNotFound
         if not resource.namespaced and path.namespace:
             raise PlainNotFound
         if path.subresource and not (path.subresource == "status" and resource.has_status):
-            raise status.no_such_path()
+            raise status.not_found(resource, path.name) if resource.is_custom else status.no_such_path()
         if path.subresource and wanted.verb not in ("get", "update", "patch"):
             raise status.not_allowed()
         if path.name and wanted.verb == "create" or not path.name and wanted.verb in ("update", "patch"):
@@ -410,14 +426,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.app.watches += 1
         try:
             while events is not None:
-                self._chunk("".join(json.dumps(event) + "\n" for event in events))
                 if epoch != self.app.faults.watch_epoch or self._client_is_gone():
                     raise Close
                 if time.monotonic() < self.app.faults.stalled_until:
-                    time.sleep(0.02)
-                    events = []
-                else:
-                    events = watch.next()
+                    time.sleep(STALL_LOOK_SECONDS)
+                    continue
+                self._chunk("".join(json.dumps(event) + "\n" for event in events))
+                events = watch.next()
             self.wfile.write(b"0\r\n\r\n")
         finally:
             with self.app.store.lock:

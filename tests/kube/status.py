@@ -57,9 +57,7 @@ class ApiError(Exception):
             "details": self.details,
             "code": self.code,
         }
-        if not self.details:
-            del status["details"]
-        return status
+        return {name: part for name, part in status.items() if part or name == "metadata"}
 
 
 def qualified(plural, group):

@@ -4,7 +4,7 @@
 import time
 
 from registry import parse_revision
-from status import ApiError, bad_request
+from status import ApiError, FieldError, invalid
 
 # How often a silent watch looks whether its client is still there, and for orders of a test.
 LOOK_SECONDS = 0.5
@@ -20,20 +20,23 @@ class Watch:
     def __init__(self, store, resource, selection, parameters, bookmark_s):
         self.store, self.resource, self.selection = store, resource, selection
         if parameters.get("resourceVersionMatch") or parameters.get("sendInitialEvents"):
-            raise bad_request("sendInitialEvents and resourceVersionMatch are not supported for watch")
-        self.position = parse_revision(parameters.get("resourceVersion"))
+            detail = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+            finding = FieldError("Forbidden", "sendInitialEvents", detail=detail)
+            raise invalid("ListOptions", "meta.k8s.io", "", [finding])
+        self.start = self.position = parse_revision(parameters.get("resourceVersion"))
         seconds = parameters.get("timeoutSeconds")
         self.end = time.monotonic() + int(seconds) if seconds and int(seconds) else None
         bookmarks = parameters.get("allowWatchBookmarks") in ("true", "1")
         self.bookmark_s = bookmark_s if bookmarks else None
         self.next_bookmark = time.monotonic() + bookmark_s
+        self.done = False
 
     def _begin(self):
         """Without a revision, all that there is now comes first."""
         if self.position:
             self.store.check_start(self.position)
             return []
-        self.position = self.store.revision
+        self.start = self.position = self.store.revision
         values = self.store.objects.get(self.resource.storage, {})
         return [
             _event("ADDED", self.resource.shown(values[key]))
@@ -58,9 +61,11 @@ class Watch:
         return _event("DELETED", self.resource.shown({**change.before, "metadata": metadata}))
 
     def _bookmark(self):
+        """Nothing until there is more to tell than the client said itself."""
         self.next_bookmark = time.monotonic() + self.bookmark_s
         metadata = {"resourceVersion": str(self.position), "creationTimestamp": None}
-        return _event("BOOKMARK", self.resource.empty(metadata))
+        found = [_event("BOOKMARK", self.resource.empty(metadata))]
+        return found if self.position > self.start else []
 
     def first(self):
         """The events that come at once; an ERROR when the revision is too old."""
@@ -68,11 +73,13 @@ class Watch:
             try:
                 return self._begin()
             except ApiError as error:
-                self.end = time.monotonic()
+                self.done = True
                 return [_event("ERROR", error.body())]
 
     def next(self):
         """Waits for a while; the events since, or None at the end."""
+        if self.done:
+            return None
         with self.store.lock:
             if self.store.revision == self.position:
                 wake = time.monotonic() + LOOK_SECONDS
@@ -85,8 +92,7 @@ class Watch:
         moment = time.monotonic()
         ended = self.end is not None and moment >= self.end
         if self.bookmark_s and (ended or moment >= self.next_bookmark):
-            events.append(self._bookmark())
+            events += self._bookmark()
         if ended:
-            self.bookmark_s = None
-            return events or None
+            self.done = True
         return events
