@@ -91,6 +91,24 @@ def test_strategic_conditions(server):
     same(found, _shown([SLOW]), "after replacement")
 
 
+def test_strategic_without_key(server):
+    """an element without its key is refused; kind and apiVersion are not looked at"""
+    path = path_of(server, server.node())
+    _conditions(server, path, [READY])
+    body = {"status": {"conditions": [{"status": "True"}]}}
+    answer = server.client.call("PATCH", f"{path}/status", body, STRATEGIC)
+    check(answer.code in (400, 422, 500), f"code: {answer}")
+    server.patch(path, {"kind": "Pod", "apiVersion": "v2"}, STRATEGIC)
+    server.patch(path, [], STRATEGIC, code=400, reason="BadRequest")
+
+
+def test_strategic_into_nothing(server):
+    """where there is no list yet, directives are not looked at: a deletion adds an empty element"""
+    path = path_of(server, server.node())
+    found = _conditions(server, path, [{"type": "DiskSlow", "$patch": "delete"}])
+    same(found, _shown([{"type": "DiskSlow", "status": ""}]), "conditions")
+
+
 def test_strategic_order(server):
     """new elements come first, unless $setElementOrder says how"""
     path = path_of(server, server.node())

@@ -150,8 +150,9 @@ def apply_operations(document, operations):
 def strategic(value, patch, of):
     """Merges a patch into a value of a built-in type."""
     if not isinstance(patch, dict):
-        raise bad_request("invalid patch: cannot restore slice from map")
-    return _merge_map(value, patch, of)
+        raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+    # Kind and version are no fields of the type.
+    return {**_merge_map(value, patch, of), "kind": value["kind"], "apiVersion": value["apiVersion"]}
 
 
 def _directive(patch):
@@ -163,6 +164,12 @@ def _directive(patch):
 
 def _without_directives(patch):
     return {key: part for key, part in patch.items() if not key.startswith("$")}
+
+
+def _without_nulls(part):
+    if isinstance(part, dict):
+        return {key: _without_nulls(below) for key, below in part.items() if below is not None}
+    return [_without_nulls(one) for one in part] if isinstance(part, list) else part
 
 
 def _merge_map(value, patch, of):
@@ -187,10 +194,13 @@ def _merge_map(value, patch, of):
         inner = _type_of_field(of, key)
         if part is None:
             made.pop(key, None)
-        elif isinstance(part, dict) and isinstance(made.get(key, {}), dict):
-            made[key] = _merge_map(made.get(key, {}), part, inner)
+        elif key not in made:
+            # As it is: a directive within is not looked at, and a list's elements need no key.
+            made[key] = _without_nulls(part)
+        elif isinstance(part, dict) and isinstance(made[key], dict):
+            made[key] = _merge_map(made[key], part, inner)
         elif isinstance(part, list) and isinstance(inner, List) and inner.merge:
-            made[key] = _merge_list(made.get(key, []), part, inner, patch.get(ORDER + key))
+            made[key] = _merge_list(made[key], part, inner, patch.get(ORDER + key))
         else:
             made[key] = copy.deepcopy(part)
     for key, order in patch.items():
@@ -216,9 +226,7 @@ def _merge_list(values, patch, of, order):
 def _merge_by_key(values, patch, of, order):
     def identity(one):
         if not isinstance(one, dict) or of.key not in one:
-            raise bad_request(
-                f"map: {one} does not contain declared merge key: {of.key}"
-            )
+            raise ApiError(500, "", f"map: {one} does not contain declared merge key: {of.key}")
         return one[of.key]
 
     merged = copy.deepcopy(values)

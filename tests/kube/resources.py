@@ -138,12 +138,13 @@ def _default_node(value):
     status = value["status"]
     if "capacity" in status:
         status.setdefault("allocatable", dict(status["capacity"]))
-    for network, first in (("podCIDRs", "podCIDR"),):
-        spec = value["spec"]
-        if spec.get(first) and not spec.get(network):
-            spec[network] = [spec[first]]
-        elif spec.get(network) and not spec.get(first):
-            spec[first] = spec[network][0]
+    spec = value["spec"]
+    networks, first = spec.get("podCIDRs", []), spec.get("podCIDR")
+    # The older field is believed where they differ.
+    if first and networks[:1] != [first]:
+        spec["podCIDRs"] = [first]
+    elif networks:
+        spec["podCIDR"] = networks[0]
 
 
 def _default_pod(value):

@@ -33,6 +33,7 @@ ANNOTATIONS_BYTES_MAX = 256 * 1024
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 EVENT_TEXT_MAX = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
 SERIES_MIN = 2
+FINALIZERS = ("foregroundDeletion", "kubernetes", "orphan")
 
 
 def subdomain(name):
@@ -105,11 +106,12 @@ def metadata(resource, value):
             if not owner.get(name):
                 path = f"metadata.ownerReferences[{index}].{name}"
                 found.append(FieldError("Invalid", path, "", f"{name} must not be empty"))
-    for name in value.get("finalizers", []):
-        found += [
-            FieldError("Invalid", "metadata.finalizers", name, wrong)
-            for wrong in qualified_name(name)
-        ]
+    for index, name in enumerate(value.get("finalizers", [])):
+        wrong = qualified_name(name)
+        if not wrong and resource.group == "" and "/" not in name and name not in FINALIZERS:
+            wrong = ["name is neither a standard finalizer name nor is it fully qualified"]
+        path = f"metadata.finalizers[{index}]"
+        found += [FieldError("Invalid", path, name, text) for text in wrong]
     return found
 
 
