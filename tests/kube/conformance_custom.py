@@ -280,6 +280,23 @@ def test_custom_without_status(server):
     check(other.code == 404 and other.body is None, f"another resource of the group: {other}")
 
 
+def test_custom_columns(server):
+    """a table with the printer columns, for who asks for it"""
+    probes = Probes(server)
+    made = probes.create()
+    head = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+    for path in (probes.path, probes.path_of(made)):
+        found = server.get(path, headers=head)
+        same(found["kind"], "Table", "kind")
+        names = [one["name"] for one in found["columnDefinitions"]]
+        same(names, ["Name", "State", "Age"], "columns")
+        cells = found["rows"][0]["cells"]
+        same(cells[:2], [made["metadata"]["name"], "healthy"], "cells")
+        check(cells[2].endswith("s"), f"age: {cells[2]}")
+        metadata = found["rows"][0]["object"]["metadata"]
+        same(metadata["name"], made["metadata"]["name"], "name")
+
+
 def test_custom_watch(server):
     """like any other resource"""
     probes = Probes(server)

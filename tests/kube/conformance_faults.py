@@ -140,6 +140,18 @@ def test_stalled_watches(server):
         check(time.monotonic() - start > 0.5, "it was told at once")
 
 
+def test_split_watches(server):
+    """an event comes in pieces"""
+    space = server.namespace()
+    made = server.lease(space)
+    server.stand_in.order("watches/split", {"bytes": 7})
+    with server.client.watch(server.lease_path(space), timeoutSeconds=10) as watch:
+        first = watch.answer.read1(4096)
+        check(0 < len(first) <= 7, f"first piece: {first!r}")
+        rest = watch.answer.readline()
+        same(json.loads(first + rest)["object"], made, "event")
+
+
 def test_watch_threads_end(server):
     """a client that leaves is noticed"""
     with server.client.watch(server.lease_path(), timeoutSeconds=60):

@@ -44,6 +44,8 @@ class Faults:
         # Raised to end all watches that began before.
         self.watch_epoch = 0
         self.stalled_until = 0.0
+        # How many bytes of a watch come in one piece; 0 for whole events.
+        self.piece_bytes = 0
 
     def add(self, order):
         unknown = set(order) - FIELDS
@@ -56,6 +58,7 @@ class Faults:
         with self.changed:
             self.orders.clear()
             self.stalled_until = 0.0
+            self.piece_bytes = 0
             self.changed.notify_all()
 
     def drop_watches(self):
@@ -66,6 +69,10 @@ class Faults:
         """Watches stay open and say nothing."""
         with self.changed:
             self.stalled_until = time.monotonic() + seconds
+
+    def split_watches(self, size):
+        """Events of watches come in pieces of so many bytes."""
+        self.piece_bytes = size
 
     @staticmethod
     def _matches(order, request):

@@ -15,6 +15,7 @@ import uuid
 
 import patch as patches
 import status
+import table
 from access import Attributes, User
 from faults import Close
 from registry import Options
@@ -86,10 +87,10 @@ class Audit:
             self.file.flush()
 
 
-def _discovery(table, path):
+def _discovery(served, path):
     """What kubectl asks for before anything else; None when the path is not about that."""
     groups = {}
-    for resource in table.all():
+    for resource in served.all():
         groups.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
@@ -124,7 +125,7 @@ def _discovered(resource):
     }
     yield entry
     if resource.has_status:
-        yield {**entry, "name": f"{resource.plural}/status", "verbs": ["get", "patch", "update"]}
+        yield {**entry, "name": f"{resource.plural}/status", "verbs": ["get", "patch", "update"], "shortNames": []}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -331,10 +332,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._watch(resource, selection)
             return 200, None, {}
         if wanted.verb == "list":
-            return 200, self.app.registry.list(resource, selection, self.parameters), {}
+            found = self.app.registry.list(resource, selection, self.parameters)
+            if table.is_asked_for(resource, self.headers.get("Accept", "")):
+                found = table.make(resource, found["metadata"], found["items"])
+            return 200, found, {}
         key = (path.namespace if resource.namespaced else "", path.name)
         if wanted.verb == "get":
-            return 200, self.app.registry.get(resource, key), {}
+            found = self.app.registry.get(resource, key)
+            if table.is_asked_for(resource, self.headers.get("Accept", "")):
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                found = table.make(resource, version, [found])
+            return 200, found, {}
         return self._write(resource, key, path, selection, wanted.verb, body)
 
     def _route_other(self, path):
@@ -411,6 +419,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _watch(self, resource, selection):
         watch = Watch(self.app.store, resource, selection, self.parameters, self.app.bookmark_s)
         epoch = self.app.faults.watch_epoch
+        if table.is_asked_for(resource, self.headers.get("Accept", "")):
+            watch.show = table.Shower(resource)
         events = watch.first()
         self._write_audit(200)
         self._send_head(
@@ -439,9 +449,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.app.watches -= 1
 
     def _chunk(self, text):
-        if text:
-            data = text.encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        data = text.encode()
+        size = self.app.faults.piece_bytes or len(data) or 1
+        for at in range(0, len(data), size):
+            piece = data[at : at + size]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
     def _client_is_gone(self):
         """A client says nothing during a watch: what can be read is its end."""

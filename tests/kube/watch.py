@@ -30,6 +30,8 @@ class Watch:
         self.bookmark_s = bookmark_s if bookmarks else None
         self.next_bookmark = time.monotonic() + bookmark_s
         self.done = False
+        # How an object is shown in an event.
+        self.show = resource.shown
 
     def _begin(self):
         """Without a revision, all that there is now comes first."""
@@ -39,7 +41,7 @@ class Watch:
         self.start = self.position = self.store.revision
         values = self.store.objects.get(self.resource.storage, {})
         return [
-            _event("ADDED", self.resource.shown(values[key]))
+            _event("ADDED", self.show(values[key]))
             for key in sorted(values)
             if self.selection.picks(values[key])
         ]
@@ -50,15 +52,15 @@ class Watch:
             return None
         was = change.before is not None and self.selection.picks(change.before)
         if change.kind == "DELETED":
-            return _event("DELETED", self.resource.shown(change.after)) if was else None
+            return _event("DELETED", self.show(change.after)) if was else None
         if self.selection.picks(change.after):
-            return _event("MODIFIED" if was else "ADDED", self.resource.shown(change.after))
+            return _event("MODIFIED" if was else "ADDED", self.show(change.after))
         if not was:
             return None
         # As it was when it was last seen, but with the revision of its leaving.
         version = change.after["metadata"]["resourceVersion"]
         metadata = {**change.before["metadata"], "resourceVersion": version}
-        return _event("DELETED", self.resource.shown({**change.before, "metadata": metadata}))
+        return _event("DELETED", self.show({**change.before, "metadata": metadata}))
 
     def _bookmark(self):
         """Nothing until there is more to tell than the client said itself."""
