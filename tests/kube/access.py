@@ -47,7 +47,7 @@ class Authenticator:
         self.tokens = {}
 
     def user(self, authorization, certificate):
-        """The user behind a request's header and its connection's certificate; 401 when there is none."""
+        """The user of a request's header or its connection's certificate; 401 without one."""
         if authorization:
             scheme, _, token = authorization.partition(" ")
             user = self.tokens.get(token.strip()) if scheme.lower() == "bearer" else None

@@ -19,7 +19,12 @@ class CertificateError(Exception):
 def _openssl(directory, *arguments):
     try:
         done = subprocess.run(
-            ["openssl", *arguments], cwd=directory, capture_output=True, text=True, timeout=60, check=False
+            ["openssl", *arguments],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except OSError as error:
         raise CertificateError(f"openssl: {error.strerror}; install the package openssl") from None
@@ -76,7 +81,10 @@ def kubeconfig(directory, url, user):
             "clusters": [
                 {
                     "name": "stand-in",
-                    "cluster": {"server": url, "certificate-authority-data": _data(directory, "ca.crt")},
+                    "cluster": {
+                        "server": url,
+                        "certificate-authority-data": _data(directory, "ca.crt"),
+                    },
                 }
             ],
             "users": [{"name": "tocsin", "user": user}],

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import subprocess
+import threading
 import time
 import urllib.parse
 
@@ -63,20 +64,23 @@ class Watch:
 
 
 class Client:
-    """Calls one server, each call on a connection of its own."""
+    """Calls one server, on one connection a thread; each watch has a connection of its own."""
 
     def __init__(self, url, authority, token=None, certificate=None):
         address = urllib.parse.urlsplit(url)
         self.host, self.port = address.hostname, address.port or 443
         self.token = token
+        self.kept = threading.local()
         self.context = ssl.create_default_context(cafile=authority)
         if certificate:
             self.context.load_cert_chain(*certificate)
 
-    def _ask(self, method, path, body, content_type, headers):
-        connection = http.client.HTTPSConnection(
+    def _connection(self):
+        return http.client.HTTPSConnection(
             self.host, self.port, context=self.context, timeout=CALL_SECONDS
         )
+
+    def _ask(self, connection, method, path, body=None, content_type=None, headers=None):
         head = {"User-Agent": "tocsin-test", "Accept": JSON_TYPE}
         if self.token is not None:
             head["Authorization"] = f"Bearer {self.token}"
@@ -87,20 +91,23 @@ class Client:
         head.update(headers or {})
         try:
             connection.request(method, path, data, head)
-            return connection, connection.getresponse()
+            return connection.getresponse()
         except BaseException:
             connection.close()
             raise
 
     def call(self, method, path, body=None, content_type=None, headers=None):
-        connection, answer = self._ask(method, path, body, content_type, headers)
-        with connection.sock if connection.sock else answer:
-            return Answer(answer, answer.read())
+        """An answer of whatever code; no call is made twice, and OSError or HTTPException without one."""
+        if not hasattr(self.kept, "connection"):
+            self.kept.connection = self._connection()
+        answer = self._ask(self.kept.connection, method, path, body, content_type, headers)
+        return Answer(answer, answer.read())
 
-    def watch(self, path, **parameters):
+    def watch(self, path, headers=None, **parameters):
         """A watch of a collection; parameters as the interface names them."""
         query = urllib.parse.urlencode({"watch": "true", **parameters})
-        connection, answer = self._ask("GET", f"{path}?{query}", None, None, None)
+        connection = self._connection()
+        answer = self._ask(connection, "GET", f"{path}?{query}", headers=headers)
         if answer.status != 200:
             found = Answer(answer, answer.read())
             connection.close()
@@ -114,7 +121,8 @@ class StandIn:
     def __init__(self, directory, *arguments):
         self.directory = directory
         self.process = subprocess.Popen(
-            [os.path.join(HERE, "api"), "--directory", directory, *arguments],
+            ["setpriv", "--pdeathsig", "KILL", os.path.join(HERE, "api"), "--directory", directory]
+            + list(arguments),
             stdin=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + START_SECONDS

@@ -4,7 +4,8 @@
 from client import Client
 from conformance import LEASES, NODES, check, same
 
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
+GROUP = "rbac.authorization.k8s.io"
+RBAC = f"/apis/{GROUP}/v1"
 
 
 def _stranger(server, token):
@@ -74,7 +75,7 @@ def test_role_based_access(server):
         f"{RBAC}/clusterrolebindings",
         {
             "metadata": {"name": account},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": account},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
         },
     )
@@ -124,7 +125,7 @@ def test_role_in_namespace(server):
         f"{RBAC}/namespaces/default/rolebindings",
         {
             "metadata": {"name": account},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": account},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
         },
     )
@@ -132,6 +133,6 @@ def test_role_in_namespace(server):
     server.wait(lambda: server.client.call("GET", f"{path}/{name}", headers=head).code == 200, "role")
     server.get(f"{path}/other", headers=head, code=403, reason="Forbidden")
     server.get(f"{server.lease_path(other)}/{name}", headers=head, code=403, reason="Forbidden")
-    query = f"watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3D{name}"
-    same(server.client.call("GET", f"{path}?{query}", headers=head).code, 200, "watch of the name")
+    with server.client.watch(path, headers=head, fieldSelector=f"metadata.name={name}") as watch:
+        same(watch.next()["object"]["metadata"]["name"], name, "what a watch of the name tells")
     server.get(f"{path}?watch=1&timeoutSeconds=1", headers=head, code=403, reason="Forbidden")

@@ -14,7 +14,8 @@ from conformance import NODES, check, path_of, same
 
 def test_refusals(server):
     """the next N requests that match are refused, with Retry-After when it is given"""
-    server.stand_in.order("faults", {"count": 2, "code": 429, "retry_after_s": 3, "match": {"verb": "list"}})
+    fault = {"count": 2, "code": 429, "retry_after_s": 3, "match": {"verb": "list"}}
+    server.stand_in.order("faults", fault)
     for _ in range(2):
         answer = server.client.call("GET", NODES)
         same((answer.code, answer.headers["Retry-After"]), (429, "3"), "refusal")

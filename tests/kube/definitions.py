@@ -21,7 +21,8 @@ VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 def _check_version(version, path):
     found = []
     if not VERSION.fullmatch(str(version.get("name", ""))):
-        found.append(FieldError("Invalid", f"{path}.name", version.get("name"), "must be a DNS-1035 label"))
+        detail = "must be a DNS-1035 label"
+        found.append(FieldError("Invalid", f"{path}.name", version.get("name"), detail))
     for name in ("served", "storage"):
         if not isinstance(version.get(name), bool):
             found.append(FieldError("Required", f"{path}.{name}"))
@@ -60,7 +61,7 @@ def check(new, old):
         return found
     wanted = f"{names['plural']}.{spec['group']}"
     if new["metadata"].get("name") != wanted:
-        detail = f'must be spec.names.plural+"."+spec.group'
+        detail = 'must be spec.names.plural+"."+spec.group'
         found.append(FieldError("Invalid", "metadata.name", new["metadata"].get("name"), detail))
     if "." not in spec["group"]:
         detail = "should be a domain with at least one dot"

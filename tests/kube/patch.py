@@ -247,8 +247,8 @@ def _merge_by_key(values, patch, of, order):
             merged.append(_merge_map({}, one, of.of))
         else:
             merged[at] = _merge_map(merged[at], one, of.of)
-    wanted = order if order is not None else ordinary
-    return _in_order(merged, [identity(one) for one in wanted], [identity(one) for one in values], identity)
+    wanted = [identity(one) for one in (order if order is not None else ordinary)]
+    return _in_order(merged, wanted, [identity(one) for one in values], identity)
 
 
 def _in_order(merged, wanted, before, identity):

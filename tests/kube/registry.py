@@ -94,14 +94,14 @@ class Registry:
             revision, last = self._read_token(token)
             return self._state_of_token(resource, revision, last), revision, last
         if revision > self.store.revision:
-            error = ApiError(
+            text = "Too large resource version"
+            raise ApiError(
                 504,
                 "Timeout",
-                f"Timeout: Too large resource version: {revision}, current: {self.store.revision}",
-                {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+                f"Timeout: {text}: {revision}, current: {self.store.revision}",
+                {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}]},
                 retry_after_s=1,
             )
-            raise error
         exact = match == "Exact" or revision and parameters.get("limit") and match is None
         if not exact:
             revision = self.store.revision
@@ -226,8 +226,8 @@ class Registry:
         if resource.namespaced:
             if metadata.setdefault("namespace", namespace) != namespace:
                 raise bad_request(
-                    f"the namespace of the provided object does not match the namespace sent on the "
-                    f"request"
+                    "the namespace of the provided object does not match the namespace sent on the "
+                    "request"
                 )
         elif metadata.pop("namespace", None):
             raise bad_request("namespace is not allowed on this type")
@@ -380,8 +380,9 @@ class Registry:
             return 0
         if old["status"].get("phase") in ("Succeeded", "Failed"):
             return 0
-        grace = wanted.get("gracePeriodSeconds")
-        return old["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS) if grace is None else grace
+        if wanted.get("gracePeriodSeconds") is not None:
+            return wanted["gracePeriodSeconds"]
+        return old["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS)
 
     def _check_preconditions(self, resource, name, metadata, wanted):
         wanted = wanted or {}

@@ -131,6 +131,7 @@ class Resource:
         """What a bookmark shows."""
         if self.is_custom:
             return {"kind": self.kind, "apiVersion": self.api_version, "metadata": metadata}
+        metadata = {**metadata, "creationTimestamp": None}
         return self.shown({**self.type.decode({}, "", Unknown()), "metadata": metadata})
 
 

@@ -24,6 +24,7 @@ KNOWN = {
     "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string", "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-embedded-resource",
 }  # fmt: skip
+UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 DURATION = re.compile(r"[+-]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+|0")
 
 
@@ -41,7 +42,7 @@ def problems(schema, path, root=True):
     )
     kind = schema.get("type")
     if kind is None and (root or not any_type):
-        detail = "must not be empty at the root" if root else "must not be empty for specified object fields"
+        detail = f"must not be empty {'at the root' if root else 'for specified object fields'}"
         found.append(FieldError("Required", f"{path}.type", detail=detail))
     elif kind is not None and kind not in TYPES:
         found.append(FieldError("NotSupported", f"{path}.type", kind, supported(sorted(TYPES))))
@@ -124,7 +125,7 @@ FORMATS = {
     "date-time": _is_date_time,
     "date": lambda text: bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)),
     "duration": lambda text: bool(DURATION.fullmatch(text)),
-    "uuid": lambda text: bool(re.fullmatch(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", text)),
+    "uuid": lambda text: bool(UUID.fullmatch(text)),
 }
 
 

@@ -27,9 +27,14 @@ BODY_BYTES_MAX = 3 * 1024 * 1024
 IDLE_SECONDS = 600
 STALL_LOOK_SECONDS = 0.02
 JSON_TYPE = "application/json"
-# What the reference server takes and this one does not is refused as unknown, too.
+# What a refusal names; the last two are the reference server's alone.
 BODY_TYPES = (JSON_TYPE, "application/yaml", "application/vnd.kubernetes.protobuf")
-VERSION = {"major": "1", "minor": "30", "gitVersion": "v1.30.0-tocsin-stand-in", "platform": "linux/amd64"}
+VERSION = {
+    "major": "1",
+    "minor": "30",
+    "gitVersion": "v1.30.0-tocsin-stand-in",
+    "platform": "linux/amd64",
+}
 
 
 class PlainNotFound(Exception):
@@ -125,7 +130,8 @@ def _discovered(resource):
     }
     yield entry
     if resource.has_status:
-        yield {**entry, "name": f"{resource.plural}/status", "verbs": ["get", "patch", "update"], "shortNames": []}
+        name = f"{resource.plural}/status"
+        yield {**entry, "name": name, "verbs": ["get", "patch", "update"], "shortNames": []}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -254,7 +260,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         user = self._authenticate()
         self.line["user"] = user.name
         self.app.authorizer.check(user, wanted)
-        code, answer, headers = self._route(path, wanted, selection, user, body)
+        code, answer, headers = self._route(path, wanted, selection, body)
         if fault and fault.get("done"):
             self.app.faults.carry_out(fault)
         if answer is not None:
@@ -307,7 +313,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # The routes
 
-    def _route(self, path, wanted, selection, _user, body):
+    def _route(self, path, wanted, selection, body):
         if not path.is_resource:
             return self._route_other(path)
         resource = self.app.table.find(path.group, path.version, path.resource)
@@ -325,7 +331,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise status.not_found(resource, path.name) if resource.is_custom else status.no_such_path()
         if path.subresource and wanted.verb not in ("get", "update", "patch"):
             raise status.not_allowed()
-        if path.name and wanted.verb == "create" or not path.name and wanted.verb in ("update", "patch"):
+        # Only a POST is for the collection, only PUT and PATCH are for one object alone.
+        if wanted.verb in (("create",) if path.name else ("update", "patch")):
             raise status.not_allowed()
         self._check_accept()
         if wanted.verb == "watch":

@@ -86,7 +86,8 @@ def metadata(resource, value):
     if not name:
         found.append(FieldError("Required", "metadata.name", detail="name or generateName is required"))
     else:
-        found += [FieldError("Invalid", "metadata.name", name, text) for text in resource.name_rule(name)]
+        wrong = resource.name_rule(name)
+        found += [FieldError("Invalid", "metadata.name", name, text) for text in wrong]
     for key, text in value.get("labels", {}).items():
         found += [
             FieldError("Invalid", "metadata.labels", key, wrong) for wrong in qualified_name(key)

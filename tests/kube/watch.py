@@ -20,7 +20,7 @@ class Watch:
     def __init__(self, store, resource, selection, parameters, bookmark_s):
         self.store, self.resource, self.selection = store, resource, selection
         if parameters.get("resourceVersionMatch") or parameters.get("sendInitialEvents"):
-            detail = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+            detail = "forbidden for watch unless the WatchList feature gate is enabled"
             finding = FieldError("Forbidden", "sendInitialEvents", detail=detail)
             raise invalid("ListOptions", "meta.k8s.io", "", [finding])
         self.start = self.position = parse_revision(parameters.get("resourceVersion"))
@@ -65,7 +65,7 @@ class Watch:
     def _bookmark(self):
         """Nothing until there is more to tell than the client said itself."""
         self.next_bookmark = time.monotonic() + self.bookmark_s
-        metadata = {"resourceVersion": str(self.position), "creationTimestamp": None}
+        metadata = {"resourceVersion": str(self.position)}
         found = [_event("BOOKMARK", self.resource.empty(metadata))]
         return found if self.position > self.start else []
 
