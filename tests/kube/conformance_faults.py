@@ -184,7 +184,10 @@ def test_rights_of_a_file(server):
     with tempfile.TemporaryDirectory(prefix="tocsin-kube-") as directory:
         path = os.path.join(directory, "rbac.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({"kind": "List", "apiVersion": "v1", "items": manifests}, file)
+            # One in a List, the others after it.
+            json.dump({"kind": "List", "apiVersion": "v1", "items": manifests[:1]}, file)
+            for value in manifests[1:]:
+                json.dump(value, file)
         limited = StandIn(
             directory, "--rbac", path, "--service-account", "probe:agent", "--listen", "127.0.0.3"
         )
