@@ -90,21 +90,27 @@ static __noinline int tally_publish(struct peer_tally *tally)
 	return 0;
 }
 
-/* Makes a tally that of an address, after publishing what it held of another. */
-static __noinline int tally_take(struct peer_tally *tally, const struct peer_key *key)
+/*
+ * Gives a tally the record of its address, with nothing counted yet.
+ *
+ * The address is the tally's own, and no pointer into a caller's stack: Linux 7 mixes up whose stack
+ * it is where a function that is handed such a pointer is reached on two ways of the same depth, and
+ * then refuses the program ("slot poisoned by dead code elimination").
+ */
+static __noinline int tally_tie(struct peer_tally *tally)
 {
 	struct peer_record *peer;
+	struct peer_key key;
 	__u32 slot;
 
-	if (!tally || !key)
+	if (!tally)
 		return 0;
-	if (tally->segments)
-		tally_publish(tally);
+	key = tally->key;
 	__builtin_memset(tally, 0, sizeof(*tally));
-	tally->key = *key;
+	tally->key = key;
 	tally->heard_jiffies = tally->progress_jiffies = (__u32)bpf_jiffies64() - 1;
 	tally->published_jiffies = tally->heard_jiffies;
-	peer = peer_get(key, &slot);
+	peer = peer_get(&tally->key, &slot);
 	if (!peer) {
 		/* Not counted, and tried again with the next segment. */
 		tally->key = (struct peer_key){};
@@ -146,7 +152,10 @@ static __noinline struct peer_tally *tally_make(const struct peer_key *key)
 	if (first->slot &&
 	    (!second->slot || (__s32)(second->heard_jiffies - first->heard_jiffies) < 0))
 		first = second;
-	tally_take(first, key);
+	if (first->segments)
+		tally_publish(first);
+	first->key = *key;
+	tally_tie(first);
 	return first;
 }
 

@@ -251,9 +251,7 @@ static __noinline int tally_tell(struct peer_tally *tally, struct sock *sk, bool
 	peer = tally_peer(tally);
 	if (!peer) {
 		/* Its slot went to another peer: the address may get a new one. */
-		struct peer_key key = tally->key;
-
-		tally_take(tally, &key);
+		tally_tie(tally);
 		peer = tally_peer(tally);
 		if (!peer)
 			return 0;

@@ -183,11 +183,20 @@ static void test_older_connection(void **state)
 	tcp_bench_stop(bench);
 }
 
-static bool window_closed(void *context)
-{
-	struct tcp_bench *bench = context;
+struct writer {
+	struct tcp_bench *bench;
+	int fd;
+	size_t written; /* bytes */
+};
 
-	return tcp_bench_look(bench) && bench->record.zero_window_sockets == 1;
+static bool window_closes(void *context)
+{
+	static const char buffer[65536];
+	struct writer *writer = context;
+	ssize_t sent = send(writer->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+
+	writer->written += sent > 0 ? (size_t)sent : 0;
+	return tcp_bench_look(writer->bench) && writer->bench->record.zero_window_sockets == 1;
 }
 
 static bool window_open(void *context)
@@ -200,25 +209,26 @@ static bool window_open(void *context)
 /* An application that does not read: an episode, no stall, and over when it reads. */
 static void test_zero_window(void **state)
 {
-	static char buffer[65536];
+	static char buffer[1 << 20];
 	struct tcp_bench *bench = *state;
+	struct writer writer = {.bench = bench};
+	/* What waits here for the window to open must not fill it again. */
 	const int small = 4096;
-	ssize_t sent, all = 0;
 	int pair[2];
 	uint16_t port;
 
 	tcp_bench_start(bench, AF_INET);
 	rig_connect(&bench->rig, AF_INET, pair, &port);
-	assert_int_equal(setsockopt(pair[SIDE_B], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	while ((sent = send(pair[SIDE_A], buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
-		all += sent;
-	rig_wait(window_closed, bench, "the window to close");
+	assert_int_equal(setsockopt(pair[SIDE_A], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	writer.fd = pair[SIDE_A];
+	rig_wait(window_closes, &writer, "the window to close");
 	assert_int_equal(bench->record.zero_window_episodes, 1);
 	assert_int_equal(bench->record.stalled_sockets, 0);
-	while (all > 0) {
-		sent = recv(pair[SIDE_B], buffer, sizeof(buffer), 0);
-		assert_true(sent > 0);
-		all -= sent;
+	while (writer.written > 0) {
+		ssize_t taken = recv(pair[SIDE_B], buffer, sizeof(buffer), 0);
+
+		assert_true(taken > 0);
+		writer.written -= (size_t)taken;
 	}
 	rig_wait(window_open, bench, "the window to open");
 	assert_int_equal(bench->record.zero_window_episodes, 1);

@@ -40,7 +40,7 @@ class Suite:
     """One suite of the archive that this machine's apt uses, with lists of its own."""
 
     def __init__(self, name, directory):
-        self.name, self.directory = name, os.path.join(directory, f"apt-{name}")
+        self.name, self.directory = name, os.path.abspath(os.path.join(directory, f"apt-{name}"))
 
     def _options(self):
         settings = {
@@ -86,19 +86,17 @@ class Kernel:
     """An unpacked kernel: its image and its modules."""
 
     def __init__(self, root):
-        images = sorted(glob.glob(f"{root}/boot/vmlinuz-*"))
-        if not images:
-            raise Missing(f"no kernel in {root}")
-        self.root, self.image = root, images[-1]
-        self.release = os.path.basename(self.image).removeprefix("vmlinuz-")
-        found = [
-            path
-            for path in (f"{root}/lib/modules", f"{root}/usr/lib/modules")
-            if os.path.isdir(f"{path}/{self.release}/kernel")
-        ]
+        found = glob.glob(f"{root}/lib/modules/*/kernel") + glob.glob(f"{root}/usr/lib/modules/*/kernel")
         if not found:
-            raise Missing(f"no modules of {self.release} in {root}")
-        self.modules = os.path.join(found[0], self.release)
+            raise Missing(f"no modules in {root}")
+        self.modules = os.path.dirname(found[0])
+        self.release = os.path.basename(self.modules)
+        # Beside its modules since Debian 14.
+        images = [f"{root}/boot/vmlinuz-{self.release}", f"{self.modules}/vmlinuz"]
+        images = [image for image in images if os.path.exists(image)]
+        if not images:
+            raise Missing(f"no image of {self.release} in {root}")
+        self.image = images[0]
 
 
 # How a compressed kernel begins within its image, and what undoes it (scripts/extract-vmlinux of the
