@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cluster/http_client.h"
+#include "http/http_client.h"
 
 #include "unit/fake_http.h"
 #include "unit/loop.h"

@@ -11,7 +11,7 @@
 
 #include "cluster/etcd.h"
 #include "cluster/etcd_limits.h"
-#include "cluster/http_client.h"
+#include "http/http_client.h"
 
 #include <sys/queue.h>
 

@@ -13,7 +13,7 @@
  */
 
 #include "cluster/etcd.h"
-#include "cluster/http_client.h"
+#include "http/http_client.h"
 
 struct etcd_search;
 struct text;

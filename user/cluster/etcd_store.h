@@ -29,7 +29,6 @@ struct etcd_store {
 	char node[STORE_NAME_MAX];
 	char prefix[ETCD_PREFIX_MAX];
 	unsigned int lease_seconds;
-	uint64_t renew_interval_ns;
 
 	struct {
 		struct etcd_call call;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cluster/http_client.h"
+#include "http/http_client.h"
 
 #include "base/clock.h"
-#include "cluster/http_multi.h"
+#include "http/http_multi.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -150,6 +150,15 @@ static unsigned int status_of(const struct http_call *call)
 	return (unsigned int)status;
 }
 
+static unsigned int retry_after_of(const struct http_call *call)
+{
+	curl_off_t seconds = 0;
+
+	if (curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds) || seconds < 0)
+		return 0;
+	return seconds > UINT16_MAX ? UINT16_MAX : (unsigned int)seconds;
+}
+
 static void tell_lines(struct http_call *call, bool last)
 {
 	size_t start = 0;
@@ -215,6 +224,7 @@ static void tell_end(struct http_call *call)
 	struct http_result result = {
 		.failure = failure_of(call),
 		.status = status_of(call),
+		.retry_after_s = retry_after_of(call),
 		.body = call->buffer ?: "",
 		.body_bytes = call->bytes,
 	};
@@ -446,7 +456,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	if (!call->easy)
 		goto out;
 	/* A body is sent with its header; nobody is asked first whether it is welcome. */
-	if (add_header(call, "Content-Type", "application/json") ||
+	if (add_header(call, "Content-Type", request->content_type ?: "application/json") ||
 	    !curl_slist_append(call->headers, "Expect:"))
 		goto out;
 	if (request->authorization && add_header(call, "Authorization", request->authorization))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef TOCSIN_CLUSTER_HTTP_MULTI_H
-#define TOCSIN_CLUSTER_HTTP_MULTI_H
+#ifndef TOCSIN_HTTP_HTTP_MULTI_H
+#define TOCSIN_HTTP_HTTP_MULTI_H
 
 /* libcurl's multi interface on the agent's loop: its sockets and its timer. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef TOCSIN_CLUSTER_HTTP_CLIENT_H
-#define TOCSIN_CLUSTER_HTTP_CLIENT_H
+#ifndef TOCSIN_HTTP_HTTP_CLIENT_H
+#define TOCSIN_HTTP_HTTP_CLIENT_H
 
 /*
  * HTTP/1.1 requests on the agent's loop: libcurl's multi interface, driven by its socket and timer
@@ -43,16 +43,18 @@ enum http_failure {
 
 struct http_result {
 	enum http_failure failure;
-	const char *message; /* libcurl's words when there is a failure, else "" */
-	unsigned int status; /* 0 with most failures */
-	const char *body;    /* NUL-terminated */
+	const char *message;	    /* libcurl's words when there is a failure, else "" */
+	unsigned int status;	    /* 0 with most failures */
+	unsigned int retry_after_s; /* as the server asks; 0: it does not */
+	const char *body;	    /* NUL-terminated */
 	size_t body_bytes;
 };
 
 struct http_request {
 	const char *method; /* NULL: POST with a body, else GET */
 	const char *url;
-	const char *body;	       /* JSON; NULL: none */
+	const char *body;	       /* NULL: none */
+	const char *content_type;      /* of the body; NULL: application/json */
 	const char *authorization;     /* the header's value; NULL: none */
 	unsigned int limit_ms;	       /* for all of it; 0: none */
 	unsigned int connect_limit_ms; /* for a new connection, TLS included; 0: libcurl's */

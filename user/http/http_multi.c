@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cluster/http_multi.h"
+#include "http/http_multi.h"
 
 #include <errno.h>
 #include <stdlib.h>
