@@ -72,7 +72,7 @@ def _data(directory, name):
         return base64.b64encode(file.read()).decode()
 
 
-def kubeconfig(directory, url, user):
+def kubeconfig(directory, url, user, namespace):
     """The text of a kubeconfig file (JSON is YAML)."""
     return json.dumps(
         {
@@ -91,7 +91,7 @@ def kubeconfig(directory, url, user):
             "contexts": [
                 {
                     "name": "stand-in",
-                    "context": {"cluster": "stand-in", "user": "tocsin", "namespace": "default"},
+                    "context": {"cluster": "stand-in", "user": "tocsin", "namespace": namespace},
                 }
             ],
             "current-context": "stand-in",

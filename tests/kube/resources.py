@@ -241,6 +241,10 @@ BUILT_IN = (
         create_on_update=True, unconditional_update=False,
     ),
     Resource(
+        "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True, typed.ENDPOINT_SLICE,
+        create_on_update=True,
+    ),
+    Resource(
         RBAC, "v1", "roles", "Role", True, typed.ROLE, validation.role,
         create_on_update=True, name_rule=validation.path_segment,
     ),

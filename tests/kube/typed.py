@@ -443,5 +443,31 @@ SERVICE_ACCOUNT = Struct(
     imagePullSecrets=List(ANYTHING, key="name"),
     automountServiceAccountToken=Pointer(BOOLEAN),
 )
+ENDPOINT_SLICE = Struct(
+    metadata=METADATA,
+    addressType=Always(STRING),
+    endpoints=Always(
+        List(
+            Struct(
+                addresses=Always(STRINGS),
+                conditions=ANYTHING,
+                hostname=Pointer(STRING),
+                nodeName=Pointer(STRING),
+                zone=Pointer(STRING),
+                targetRef=Pointer(REFERENCE),
+            )
+        )
+    ),
+    ports=Always(
+        List(
+            Struct(
+                name=Pointer(STRING),
+                port=Pointer(INT32),
+                protocol=Pointer(STRING),
+                appProtocol=Pointer(STRING),
+            )
+        )
+    ),
+)
 # The schema is looked at by definitions.py.
 DEFINITION = Struct(metadata=METADATA, spec=ANYTHING, status=ANYTHING)

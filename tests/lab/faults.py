@@ -108,13 +108,17 @@ class Faults:
         return self._switch_fault(kind="cut", node=self._node(node))
 
     def split(self, *sides):
-        """Nothing passes between nodes of different sides, each a list; who is in none is free."""
+        """Nothing passes between nodes of different sides, each a list; who is in none is free.
+        When all nodes are on a side, hosts that are no nodes are with the most of them."""
         named = [node for side in sides for node in side]
         for node in named:
             self._node(node)
         if len(sides) < 2 or len(set(named)) < len(named) or not all(sides):
             raise LabError("a split takes two sides and more, and each node on one of them")
-        return self._switch_fault(kind="split", sides=[list(side) for side in sides])
+        placed = [list(side) for side in sides]
+        if set(named) == set(self.nodes):
+            max(placed, key=len).extend(self.hosts)
+        return self._switch_fault(kind="split", sides=placed)
 
     def oneway(self, source, target):
         """No IP passes from one node to the other; the way back stays open. "all" is allowed."""

@@ -2,7 +2,8 @@
 """N nodes as network namespaces on a switch that can be told to fail.
 
 Every node n1..nN is a namespace tocsin-<pid>-nX with 10.77.0.X and fd77::X on eth0; its cable ends
-in port nX of a bridge in the namespace tocsin-<pid>-switch. The machine's own network stays as is.
+in port nX of a bridge in the namespace tocsin-<pid>-switch. Other hosts, without an agent, may be on
+it, too. The machine's own network stays as is.
 <pid> is the owner: when it is gone, anyone may remove what it left (Lab.clean()).
 
     with Lab(3, build="build") as lab:
@@ -27,14 +28,25 @@ from system import COMMAND_SECONDS, HERE, NAMESPACES, LabError, run, start_time
 REGISTRY = "/run/tocsin-lab"
 AGENT_STOP_SECONDS = 3
 NODES_MAX = 64
+# Those that may be there beside the nodes: the last number of their addresses.
+HOSTS = {"api": 250}
 
 
 class Lab(Faults):
     """One lab. The process that enters it owns it and removes it when it leaves."""
 
-    def __init__(self, nodes=5, build="build", extra="", owner=None, mode="observe", members=True):
+    def __init__(
+        self,
+        nodes=5,
+        build="build",
+        extra="",
+        owner=None,
+        mode="observe",
+        members=True,
+        hosts=(),
+    ):
         """extra: YAML lines appended to every agent's configuration. owner: see attach().
-        members: each agent is told of the others."""
+        members: each agent is told of the others. hosts: see HOSTS."""
         if not 2 <= nodes <= NODES_MAX:
             raise LabError(f"a lab has 2 to {NODES_MAX} nodes, not {nodes}")
         self.owner = owner or os.getpid()
@@ -43,6 +55,7 @@ class Lab(Faults):
         self.extra = extra
         self.mode = mode
         self.members = members
+        self.hosts = list(hosts)
         self.store = None  # a Store, when the agents share one
         self.directory = os.path.join(REGISTRY, str(self.owner))
         self.agents = {}
@@ -78,11 +91,15 @@ class Lab(Faults):
     def switch(self):
         return self.namespace("switch")
 
+    @staticmethod
+    def _number(node):
+        return HOSTS.get(node) or int(node[1:])
+
     def address(self, node):
-        return f"10.77.0.{int(node[1:])}"
+        return f"10.77.0.{self._number(node)}"
 
     def address6(self, node):
-        return f"fd77::{int(node[1:]):x}"
+        return f"fd77::{self._number(node):x}"
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
@@ -121,7 +138,7 @@ class Lab(Faults):
         # Not bridged: the bridge itself speaks no IPv6 and learns no multicast groups.
         batch = ["link add bridge type bridge forward_delay 0 mcast_snooping 0"]
         batch += ["link set bridge addrgenmode none", "link set bridge up"]
-        for node in self.nodes:
+        for node in self.nodes + self.hosts:
             run(["ip", "netns", "add", self.namespace(node)])
             batch += [
                 f"link add {node} type veth peer name eth0 netns {self.namespace(node)}",
@@ -129,7 +146,7 @@ class Lab(Faults):
                 f"link set {node} master bridge up",
             ]
         run(["ip", "-n", self.switch, "-batch", "-"], "\n".join(batch) + "\n")
-        for node in self.nodes:
+        for node in self.nodes + self.hosts:
             # One segment a packet, so that a loss of p % loses p % of the segments, as on a wire.
             batch = [
                 "link set lo up",
@@ -163,7 +180,7 @@ class Lab(Faults):
         """Removes the labs whose owner is gone; returns their owners' numbers."""
         owners = {name for name in _listed(REGISTRY) if name.isdigit()}
         for name in _listed(NAMESPACES):
-            match = re.fullmatch(r"tocsin-(\d+)-(n\d+|switch)", name)
+            match = re.fullmatch(r"tocsin-(\d+)-(n\d+|switch|api)", name)
             owners |= {match[1]} if match else set()
         removed = []
         for owner in sorted(set(map(int, owners)) - set(Lab.running())):
@@ -210,11 +227,12 @@ class Lab(Faults):
                 "log: {format: json}\n"
                 'http: {listen: "127.0.0.1:9479"}\n'
             )
-            if self.members:
+            if self.members or self.store:
                 file.write(
                     f"heartbeat: {{listen: \"0.0.0.0:9480\", key_file: {self.path('key')}}}\n"
-                    "nodes:\n"
                 )
+            if self.members:
+                file.write("nodes:\n")
                 for peer in self.nodes:
                     addresses = f'["{self.address(peer)}", "{self.address6(peer)}"]'
                     file.write(f"  - {{name: {peer}, addresses: {addresses}}}\n")

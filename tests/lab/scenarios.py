@@ -31,6 +31,11 @@ def _one(lab, chance):
     return chance.choice(lab.nodes)
 
 
+def _core(lab, chance):
+    """Three nodes that stay together: those that host the store, or any."""
+    return lab.store.nodes or chance.sample(lab.nodes, 3)
+
+
 def one_node(lab, chance):
     """one node cut"""
     victim = _one(lab, chance)
@@ -81,17 +86,19 @@ def hears_nobody(lab, chance):
 def bridge(lab, chance):
     """bridge (partial): two sides that one node reaches both"""
     # The members of the store stay on one side, with the bridge.
-    middle = chance.choice(lab.store.nodes)
-    one = [node for node in lab.store.nodes if node != middle]
-    other = [node for node in lab.nodes if node not in lab.store.nodes]
+    core = _core(lab, chance)
+    middle = chance.choice(core)
+    one = [node for node in core if node != middle]
+    other = [node for node in lab.nodes if node not in core]
     return Case(lambda: lab.split(one, other), "partial-partition", one + other, lab=lab)
 
 
 def ring(lab, chance):
     """majorities ring: each node reaches only its two neighbours"""
-    leader = lab.store.leader() or lab.store.nodes[0]
-    followers = [node for node in lab.store.nodes if node != leader]
-    others = [node for node in lab.nodes if node not in lab.store.nodes]
+    core = _core(lab, chance)
+    leader = lab.store.leader() or core[0]
+    followers = [node for node in core if node != leader]
+    others = [node for node in lab.nodes if node not in core]
     chance.shuffle(others)
     order = [followers[0], leader, followers[1], *others]
     pairs = [(order[i], order[(i + 2) % 5]) for i in range(5)]

@@ -149,6 +149,11 @@ class Store:
             for pair in found
         }
 
+    def isolations(self):
+        """The records of isolations, by node."""
+        found = self.values(self.nodes[0], ISOLATIONS)
+        return {key[len(ISOLATIONS) :]: json.loads(value) for key, (value, _lease) in found.items()}
+
     def revoke(self, node, lease):
         self.call(node, "/lease/revoke", {"ID": lease})
 

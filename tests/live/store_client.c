@@ -154,10 +154,9 @@ struct etcd_settings store_client_settings(const struct etcd_cluster *cluster)
 	return settings;
 }
 
-void store_client_open(struct store_client *client, const char *node,
-		       const struct etcd_settings *settings)
+static struct store_handlers handlers_of(struct store_client *client)
 {
-	const struct store_handlers handlers = {
+	return (struct store_handlers){
 		.context = client,
 		.row = on_row,
 		.isolation = on_isolation,
@@ -166,11 +165,29 @@ void store_client_open(struct store_client *client, const char *node,
 		.changed = on_changed,
 		.committed = on_committed,
 	};
+}
+
+void store_client_open(struct store_client *client, const char *node,
+		       const struct etcd_settings *settings)
+{
+	const struct store_handlers handlers = handlers_of(client);
 	char reason[256] = "";
 	struct text error = TEXT(reason);
 
 	*client = (struct store_client){.settings = *settings};
 	if (store_open_etcd(&client->store, &loop, node, settings, &handlers, &error))
+		fail_msg("%s", reason);
+}
+
+void store_client_open_kubernetes(struct store_client *client, const char *node,
+				  const struct kubernetes_settings *settings)
+{
+	const struct store_handlers handlers = handlers_of(client);
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+
+	*client = (struct store_client){0};
+	if (store_open_kubernetes(&client->store, &loop, node, settings, &handlers, &error))
 		fail_msg("%s", reason);
 }
 
@@ -213,7 +230,7 @@ enum store_commit_result store_client_commit(struct store_client *client, const 
 		0);
 	/* The answer comes from the loop, and while it is awaited there is no second one. */
 	assert_int_equal(client->commit_count, count);
-	assert_int_equal(store_commit(client->store, node, "x", 1, 0), -EBUSY);
+	assert_int_equal(store_commit(client->store, node, "{}", 2, 0), -EBUSY);
 	store_wait(client->commit_count > count);
 	for (int result = 0; result < 4; result++)
 		if (client->commits[result] != before[result])

@@ -5,6 +5,7 @@
 /* A store, and what it has told. All of a test's are on one loop. What fails fails the test. */
 
 #include "cluster/etcd.h"
+#include "cluster/kubernetes.h"
 #include "live/etcd_cluster.h"
 
 #include <stdbool.h>
@@ -42,6 +43,9 @@ struct etcd_settings store_client_settings(const struct etcd_cluster *cluster);
 
 void store_client_open(struct store_client *client, const char *node,
 		       const struct etcd_settings *settings);
+/* The same in Kubernetes. */
+void store_client_open_kubernetes(struct store_client *client, const char *node,
+				  const struct kubernetes_settings *settings);
 void store_client_close(struct store_client *client);
 
 void store_client_put(struct store_client *client, const char *row);

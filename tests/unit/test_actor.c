@@ -385,6 +385,32 @@ static void test_store_members(void **state)
 	end(&bench);
 }
 
+/* Of nodes that host a control plane one at a time; who hosts none of it is not held up by that. */
+static void test_control_plane(void **state)
+{
+	static const bool hosts[] = {true, true, true, true, true, false, false, false};
+	static const bool others[] = {true, true, true, true, false, false, false, true};
+	static const char *const fifth[] = {"-hhhuhhh", "h-hhuhhh", "hh-huhhh", "hhh-uhhh",
+					    ".",	"hhhhu-hh", "hhhhuh-h", "hhhhuhh-"};
+	struct bench bench;
+
+	(void)state;
+	for (int hosted = 0; hosted < 2; hosted++) {
+		make(&bench, 8);
+		bench.now.hosts_store = hosted ? hosts : others;
+		bench.now.store_members = 5;
+		bench.now.store_singly = true;
+		say(&bench, fifth);
+		commit(&bench, hosted ? 2 : 8, RECORD_ISOLATED);
+		bench.now.max_ratio = 0.5;
+		bench.now.interval_ns = 0;
+		run(&bench, 2000, fifth);
+		expect(&bench, hosted ? "1500:refuse:node-unreachable:store-quorum"
+				      : "1500:isolate-single,5");
+		end(&bench);
+	}
+}
+
 /* The store is read anew: what is told again is as it was, what is not is gone. */
 static void test_doubts(void **state)
 {
@@ -446,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_store_members),
+		cmocka_unit_test(test_control_plane),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_forgets),
 	};

@@ -41,7 +41,7 @@ static const struct {
 	/* Unknown and repeated keys. */
 	{"colour: red",
 	 "F:1:1: colour: unknown key, expected one of node, mode, state_dir, netns, log, "
-	 "http, heartbeat, nodes, tcp, edge, metrics, budget, store, etcd, isolation"},
+	 "http, heartbeat, nodes, tcp, edge, metrics, budget, store, etcd, kubernetes, isolation"},
 	/* Lists of single values. */
 	{"etcd: {endpoints: http://a}", "F:1:19: etcd.endpoints: found \"http://a\", expected a "
 					"list of at most 8, each a URL like"},
@@ -51,10 +51,20 @@ static const struct {
 	 "F:1:20: etcd.endpoints[0]: found a list, expected a URL like"},
 	{"etcd: {endpoints: [\"http://a b\"]}",
 	 "F:1:20: etcd.endpoints[0]: found \"http://a b\", expected a URL like"},
-	{"isolation: {actions: [fence, hook, fence]}",
-	 "F:1:36: isolation.actions[2]: found one more, expected at most 2"},
+	{"isolation: {actions: [fence, hook, taint, cordon, evict, fence]}",
+	 "F:1:58: isolation.actions[5]: found one more, expected at most 5"},
+	{"isolation: {actions: [taint]}",
+	 "F:1:13: isolation.actions: taint, cordon and evict need Kubernetes"},
+	{"findings: {disk-slow: {response: no-schedule}}",
+	 "F:1:24: findings.disk-slow.response: no-schedule needs Kubernetes"},
+	{"store: {kind: kubernetes}",
+	 "F:1:9: heartbeat.key_file: missing, expected the path of a file with the 32-byte key"},
+	{"store: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
+	 "kubernetes: {lease_seconds: 1, renew_interval_ms: 501}",
+	 "F:3:32: kubernetes.renew_interval_ms: leaves no time for a second try"},
 	{"isolation: {actions: [reboot]}",
-	 "F:1:23: isolation.actions[0]: found \"reboot\", expected fence or hook"},
+	 "F:1:23: isolation.actions[0]: found \"reboot\", expected fence, hook, taint, "
+	 "cordon or evict"},
 	{"isolation: {allow: [10.0.0.1/24]}",
 	 "F:1:21: isolation.allow[0]: found \"10.0.0.1/24\", expected an address"},
 	{"isolation: {after_heal: [/a, flush]}",

@@ -145,12 +145,36 @@ static void test_by_hand(void **state)
 	assert_int_equal(check(&forced_elsewhere, reason, sizeof(reason)), RAIL_ACTOR);
 }
 
+/* Of five two may be lost, but of a control plane no second one is isolated. */
+static void test_store_singly(void **state)
+{
+	struct rails_case action = good;
+	char reason[256];
+
+	(void)state;
+	action.store_members = 5;
+	action.store_members_left = 3;
+	assert_int_equal(check(&action, reason, sizeof(reason)), RAIL_NONE);
+	action.store_singly = true;
+	assert_int_equal(check(&action, reason, sizeof(reason)), RAIL_STORE_QUORUM);
+	assert_string_equal(reason,
+			    "3 of 5 members of the store would be left, expected at least 4");
+	action.store_members_left = 4;
+	assert_int_equal(check(&action, reason, sizeof(reason)), RAIL_NONE);
+	/* The only one there is: a majority is all of them. */
+	action.store_members = 1;
+	action.store_members_left = 0;
+	assert_int_equal(check(&action, reason, sizeof(reason)), RAIL_STORE_QUORUM);
+	/* Of none nothing is known. */
+	action.store_members = 0;
+	assert_int_equal(check(&action, reason, sizeof(reason)), RAIL_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_rail),
-		cmocka_unit_test(test_small_clusters),
-		cmocka_unit_test(test_minority),
+		cmocka_unit_test(test_each_rail),      cmocka_unit_test(test_store_singly),
+		cmocka_unit_test(test_small_clusters), cmocka_unit_test(test_minority),
 		cmocka_unit_test(test_by_hand),
 	};
 

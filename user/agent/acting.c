@@ -7,6 +7,7 @@
 #include "agent/healing.h"
 #include "agent/journal.h"
 #include "agent/member_check.h"
+#include "agent/node_objects.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "isolate/self_fence.h"
@@ -230,6 +231,22 @@ static void choose_actor(struct acting *acting)
 		store_depose(store);
 }
 
+/* The control plane's nodes host the etcd behind the API, as a rule. */
+static void find_control_plane(struct acting *acting)
+{
+	const struct membership *membership = &acting->cluster->membership;
+	const struct node_objects *objects = acting->cluster->agent->node_objects;
+
+	acting->store_members = 0;
+	for (uint32_t i = 0; objects && i < membership->count; i++) {
+		const struct node_object *object =
+			node_objects_find(objects, membership->members[i].name);
+
+		acting->hosts_store[i] = object && object->control_plane;
+		acting->store_members += acting->hosts_store[i];
+	}
+}
+
 void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 {
 	const struct actor_handlers handlers = {acting, on_isolate, on_refuse, on_release,
@@ -238,6 +255,8 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 	const struct cluster *cluster = acting->cluster;
 	const struct store_state *state = store_state(cluster->store);
 
+	if (cluster->kind == CONFIG_STORE_KUBERNETES)
+		find_control_plane(acting);
 	acting->last_case = (struct actor_case){
 		.judgement = &cluster->judgement,
 		.view = &cluster->view,
@@ -251,6 +270,7 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.advises = config->mode == CONFIG_MODE_ADVISE,
 		.hosts_store = acting->hosts_store,
 		.store_members = acting->store_members,
+		.store_singly = cluster->kind == CONFIG_STORE_KUBERNETES,
 		.max_ratio = config->isolation.max_ratio,
 		.settle_ns = config->isolation.settle_ms * NS_PER_MS,
 		.interval_ns = config->isolation.interval_ms * NS_PER_MS,
@@ -330,6 +350,16 @@ bool acting_is_fenced(const struct acting *acting)
 	return fencing_is_on(acting->fencing);
 }
 
+/* Where leases are renewed seldom, silence between two renewals is no loss: as many may fail as of
+ * etcd's in the configured time. */
+static uint64_t lease_grace_ns(const struct config *config, const struct store_state *state)
+{
+	uint64_t least_ns = state->renew_interval_ns * 7 / 2;
+	uint64_t grace_ns = config->isolation.lease_grace_ms * NS_PER_MS;
+
+	return grace_ns > least_ns ? grace_ns : least_ns;
+}
+
 void acting_turn(struct acting *acting, uint64_t now_ns)
 {
 	struct cluster *cluster = acting->cluster;
@@ -346,7 +376,7 @@ void acting_turn(struct acting *acting, uint64_t now_ns)
 		.distrust_ratio = cluster->agent->self.distrust,
 		.paused = cluster->paused,
 		.recorded = recorded,
-		.lease_grace_ns = config->isolation.lease_grace_ms * NS_PER_MS,
+		.lease_grace_ns = lease_grace_ns(config, state),
 		.settle_ns = config->isolation.settle_ms * NS_PER_MS,
 		.hold_down_ns = config->isolation.hold_down_ms * NS_PER_MS,
 	};
@@ -449,17 +479,12 @@ int acting_by_hand(struct acting *acting, const char *node, bool isolate, bool f
 
 /* ---- opening and closing ---- */
 
-/* Which members host one of the store's own: an endpoint with an address of theirs. */
-static int find_store_hosts(struct acting *acting)
+/* Which members host one of etcd's own: an endpoint with an address of theirs. */
+static void find_etcd_hosts(struct acting *acting)
 {
 	const struct config *config = config_of(acting);
 	const struct membership *membership = &acting->cluster->membership;
 
-	if (config->store.kind != CONFIG_STORE_ETCD)
-		return 0;
-	acting->hosts_store = calloc(membership->count + 1, sizeof(*acting->hosts_store));
-	if (!acting->hosts_store)
-		return -ENOMEM;
 	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++) {
 		struct fence_endpoint endpoint;
 
@@ -478,7 +503,6 @@ static int find_store_hosts(struct acting *acting)
 			}
 		}
 	}
-	return 0;
 }
 
 int acting_open(struct acting **ret_acting, struct cluster *cluster)
@@ -490,10 +514,14 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
+	acting->hosts_store = calloc(cluster->membership.count + 1, sizeof(*acting->hosts_store));
+	if (!acting->hosts_store)
+		return -ENOMEM;
 	r = member_check_open(&acting->member_check, config_of(acting), on_checked, acting)
-		    ?: find_store_hosts(acting)
 		    ?: fencing_open(&acting->fencing, cluster->agent)
 		    ?: healing_open(&acting->healing, cluster->agent);
+	if (!r && cluster->kind == CONFIG_STORE_ETCD)
+		find_etcd_hosts(acting);
 	if (!r)
 		/* An agent before this one may have left a fence: it stands until all is well. */
 		acting->closed = acting->self_fence.fenced = fencing_is_on(acting->fencing);

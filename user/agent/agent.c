@@ -8,6 +8,7 @@
 #include "agent/halting.h"
 #include "agent/health.h"
 #include "agent/journal.h"
+#include "agent/node_objects.h"
 #include "agent/state_dir.h"
 #include "base/clock.h"
 #include "base/exit_code.h"
@@ -180,58 +181,98 @@ static void rejoin(struct agent *agent)
 			  log_string("consequence", "nothing is shared until the next reload"));
 }
 
-static void reload(struct agent *agent)
+int agent_apply_config(struct agent *agent, struct config *config)
 {
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
-	struct config config;
 	bool stays;
 
-	if (load_config(agent->config_file, &config, &error)) {
-		log_error("configuration not reloaded", log_string("error", buffer),
-			  log_string("consequence", "the old one stays in force"));
-		return;
-	}
-	if (heartbeat_reload(agent->heartbeat, &config, &error)) {
+	if (heartbeat_reload(agent->heartbeat, config, &error)) {
 		log_error("configuration not reloaded", log_string("error", buffer),
 			  log_string("consequence", "the old one stays in force"));
 		goto discard;
 	}
-	agent_forget_targets(agent, &config);
-	if (peers_reload(&agent->peers, &config, clock_monotonic_ns())) {
+	agent_forget_targets(agent, config);
+	if (peers_reload(&agent->peers, config, clock_monotonic_ns())) {
 		log_error("configuration not reloaded", log_string("error", "out of memory"));
 		/* The heartbeats must speak of the same nodes as the peers do. */
 		if (heartbeat_reload(agent->heartbeat, &agent->config, &error))
 			log_error("heartbeats", log_string("error", buffer));
 		goto discard;
 	}
-	if (probe_settings_differ(&agent->config, &config))
+	if (probe_settings_differ(&agent->config, config))
 		log_warning("configuration changed in part",
 			    log_string("restart",
 				       "node, state_dir, netns, tcp.*, http.listen and "
 				       "metrics.max_cgroups take effect when the agent is "
 				       "started again"));
 	/* These stay as they are until then. */
-	memcpy(config.node, agent->config.node, sizeof(config.node));
-	memcpy(config.state_dir, agent->config.state_dir, sizeof(config.state_dir));
-	config.netns.kind = agent->config.netns.kind;
-	config.netns.inode = agent->config.netns.inode;
-	config.tcp = agent->config.tcp;
-	config.http = agent->config.http;
-	config.metrics.max_cgroups = agent->config.metrics.max_cgroups;
-	stays = agent->cluster && !cluster_differs(&agent->config, &config);
+	memcpy(config->node, agent->config.node, sizeof(config->node));
+	memcpy(config->state_dir, agent->config.state_dir, sizeof(config->state_dir));
+	config->netns.kind = agent->config.netns.kind;
+	config->netns.inode = agent->config.netns.inode;
+	config->tcp = agent->config.tcp;
+	config->http = agent->config.http;
+	config->metrics.max_cgroups = agent->config.metrics.max_cgroups;
+	stays = agent->cluster && !cluster_differs(&agent->config, config);
 	config_free(&agent->config);
-	agent->config = config;
+	agent->config = *config;
 	if (stays)
 		cluster_reload(agent->cluster);
 	else
 		rejoin(agent);
-	log_configure(config.log.format, config.log.level);
-	log_info("configuration reloaded", log_unsigned("nodes", config.node_count));
-	return;
+	log_configure(config->log.format, config->log.level);
+	log_info("configuration reloaded", log_unsigned("nodes", config->node_count));
+	return 0;
 
 discard:
-	config_free(&config);
+	config_free(config);
+	return -EINVAL;
+}
+
+static int open_node_objects(struct agent *agent, const struct config *config, struct text *error)
+{
+	return config->store.kind == CONFIG_STORE_KUBERNETES
+		       ? node_objects_open(&agent->node_objects, agent,
+					   config->kubernetes.kubeconfig, error)
+		       : 0;
+}
+
+/* They may come from another place now. */
+static void reload_node_objects(struct agent *agent, const struct config *config)
+{
+	const struct config *old = &agent->config;
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+
+	if (old->store.kind == config->store.kind &&
+	    !strcmp(old->kubernetes.kubeconfig, config->kubernetes.kubeconfig))
+		return;
+	node_objects_close(agent->node_objects);
+	agent->node_objects = NULL;
+	if (open_node_objects(agent, config, &error))
+		log_error("nothing is known of Node objects", log_string("reason", buffer));
+}
+
+static void reload(struct agent *agent)
+{
+	char buffer[512] = "";
+	struct text error = TEXT(buffer);
+	struct config config;
+
+	if (load_config(agent->config_file, &config, &error)) {
+		log_error("configuration not reloaded", log_string("error", buffer),
+			  log_string("consequence", "the old one stays in force"));
+		return;
+	}
+	reload_node_objects(agent, &config);
+	if (config.kubernetes.has_members && agent->node_objects &&
+	    node_objects_fill(agent->node_objects, &config)) {
+		log_error("configuration not reloaded", log_string("error", "out of memory"));
+		config_free(&config);
+		return;
+	}
+	(void)agent_apply_config(agent, &config);
 }
 
 static void stop(struct agent *agent)
@@ -247,6 +288,8 @@ static void stop(struct agent *agent)
 	agent->findings = NULL;
 	control_close(agent->control);
 	agent->control = NULL;
+	node_objects_close(agent->node_objects);
+	agent->node_objects = NULL;
 	cluster_close(agent->cluster);
 	agent->cluster = NULL;
 	http_close(agent->http);
@@ -433,6 +476,8 @@ static int start(struct agent *agent)
 	if (heartbeat_open(&agent->heartbeat, &agent->loop, &agent->config, &error))
 		goto failed;
 	if (cluster_open(&agent->cluster, agent, &error))
+		goto failed;
+	if (open_node_objects(agent, &agent->config, &error))
 		goto failed;
 	if (control_open(&agent->control, agent, &error)) {
 		log_warning("nobody can isolate or release by hand", log_string("reason", buffer));

@@ -44,6 +44,7 @@ struct agent {
 	uint64_t journal_told_ns;
 	struct agent_incidents *incidents; /* NULL: no journal, or it cannot be read */
 	struct cluster *cluster;	   /* NULL while it starts and stops */
+	struct node_objects *node_objects; /* NULL: not with the store in Kubernetes */
 	struct control *control;	   /* NULL: nobody can tell it anything */
 	struct heartbeat_socket *heartbeat;
 	struct confirm *confirm;
@@ -84,6 +85,10 @@ struct agent {
  * configuration, 1 when it could not start; the reason is on stderr.
  */
 int agent_run(const char *config_file);
+
+/* Puts a configuration, which it takes, in the place of the present one. Returns 0, or -errno with
+ * the reason in the log, and the old one stays. */
+int agent_apply_config(struct agent *agent, struct config *config);
 
 /* The store has told back that this agent stops: there is nothing more to wait for. */
 void agent_left(struct agent *agent);

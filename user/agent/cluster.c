@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/etcd.h"
+#include "cluster/kubernetes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,9 +19,9 @@
 /* While all is quiet the view is judged so often, for what changes by time alone. */
 #define JUDGE_QUIET_NS (500 * NS_PER_MS)
 #define PAUSE_CHECK_NS NS_PER_S
-/* Renewals come every 200 ms. One who has not been answered for so long may be the one who is cut
- * off, before the store counts as lost: it does not speak for the cluster. */
-#define RENEWED_NS (500 * NS_PER_MS)
+/* One whose renewal has not been answered for so long may be the one who is cut off, before the
+ * store counts as lost: it does not speak for the cluster. */
+#define RENEWED_LATE_NS (300 * NS_PER_MS)
 /* A row is not written again because of a little more or less distrust: only by steps of this. */
 #define DISTRUST_STEP 0.25
 
@@ -368,7 +369,8 @@ bool cluster_turn(struct cluster *cluster)
 	cluster->judged_ns = now_ns;
 	/* Without the store the view is of the past: what was raised stands until it is back. */
 	if (!state->connected || !cluster->synced ||
-	    (state->renewed_ns && now_ns > state->renewed_ns + RENEWED_NS)) {
+	    (state->renewed_ns &&
+	     now_ns > state->renewed_ns + state->renew_interval_ns + RENEWED_LATE_NS)) {
 		cluster->view.stalled_ns = now_ns;
 		return false;
 	}
@@ -389,7 +391,8 @@ static int init_members(struct cluster *cluster)
 	int r;
 
 	memcpy(alone.name, config->node, sizeof(alone.name));
-	r = config->store.kind == CONFIG_STORE_LOCAL
+	cluster->kind = config->node_count ? config->store.kind : CONFIG_STORE_LOCAL;
+	r = cluster->kind == CONFIG_STORE_LOCAL
 		    ? membership_init(&cluster->membership, &alone, 1)
 		    : membership_init(&cluster->membership, config->nodes, config->node_count);
 	if (!r)
@@ -416,24 +419,11 @@ static void index_peers(struct cluster *cluster)
 	}
 }
 
-static int open_store(struct cluster *cluster, struct text *error)
+static int open_etcd(struct cluster *cluster, const struct store_handlers *handlers,
+		     struct text *error)
 {
 	const struct config *config = &cluster->agent->config;
-	const struct store_handlers handlers = {
-		.context = cluster,
-		.row = on_row,
-		.isolation = on_isolation,
-		.reset = on_reset,
-		.synced = on_synced,
-		.changed = on_changed,
-		.committed = on_committed,
-	};
-	struct etcd_settings settings;
-
-	if (config->store.kind == CONFIG_STORE_LOCAL)
-		return store_open_local(&cluster->store, &cluster->agent->loop, config->node,
-					&handlers);
-	settings = (struct etcd_settings){
+	struct etcd_settings settings = {
 		.clients = config->node_count,
 		.endpoint_count = config->etcd.endpoint_count,
 		.prefix = config->etcd.prefix,
@@ -444,10 +434,55 @@ static int open_store(struct cluster *cluster, struct text *error)
 		.password_file = config->etcd.password_file,
 		.lease_seconds = config->etcd.lease_seconds,
 	};
+
 	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++)
 		settings.endpoints[i] = config->etcd.endpoints[i];
 	return store_open_etcd(&cluster->store, &cluster->agent->loop, config->node, &settings,
-			       &handlers, error);
+			       handlers, error);
+}
+
+static int open_kubernetes(struct cluster *cluster, const struct store_handlers *handlers,
+			   struct text *error)
+{
+	const struct config *config = &cluster->agent->config;
+	const struct kubernetes_settings settings = {
+		.kubeconfig = config->kubernetes.kubeconfig,
+		.lease_seconds = config->kubernetes.lease_seconds,
+		.renew_interval_ms = config->kubernetes.renew_interval_ms,
+		.clients = config->node_count,
+	};
+
+	return store_open_kubernetes(&cluster->store, &cluster->agent->loop, config->node,
+				     &settings, handlers, error);
+}
+
+static int open_local(struct cluster *cluster, const struct store_handlers *handlers,
+		      struct text *error)
+{
+	(void)error;
+	return store_open_local(&cluster->store, &cluster->agent->loop, cluster->agent->config.node,
+				handlers);
+}
+
+static int open_store(struct cluster *cluster, struct text *error)
+{
+	static int (*const open_kind[])(struct cluster *, const struct store_handlers *,
+					struct text *) = {
+		[CONFIG_STORE_LOCAL] = open_local,
+		[CONFIG_STORE_ETCD] = open_etcd,
+		[CONFIG_STORE_KUBERNETES] = open_kubernetes,
+	};
+	const struct store_handlers handlers = {
+		.context = cluster,
+		.row = on_row,
+		.isolation = on_isolation,
+		.reset = on_reset,
+		.synced = on_synced,
+		.changed = on_changed,
+		.committed = on_committed,
+	};
+
+	return open_kind[cluster->kind](cluster, &handlers, error);
 }
 
 int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text *error)
@@ -495,12 +530,8 @@ static bool nodes_differ(const struct config_node *one, const struct config_node
 	return false;
 }
 
-static bool stores_differ(const struct config *one, const struct config *other)
+static bool etcds_differ(const struct config *one, const struct config *other)
 {
-	if (one->store.kind != other->store.kind)
-		return true;
-	if (one->store.kind == CONFIG_STORE_LOCAL)
-		return false;
 	if (one->etcd.endpoint_count != other->etcd.endpoint_count)
 		return true;
 	for (unsigned int i = 0; i < one->etcd.endpoint_count; i++)
@@ -513,6 +544,22 @@ static bool stores_differ(const struct config *one, const struct config *other)
 	       strcmp(one->etcd.user, other->etcd.user) != 0 ||
 	       strcmp(one->etcd.password_file, other->etcd.password_file) != 0 ||
 	       one->etcd.lease_seconds != other->etcd.lease_seconds;
+}
+
+static bool stores_differ(const struct config *one, const struct config *other)
+{
+	if (one->store.kind != other->store.kind)
+		return true;
+	switch (one->store.kind) {
+	case CONFIG_STORE_ETCD:
+		return etcds_differ(one, other);
+	case CONFIG_STORE_KUBERNETES:
+		return strcmp(one->kubernetes.kubeconfig, other->kubernetes.kubeconfig) != 0 ||
+		       one->kubernetes.lease_seconds != other->kubernetes.lease_seconds ||
+		       one->kubernetes.renew_interval_ms != other->kubernetes.renew_interval_ms;
+	default:
+		return false;
+	}
 }
 
 bool cluster_differs(const struct config *one, const struct config *other)
@@ -543,7 +590,7 @@ void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *re
 		.verdicts = &cluster->verdicts,
 		.actor = acting_actor(cluster->acting),
 		.store = store_state(cluster->store),
-		.store_kind = cluster->agent->config.store.kind,
+		.store_kind = cluster->kind,
 		.mode = cluster->agent->config.mode,
 		.self = cluster->self,
 		.synced = cluster->synced,

@@ -38,11 +38,12 @@ struct cluster {
 	uint32_t leaving_flags;
 	uint64_t leaving_sequence; /* of the row that said so first */
 
-	bool connected;	    /* the store was, when it told last */
-	bool synced;	    /* the view holds all that the store has */
-	bool dirty;	    /* something came since the last judgement */
-	uint64_t judged_ns; /* when that was */
-	bool paused;	    /* by the file 'pause' in state_dir */
+	enum config_store kind; /* the store's: local where there is nobody to share with */
+	bool connected;		/* the store was, when it told last */
+	bool synced;		/* the view holds all that the store has */
+	bool dirty;		/* something came since the last judgement */
+	uint64_t judged_ns;	/* when that was */
+	bool paused;		/* by the file 'pause' in state_dir */
 	uint64_t pause_checked_ns;
 };
 

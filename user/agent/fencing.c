@@ -2,9 +2,13 @@
 #include "agent/fencing.h"
 
 #include "agent/agent.h"
+#include "agent/api_endpoints.h"
+#include "agent/cluster.h"
 #include "agent/journal.h"
+#include "agent/node_objects.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/kubernetes.h"
 #include "isolate/hook.h"
 
 #include <curl/curl.h>
@@ -94,6 +98,18 @@ unsigned int fencing_store(const struct config *config,
 	return count;
 }
 
+/* The API by the address of its service, and its servers by their own. */
+static unsigned int find_api(const struct agent *agent,
+			     struct fence_endpoint ret_endpoints[FENCING_STORE_MAX])
+{
+	const char *url = kubernetes_server(agent->cluster->store);
+	unsigned int count = !fencing_endpoint(url, &ret_endpoints[0]);
+
+	_Static_assert(API_ENDPOINTS_MAX + 1 <= FENCING_STORE_MAX, "all fit");
+	return count +
+	       api_endpoints_get(node_objects_api(agent->node_objects), &ret_endpoints[count]);
+}
+
 /* Begins to put up the fence that the configuration describes. */
 static int put_up(struct fencing *fencing, struct text *error)
 {
@@ -115,7 +131,9 @@ static int put_up(struct fencing *fencing, struct text *error)
 			members[settings.member_count++] = config->nodes[i].addresses[j];
 	settings.members = members;
 	settings.store = endpoints;
-	settings.store_count = fencing_store(config, endpoints);
+	settings.store_count = config->store.kind == CONFIG_STORE_KUBERNETES
+				       ? find_api(fencing->agent, endpoints)
+				       : fencing_store(config, endpoints);
 	r = fence_begin(&fencing->run, &settings, error);
 	free(members);
 	return r;

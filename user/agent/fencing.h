@@ -42,7 +42,7 @@ int fencing_endpoint(const char *url, struct fence_endpoint *ret_endpoint);
 /* Of each member of etcd two: its clients' port and its peers'. */
 #define FENCING_STORE_MAX (2 * CONFIG_ENDPOINTS_MAX)
 
-/* What the fence leaves open of the store. Returns how many. */
+/* What the fence leaves open of etcd. Returns how many. */
 unsigned int fencing_store(const struct config *config,
 			   struct fence_endpoint ret_endpoints[FENCING_STORE_MAX]);
 

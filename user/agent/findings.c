@@ -71,7 +71,7 @@ static void run_hook(struct agent_findings *findings, const struct finding *find
 	char *document;
 	int r;
 
-	if (settings->response != FINDING_RESPONSE_HOOK)
+	if (!settings->hook_argument_count)
 		return;
 	for (unsigned int i = 0; i < settings->hook_argument_count; i++)
 		argv[i] = settings->hook[i];

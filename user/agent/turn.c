@@ -9,6 +9,7 @@
 #include "agent/cluster.h"
 #include "agent/health.h"
 #include "agent/journal.h"
+#include "agent/node_objects.h"
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/log.h"
@@ -353,6 +354,7 @@ static void on_turn(uv_timer_t *timer)
 	agent_budget_turn(agent->budget, self.now_ns);
 	if (agent->cluster)
 		alert |= cluster_turn(agent->cluster);
+	node_objects_turn(agent->node_objects);
 	agent_tell_journal(agent);
 	tell_service(agent, self.now_ns);
 	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);

@@ -96,12 +96,12 @@ static void lease_work(struct etcd_store *store)
 	if (store->lease.call.http)
 		return;
 	if (!store->lease.id) {
-		store->lease.next_ns = now_ns + store->renew_interval_ns;
+		store->lease.next_ns = now_ns + store->store.state.renew_interval_ns;
 		store->lease.call.answered = on_granted;
 		etcd_link_call(store->link, &store->lease.call, "/v3/lease/grant",
 			       etcd_encode_grant(store->lease_seconds), ETCD_PATIENCE_WORK);
 	} else if (now_ns >= store->lease.next_ns) {
-		store->lease.next_ns = now_ns + store->renew_interval_ns;
+		store->lease.next_ns = now_ns + store->store.state.renew_interval_ns;
 		store->lease.call.answered = on_renewed;
 		etcd_link_call(store->link, &store->lease.call, "/v3/lease/keepalive",
 			       etcd_encode_lease(store->lease.id), ETCD_PATIENCE_PROBE);
@@ -406,7 +406,7 @@ int store_open_etcd(struct store **ret_store, struct uv_loop_s *loop, const char
 	snprintf(store->node, sizeof(store->node), "%s", node);
 	snprintf(store->prefix, sizeof(store->prefix), "%s", settings->prefix);
 	store->lease_seconds = settings->lease_seconds ?: ETCD_LEASE_S_DEFAULT;
-	store->renew_interval_ns =
+	store->store.state.renew_interval_ns =
 		(settings->renew_interval_ms ?: ETCD_RENEW_INTERVAL_MS_DEFAULT) * NS_PER_MS;
 	store->lease.call.context = store;
 	store->row.call.context = store;

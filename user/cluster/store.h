@@ -31,6 +31,8 @@ struct store_state {
 	 * good for lease_ns from then on, at the least. */
 	uint64_t renewed_ns;
 	uint64_t lease_ns;
+	/* It is renewed so often while all is well. */
+	uint64_t renew_interval_ns;
 	/* This node holds the election: campaigning, and only while its lease is good. */
 	bool actor;
 	uint64_t actor_revision; /* fences what the actor writes: grows with each election */

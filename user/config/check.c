@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "config/draft.h"
+#include "config/overlap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +13,6 @@ struct name_entry {
 	unsigned int node;
 };
 
-struct address_entry {
-	const struct cidr *cidr;
-	unsigned int node, index;
-};
-
 static int order(unsigned int a, unsigned int b)
 {
 	return (a > b) - (a < b);
@@ -27,20 +23,6 @@ static int compare_names(const void *a, const void *b)
 	const struct name_entry *one = a, *other = b;
 
 	return strcmp(one->name, other->name) ?: order(one->node, other->node);
-}
-
-/* A network comes before everything in it. */
-static int compare_addresses(const void *a, const void *b)
-{
-	const struct address_entry *one = a, *other = b;
-
-	int result = memcmp(&one->cidr->address, &other->cidr->address, sizeof(struct address));
-
-	if (!result)
-		result = order(one->cidr->prefix, other->cidr->prefix);
-	if (!result)
-		result = order(one->node, other->node);
-	return result ?: order(one->index, other->index);
 }
 
 static int check_required(const struct config_draft *draft)
@@ -95,53 +77,29 @@ static int check_names(const struct config_draft *draft)
 	return error;
 }
 
-static int fail_shared(const struct config_draft *draft, const struct address_entry *one,
-		       const struct address_entry *other)
-{
-	const struct address_entry *first = one->node < other->node ? one : other;
-	const struct address_entry *second = first == one ? other : one;
-	char first_text[ADDRESS_TEXT_MAX], second_text[ADDRESS_TEXT_MAX];
-	char path[CONFIG_KEY_PATH_MAX];
-
-	snprintf(path, sizeof(path), "nodes[%u].addresses[%u]", second->node, second->index);
-	return config_reader_fail(
-		&draft->reader, draft->node_positions[second->node].addresses[second->index], path,
-		"%s overlaps %s of node \"%s\" (line %u), expected addresses that "
-		"belong to one node only",
-		cidr_format(second->cidr, second_text), cidr_format(first->cidr, first_text),
-		draft->config.nodes[first->node].name,
-		draft->node_positions[first->node].addresses[first->index].line);
-}
-
 static int check_addresses(const struct config_draft *draft)
 {
 	const struct config *config = &draft->config;
-	const struct address_entry *outer;
-	struct address_entry *entries;
-	unsigned int count = 0;
-	int error = 0;
+	char first_text[ADDRESS_TEXT_MAX], second_text[ADDRESS_TEXT_MAX];
+	const struct config_node *first, *second;
+	char path[CONFIG_KEY_PATH_MAX];
+	struct config_overlap overlap;
+	int r = config_find_overlap(config->nodes, config->node_count, &overlap);
 
-	entries = calloc(config->node_count, CONFIG_ADDRESSES_MAX * sizeof(*entries));
-	if (!entries)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < config->node_count; i++)
-		for (unsigned int j = 0; j < config->nodes[i].address_count; j++)
-			entries[count++] =
-				(struct address_entry){&config->nodes[i].addresses[j], i, j};
-	qsort(entries, count, sizeof(*entries), compare_addresses);
-	/*
-	 * Networks nest or are apart, they never cross. So it is enough to compare with the
-	 * outermost one around: all that lies in it must belong to the same node.
-	 */
-	outer = &entries[0];
-	for (unsigned int i = 1; i < count && !error; i++) {
-		if (!cidr_contains(outer->cidr, &entries[i].cidr->address))
-			outer = &entries[i];
-		else if (outer->node != entries[i].node)
-			error = fail_shared(draft, outer, &entries[i]);
-	}
-	free(entries);
-	return error;
+	if (r <= 0)
+		return r;
+	first = &config->nodes[overlap.node];
+	second = &config->nodes[overlap.other_node];
+	snprintf(path, sizeof(path), "nodes[%u].addresses[%u]", overlap.other_node,
+		 overlap.other_address);
+	return config_reader_fail(
+		&draft->reader,
+		draft->node_positions[overlap.other_node].addresses[overlap.other_address], path,
+		"%s overlaps %s of node \"%s\" (line %u), expected addresses that "
+		"belong to one node only",
+		cidr_format(&second->addresses[overlap.other_address], second_text),
+		cidr_format(&first->addresses[overlap.address], first_text), first->name,
+		draft->node_positions[overlap.node].addresses[overlap.address].line);
 }
 
 static int check_self(const struct config_draft *draft)
@@ -177,12 +135,15 @@ static int check_key_file(struct config_draft *draft)
 
 	if (!config->heartbeat.authenticate)
 		*config->heartbeat.key_file = '\0';
-	if (!config->heartbeat.authenticate || *config->heartbeat.key_file || !config->node_count)
+	if (!config->heartbeat.authenticate || *config->heartbeat.key_file ||
+	    (!config->node_count && !config->kubernetes.has_members))
 		return 0;
 	if (!position.line)
 		position = config_draft_given(draft, "heartbeat");
 	if (!position.line)
 		position = config_draft_given(draft, "nodes");
+	if (!position.line)
+		position = config_draft_given(draft, "store.kind");
 	return config_reader_fail(
 		&draft->reader, position, "heartbeat.key_file",
 		"missing, expected the path of a file with the 32-byte key that all "
@@ -218,12 +179,26 @@ static int check_store(const struct config_draft *draft)
 	       check_together(draft, etcd && !config->node_count, "store.kind",
 			      "etcd has nothing to share, expected the members of the cluster in "
 			      "nodes:") ?:
+	       check_together(draft,
+			      config->kubernetes.lease_seconds * 1000 <
+				      2 * config->kubernetes.renew_interval_ms,
+			      "kubernetes.renew_interval_ms",
+			      "leaves no time for a second try, expected at most half of "
+			      "kubernetes.lease_seconds") ?:
 	       check_together(draft, !*config->etcd.cert_file && *config->etcd.key_file,
 			      "etcd.key_file", "is of no use without etcd.cert_file") ?:
 	       check_together(draft, *config->etcd.cert_file && !*config->etcd.key_file,
 			      "etcd.cert_file", "is of no use without etcd.key_file") ?:
 	       check_together(draft, !*config->etcd.password_file && *config->etcd.user,
 			      "etcd.user", "has no password, expected etcd.password_file") ?:
+	       check_together(draft,
+			      (has_action(config, CONFIG_ACTION_TAINT) ||
+			       has_action(config, CONFIG_ACTION_CORDON) ||
+			       has_action(config, CONFIG_ACTION_EVICT)) &&
+				      config->store.kind != CONFIG_STORE_KUBERNETES,
+			      "isolation.actions",
+			      "taint, cordon and evict need Kubernetes, expected store: "
+			      "{kind: kubernetes}") ?:
 	       check_together(draft,
 			      has_action(config, CONFIG_ACTION_HOOK) &&
 				      !config->isolation.hook.argument_count,
@@ -239,19 +214,29 @@ static int check_store(const struct config_draft *draft)
 
 static int check_findings(const struct config_draft *draft)
 {
+	bool kubernetes = draft->config.store.kind == CONFIG_STORE_KUBERNETES;
 	char path[CONFIG_KEY_PATH_MAX];
 	int error = 0;
 
 	for (unsigned int kind = 0; kind < FINDING_KINDS && !error; kind++) {
 		const struct finding_settings *settings = &draft->config.findings.settings[kind];
-		bool runs = settings->response == FINDING_RESPONSE_HOOK;
+		bool runs = settings->response >= FINDING_RESPONSE_HOOK;
 
 		snprintf(path, sizeof(path), "findings.%s.%s", finding_kind_name(kind),
 			 settings->hook_argument_count ? "hook" : "response");
-		error = check_together(draft, runs && !settings->hook_argument_count, path,
+		error = check_together(draft,
+				       settings->response == FINDING_RESPONSE_HOOK &&
+					       !settings->hook_argument_count,
+				       path,
 				       "hook has no command, expected hook: [/etc/tocsin/hook]") ?:
+			check_together(draft,
+				       settings->response == FINDING_RESPONSE_NO_SCHEDULE &&
+					       !kubernetes,
+				       path,
+				       "no-schedule needs Kubernetes, expected store: "
+				       "{kind: kubernetes}") ?:
 			check_together(draft, !runs && settings->hook_argument_count, path,
-				       "is of no use without response: hook") ?:
+				       "is of no use without response: hook or no-schedule") ?:
 			check_together(draft,
 				       settings->hook_argument_count && *settings->hook[0] != '/',
 				       path, "names no program, expected an absolute path first");
@@ -292,8 +277,11 @@ static int check_watches(const struct config_draft *draft)
 
 int config_draft_check(struct config_draft *draft)
 {
+	struct config *config = &draft->config;
 	int error = 0;
 
+	config->kubernetes.has_members =
+		config->store.kind == CONFIG_STORE_KUBERNETES && !config->node_count;
 	if (draft->config.node_count)
 		error = check_required(draft) ?: check_names(draft) ?: check_addresses(draft);
 	return error ?: check_self(draft) ?: check_key_file(draft) ?: check_store(draft) ?:

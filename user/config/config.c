@@ -26,6 +26,7 @@ static const struct config defaults = {
 	.budget = {.cpu_percent = 1, .restore_after_s = 60},
 	.store = {.kind = CONFIG_STORE_LOCAL},
 	.etcd = {.prefix = "/tocsin/", .lease_seconds = 2},
+	.kubernetes = {.lease_seconds = 5, .renew_interval_ms = 1000},
 	.isolation = {.actions = {CONFIG_ACTION_FENCE},
 		      .action_count = 1,
 		      .hook.timeout_ms = 5000,
@@ -62,12 +63,16 @@ static const struct config defaults = {
 		     .hook_timeout_ms = 5000},
 };
 
-/* The host name as the name of this node; "" when it cannot be one. */
+/* The name that the environment gives this node (a pod knows its node's only so), or the host's; ""
+ * when it cannot be one. */
 static int default_node(char node[static CONFIG_NAME_MAX])
 {
 	const struct config_key *key = &config_keys[config_key_find("", "node")];
+	const char *given = getenv("TOCSIN_NODE");
 	char name[256] = "";
 
+	if (given && *given)
+		return key->type->set(key, given, node);
 	/* One byte is kept back: a name that is cut is not terminated. */
 	if (gethostname(name, sizeof(name) - 1))
 		return -errno;

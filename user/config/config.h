@@ -25,10 +25,17 @@
 
 enum config_mode { CONFIG_MODE_OBSERVE, CONFIG_MODE_ADVISE, CONFIG_MODE_ENFORCE };
 
-enum config_store { CONFIG_STORE_LOCAL, CONFIG_STORE_ETCD };
+enum config_store { CONFIG_STORE_LOCAL, CONFIG_STORE_ETCD, CONFIG_STORE_KUBERNETES };
 
 /* What is done to a node that is isolated, beside the record in the store. */
-enum config_action { CONFIG_ACTION_FENCE, CONFIG_ACTION_HOOK, CONFIG_ACTIONS };
+enum config_action {
+	CONFIG_ACTION_FENCE,
+	CONFIG_ACTION_HOOK,
+	CONFIG_ACTION_TAINT,  /* of its Node in Kubernetes: NoSchedule */
+	CONFIG_ACTION_CORDON, /* the same by spec.unschedulable */
+	CONFIG_ACTION_EVICT,  /* the same: NoExecute, once it is proven to be fenced */
+	CONFIG_ACTIONS,
+};
 
 /* Whose sockets count. */
 enum config_netns { CONFIG_NETNS_ALL, CONFIG_NETNS_OWN, CONFIG_NETNS_INODE };
@@ -102,7 +109,7 @@ struct config {
 		uint32_t restore_after_s;
 	} budget;
 	struct {
-		enum config_store kind; /* store.kind: local | etcd */
+		enum config_store kind; /* store.kind: local | etcd | kubernetes */
 	} store;
 	struct {
 		char endpoints[CONFIG_ENDPOINTS_MAX][CONFIG_PATH_MAX]; /* http(s)://HOST:PORT */
@@ -115,6 +122,13 @@ struct config {
 		char password_file[CONFIG_PATH_MAX];
 		uint32_t lease_seconds; /* etcd.lease_seconds: 1 to 60, default 2 */
 	} etcd;
+	struct {
+		char kubeconfig[CONFIG_PATH_MAX]; /* "": the service account of the pod */
+		uint32_t lease_seconds;		  /* 1 to 300, default 5 */
+		uint32_t renew_interval_ms;	  /* 100 to 60000, default 1000 */
+		/* With this store and no nodes configured: its Node objects are the members. */
+		bool has_members;
+	} kubernetes;
 	struct {
 		enum config_action actions[CONFIG_ACTIONS]; /* default: fence */
 		unsigned int action_count;

@@ -42,11 +42,12 @@ enum finding_response {
 	FINDING_RESPONSE_METRIC, /* and a series of its own */
 	FINDING_RESPONSE_ROW,	 /* and the other nodes see it */
 	FINDING_RESPONSE_HOOK,	 /* and its hook runs, when it is raised and when it is cleared */
+	FINDING_RESPONSE_NO_SCHEDULE, /* and Kubernetes is told to start no pods on the node */
 };
 
 struct finding_settings {
 	enum finding_response response; /* findings.KIND.response, default row */
-	/* findings.KIND.hook: the command and its arguments; none without FINDING_RESPONSE_HOOK. */
+	/* findings.KIND.hook: the command and its arguments; none below FINDING_RESPONSE_HOOK. */
 	char hook[FINDING_HOOK_ARGUMENTS_MAX][FINDING_HOOK_ARGUMENT_MAX];
 	unsigned int hook_argument_count;
 };

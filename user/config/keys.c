@@ -323,9 +323,10 @@ const struct config_type config_type_records = HOLDER(records);
 /* In the order of the enumerations. */
 static const char *const mode_words[] = {"observe", "advise", "enforce", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
-static const char *const store_words[] = {"local", "etcd", NULL};
-static const char *const action_words[] = {"fence", "hook", NULL};
-static const char *const response_words[] = {"off", "log", "metric", "row", "hook", NULL};
+static const char *const store_words[] = {"local", "etcd", "kubernetes", NULL};
+static const char *const action_words[] = {"fence", "hook", "taint", "cordon", "evict", NULL};
+static const char *const response_words[] = {"off",  "log",	    "metric", "row",
+					     "hook", "no-schedule", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 _Static_assert(sizeof(enum config_mode) == sizeof(unsigned int), "set_word() stores it as one");
@@ -421,6 +422,11 @@ const struct config_key config_keys[CONFIG_KEY_COUNT] = {
 	KEY(etcd.user,		    type_name),
 	KEY(etcd.password_file,	    type_path),
 	KEY(etcd.lease_seconds,	    type_whole, RANGE(1, 60)),
+
+	SECTION(kubernetes),
+	KEY(kubernetes.kubeconfig,  type_path),
+	KEY(kubernetes.lease_seconds, type_whole, RANGE(1, 300)),
+	KEY(kubernetes.renew_interval_ms, type_whole, RANGE(100, 60000)),
 
 	SECTION(isolation),
 	LIST(isolation.actions,	    isolation.action_count, type_word, .words = action_words),

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_KEY_COUNT    137
+#define CONFIG_KEY_COUNT    141
 #define CONFIG_KEY_PATH_MAX 64 /* of a path in the table, NUL included */
 
 struct config_key;

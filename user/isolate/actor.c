@@ -145,6 +145,16 @@ static uint32_t store_members_left(const struct actor *actor, const struct actor
 	return left;
 }
 
+/* What isolating 'members' does to the store. */
+static void note_store(const struct actor *actor, const struct actor_case *now,
+		       const uint32_t *members, uint32_t count, struct rails_case *action)
+{
+	action->store_members = now->store_members;
+	action->store_members_left = store_members_left(actor, now, members, count);
+	for (uint32_t i = 0; now->store_singly && now->hosts_store && i < count; i++)
+		action->store_singly |= now->hosts_store[members[i]];
+}
+
 static struct actor_refusal *find_refusal(struct actor *actor, const struct standing *standing)
 {
 	uint32_t subject = standing->subject_count ? standing->subjects[0] : 0;
@@ -220,8 +230,7 @@ static void consider(struct actor *actor, const struct actor_case *now,
 	action.new_subjects = count;
 	action.partition = verdict->subject_count > 1;
 	action.since_ns = standing->first_ns;
-	action.store_members = now->store_members;
-	action.store_members_left = store_members_left(actor, now, members, count);
+	note_store(actor, now, members, count, &action);
 	rail = count ? rails_check(&action, &reason) : RAIL_SETTLE;
 	/* Somebody else's turn, or not yet: neither is a refusal. */
 	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE && is_news(actor, standing, rail, now)) {
@@ -244,8 +253,7 @@ struct rails_case actor_case_by_hand(const struct actor *actor, const struct act
 	action.includes_self = member == now->self;
 	action.new_subjects = !actor_is_isolated(actor, member);
 	action.since_ns = now->now_ns;
-	action.store_members = now->store_members;
-	action.store_members_left = store_members_left(actor, now, &member, 1);
+	note_store(actor, now, &member, 1, &action);
 	return action;
 }
 

@@ -56,6 +56,7 @@ struct actor_case {
 	 * known to. */
 	const bool *hosts_store;
 	uint32_t store_members;
+	bool store_singly; /* of these, one at a time may be isolated */
 	double max_ratio;
 	uint64_t settle_ns, interval_ns, hold_down_ms;
 	uint64_t now_ns; /* CLOCK_BOOTTIME */

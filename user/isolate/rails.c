@@ -88,11 +88,15 @@ static bool breaks_quorum(const struct rails_case *c, struct text *reason)
 
 static bool breaks_store_quorum(const struct rails_case *c, struct text *reason)
 {
+	uint32_t least = c->store_members / 2 + 1;
+
+	if (c->store_singly && least + 1 < c->store_members)
+		least = c->store_members - 1;
 	text_printf(reason,
 		    "%" PRIu32 " of %" PRIu32
 		    " members of the store would be left, expected at least %" PRIu32,
-		    c->store_members_left, c->store_members, c->store_members / 2 + 1);
-	return c->store_members && c->store_members_left < c->store_members / 2 + 1;
+		    c->store_members_left, c->store_members, least);
+	return c->store_members && c->store_members_left < least;
 }
 
 static bool exceeds_ratio(const struct rails_case *c, struct text *reason)

@@ -50,6 +50,7 @@ struct rails_case {
 	uint64_t last_single_ns; /* when a single node was isolated last; 0: never */
 	uint32_t store_members, store_members_left; /* of the store: all, and those that would be
 						       neither lost nor isolated then; 0: unknown */
+	bool store_singly; /* the action takes some of these, and one at a time may be isolated */
 
 	/* The action. */
 	bool isolates; /* the verdict's class is one that isolates */

@@ -134,7 +134,7 @@ static json_t *isolation_json(const struct snapshot_cluster *cluster,
 
 json_t *cluster_store_json(const struct snapshot_cluster *cluster)
 {
-	static const char *const stores[] = {"local", "etcd"};
+	static const char *const stores[] = {"local", "etcd", "kubernetes"};
 	const struct store_state *store = cluster->store;
 
 	return json_pack("{s:s, s:b, s:s, s:b, s:s, s:o, s:I}", "kind", stores[cluster->store_kind],

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Tests of what the agents make of the Node objects of Kubernetes, and do to them."""
+
+import time
+
+from cluster import check
+from store_kubernetes import MERGE
+
+ISOLATED = "tocsin.dev/isolated"
+PAUSE = "tocsin.dev/pause"
+SECONDS = 10
+OTHERS_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
+
+
+def _taints(lab, node):
+    """(key, effect) of each."""
+    taints = lab.store.node(node).get("spec", {}).get("taints", [])
+    return {(taint["key"], taint["effect"]) for taint in taints}
+
+
+def _is_cordoned(lab, node):
+    return lab.store.node(node).get("spec", {}).get("unschedulable", False)
+
+
+def _conditions(lab, node):
+    """{type: condition}."""
+    conditions = lab.store.node(node).get("status", {}).get("conditions", [])
+    return {condition["type"]: condition for condition in conditions}
+
+
+def _events(lab, node):
+    """{reason: event}."""
+    _status, answer = lab.store.call("GET", "/api/v1/namespaces/default/events")
+    return {
+        event["reason"]: event
+        for event in answer["items"]
+        if event["involvedObject"]["name"] == node
+    }
+
+
+def _wait(done, text):
+    deadline = time.monotonic() + SECONDS
+    while not done():
+        check(time.monotonic() < deadline, text() if callable(text) else text)
+        time.sleep(0.05)
+
+
+def _annotate(lab, node, key, value):
+    patch = {"metadata": {"annotations": {key: value}}}
+    status, answer = lab.store.call("PATCH", f"/api/v1/nodes/{node}", patch, MERGE)
+    check(status == 200, f"{node} cannot be annotated: {answer}")
+
+
+def test_taints(cluster):
+    """an isolated node is tainted and cordoned, and evicted once it is fenced; what others added stays"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    patch = {"spec": {"taints": [OTHERS_TAINT]}}
+    status, answer = lab.store.call("PATCH", "/api/v1/nodes/n5", patch, MERGE)
+    check(status == 200, f"n5 cannot be tainted: {answer}")
+    others = {(OTHERS_TAINT["key"], OTHERS_TAINT["effect"])}
+    cluster.fault(lambda: lab.cut("n5"))
+    cluster.expect_isolated(["n5"])
+    # It is cut off from the API as well: nobody can know that it is fenced, and so it is not evicted.
+    wanted = others | {(ISOLATED, "NoSchedule")}
+    _wait(lambda: _taints(lab, "n5") >= wanted, lambda: f"n5 has {_taints(lab, 'n5')}")
+    cluster.expect_fenced(["n5"])
+    check(_taints(lab, "n5") == wanted, f"n5 has {_taints(lab, 'n5')}")
+    check(_is_cordoned(lab, "n5"), "n5 is not cordoned")
+    _wait(
+        lambda: _conditions(lab, "n5").get("NetworkPartitioned", {}).get("status") == "True",
+        lambda: f"conditions of n5: {_conditions(lab, 'n5')}",
+    )
+    condition = _conditions(lab, "n5")["NetworkPartitioned"]
+    check(condition["reason"] == "NodeUnreachable", f"{condition}")
+    check("n5" in condition["message"], f"{condition}")
+    _wait(
+        lambda: {"Isolated", "NetworkPartitioned"} <= set(_events(lab, "n5")),
+        lambda: f"events of n5: {sorted(_events(lab, 'n5'))}",
+    )
+    for node in lab.nodes[:4]:
+        check(not _taints(lab, node) and not _is_cordoned(lab, node), f"{node} is tainted, too")
+    lab.heal()
+    # Healed it says itself that it is fenced, while it is held down.
+    evicted = wanted | {(ISOLATED, "NoExecute")}
+    _wait(lambda: _taints(lab, "n5") == evicted, lambda: f"n5 has {_taints(lab, 'n5')}")
+    cluster.expect_said("released", node="n5")
+    _wait(
+        lambda: _taints(lab, "n5") == others and not _is_cordoned(lab, "n5"),
+        lambda: f"n5 has {_taints(lab, 'n5')}",
+    )
+    annotations = lab.store.node("n5")["metadata"].get("annotations", {})
+    check(f"{ISOLATED}-added" not in annotations, f"annotations of n5: {annotations}")
+    _wait(
+        lambda: _conditions(lab, "n5")["NetworkPartitioned"]["status"] == "False",
+        lambda: f"conditions of n5: {_conditions(lab, 'n5')}",
+    )
+    _wait(lambda: "Released" in _events(lab, "n5"), lambda: f"{sorted(_events(lab, 'n5'))}")
+    lab.store.call("PATCH", "/api/v1/nodes/n5", {"spec": {"taints": None}}, MERGE)
+
+
+def test_cordon_of_others(cluster):
+    """a node that a person has cordoned stays cordoned after its isolation"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    lab.store.call("PATCH", "/api/v1/nodes/n5", {"spec": {"unschedulable": True}}, MERGE)
+    cluster.by_hand("isolate", "n5" if cluster.actor() != "n5" else "n4")
+    node = next(iter(lab.store.isolations()))
+    _wait(lambda: (ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted")
+    # Its row tells that it is fenced: the API is left open.
+    _wait(lambda: (ISOLATED, "NoExecute") in _taints(lab, node), f"{node} is not evicted")
+    cluster.by_hand("release", node)
+    _wait(lambda: not _taints(lab, node), f"{node} is still tainted")
+    check(_is_cordoned(lab, "n5"), "n5 is not cordoned any more")
+    lab.store.call("PATCH", "/api/v1/nodes/n5", {"spec": {"unschedulable": None}}, MERGE)
+
+
+def test_node_paused(cluster):
+    """a Node with the annotation tocsin.dev/pause is left alone until it is taken away"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    node = next(name for name in reversed(lab.nodes) if name != cluster.actor())
+    _annotate(lab, node, PAUSE, "maintenance")
+    cluster.fault(lambda: None)
+    cluster.by_hand("isolate", node)
+    cluster.expect_said("isolated", node=node)
+    time.sleep(1)
+    check(not _taints(lab, node), f"{node} is tainted: {_taints(lab, node)}")
+    _annotate(lab, node, PAUSE, None)
+    _wait(lambda: (ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted")
+    cluster.by_hand("release", node)
+    _wait(lambda: not _taints(lab, node), f"{node} is still tainted")
+
+
+def test_own_conditions(cluster):
+    """each node says of its own health that it is well"""
+    lab = cluster.lab
+    for node in lab.nodes:
+        _wait(
+            lambda node=node: all(
+                _conditions(lab, node).get(kind, {}).get("status") == "False"
+                for kind in ("DiskStalled", "DiskSlow", "NodeOverloaded")
+            ),
+            lambda node=node: f"conditions of {node}: {_conditions(lab, node)}",
+        )
+
+
+def test_members(cluster):
+    """a Node that is deleted is no member any more; one that is made is"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    status, answer = lab.store.call("DELETE", "/api/v1/nodes/n5")
+    check(status == 200, f"n5 cannot be deleted: {answer}")
+
+    def members():
+        return {
+            node: len((lab.cluster(node) or {"nodes": []})["nodes"]) for node in lab.nodes[:4]
+        }
+
+    _wait(lambda: set(members().values()) == {4}, lambda: f"members: {members()}")
+    lab.store.add_node("n5")
+    _wait(lambda: set(members().values()) == {5}, lambda: f"members: {members()}")
+    cluster.wait_well()
+
+
+TESTS = [test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_members]

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "isolate/condition.h"
+
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TIME_MAX 32
+
+static const struct {
+	const char *name;
+	const char *good; /* the reason while it does not hold */
+} kinds[CONDITION_KINDS] = {
+	[CONDITION_NETWORK_PARTITIONED] = {"NetworkPartitioned", "NodeIsReached"},
+	[CONDITION_NETWORK_DEGRADED] = {"NetworkDegraded", "LinksAreClean"},
+	[CONDITION_DISK_STALLED] = {"DiskStalled", "DisksAnswer"},
+	[CONDITION_DISK_SLOW] = {"DiskSlow", "DisksAreAsUsual"},
+	[CONDITION_OVERLOADED] = {"NodeOverloaded", "NodeKeepsUp"},
+};
+
+const char *condition_name(enum condition_kind kind)
+{
+	return kinds[kind].name;
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key)) ?: "";
+}
+
+static const json_t *find(const json_t *node, enum condition_kind kind)
+{
+	const json_t *status = json_object_get(node, "status");
+	const json_t *list = json_object_get(status, "conditions"), *condition;
+	size_t at;
+
+	json_array_foreach(list, at, condition)
+	{
+		if (!strcmp(text_at(condition, "type"), kinds[kind].name))
+			return condition;
+	}
+	return NULL;
+}
+
+bool condition_holds(const json_t *node, enum condition_kind kind)
+{
+	return !strcmp(text_at(find(node, kind), "status"), "True");
+}
+
+void condition_reason(const char *name, char reason[static 64])
+{
+	bool begins = true;
+	size_t length = 0;
+
+	for (; *name && length < 63; name++) {
+		if (isalnum((unsigned char)*name))
+			reason[length++] = (char)(begins ? toupper((unsigned char)*name) : *name);
+		begins = !isalnum((unsigned char)*name);
+	}
+	reason[length] = '\0';
+}
+
+/* Kubernetes' Time has seconds. */
+static void format_time(uint64_t realtime_ns, char text[static TIME_MAX])
+{
+	time_t seconds = (time_t)(realtime_ns / NS_PER_S);
+	struct tm utc = {0};
+
+	gmtime_r(&seconds, &utc);
+	strftime(text, TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* When it was written last; 0 when that cannot be told. */
+static uint64_t written_ns(const json_t *condition)
+{
+	struct tm utc = {0};
+	const char *end =
+		strptime(text_at(condition, "lastHeartbeatTime"), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	time_t seconds = end && !*end ? timegm(&utc) : 0;
+
+	return seconds > 0 ? (uint64_t)seconds * NS_PER_S : 0;
+}
+
+static bool is_due(const json_t *condition, uint64_t realtime_ns)
+{
+	uint64_t ns = written_ns(condition);
+
+	return realtime_ns > ns + CONDITION_HEARTBEAT_NS ||
+	       ns > realtime_ns + CONDITION_HEARTBEAT_NS;
+}
+
+int condition_plan(const json_t *node, const struct condition_wish wishes[CONDITION_KINDS],
+		   uint64_t realtime_ns, json_t **ret_patch, unsigned int *ret_changed)
+{
+	json_t *list = json_array();
+	char now[TIME_MAX];
+	int err = 0;
+
+	*ret_patch = NULL;
+	*ret_changed = 0;
+	format_time(realtime_ns, now);
+	for (unsigned int kind = CONDITION_NONE + 1; kind < CONDITION_KINDS; kind++) {
+		const struct condition_wish *wish = &wishes[kind];
+		const json_t *condition = find(node, kind);
+		const char *status = wish->holds ? "True" : "False";
+		const char *reason = wish->holds ? wish->reason : kinds[kind].good;
+		const char *since = text_at(condition, "lastTransitionTime");
+		bool turns = strcmp(text_at(condition, "status"), status) != 0;
+
+		if (!wish->mine || (!turns && !strcmp(text_at(condition, "reason"), reason) &&
+				    !is_due(condition, realtime_ns)))
+			continue;
+		if (turns && (condition || wish->holds))
+			*ret_changed |= 1U << kind;
+		err |= json_array_append_new(
+			list, json_pack("{ss ss ss ss ss ss}", "type", kinds[kind].name, "status",
+					status, "reason", reason, "message",
+					wish->holds ? wish->message : "", "lastHeartbeatTime", now,
+					"lastTransitionTime", turns || !*since ? now : since));
+	}
+	if (json_array_size(list) && !err)
+		*ret_patch = json_pack("{s{sO}}", "status", "conditions", list);
+	err |= json_array_size(list) && !*ret_patch;
+	json_decref(list);
+	return err ? -ENOMEM : 0;
+}
