@@ -39,6 +39,29 @@ static void test_round_trip(void **state)
 	assert_int_equal(record_encode(&record, data, (size_t)length - 1), -ENOSPC);
 }
 
+/* Of a writer that has more to say, what fits is kept, in whole characters: such a record can still
+ * be written again when its node is released. */
+static void test_longer_texts(void **state)
+{
+	static const char longer[] =
+		"{\"version\":1,\"node\":\"n5\",\"state\":\"isolated\",\"class\":"
+		"\"a-class-that-has-thirty-letters\xc3\xb6\",\"sentence\":\"\",\"by\":\"n1\","
+		"\"by_hand\":false,\"single\":true,\"since_ms\":1,\"isolated_ms\":[1]}";
+	struct isolation_record record, read;
+	char data[1024], reason[128] = "";
+	struct text error = TEXT(reason);
+	int length;
+
+	(void)state;
+	assert_int_equal(record_decode(&record, longer, strlen(longer), &error), 0);
+	assert_string_equal(record.class, "a-class-that-has-thirty-letters");
+	record_release(&record, "healthy", "n1", 2);
+	length = record_encode(&record, data, sizeof(data));
+	assert_true(length > 0);
+	assert_int_equal(record_decode(&read, data, (size_t)length, &error), 0);
+	assert_memory_equal(&read, &record, sizeof(record));
+}
+
 static void test_garbage(void **state)
 {
 	static const char *const garbage[] = {
@@ -119,7 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_relapses),   cmocka_unit_test(test_forgotten),
-		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_by_hand),	   cmocka_unit_test(test_longer_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

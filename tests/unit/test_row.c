@@ -81,6 +81,41 @@ static void test_round_trip(void **state)
 	membership_free(&membership);
 }
 
+/* Findings of a writer with longer texts are cut, in whole characters: they go on into JSON. */
+static void test_longer_texts(void **state)
+{
+	uint8_t words[MEMBERSHIP_SLOTS_MAX] = {0}, read_words[MEMBERSHIP_SLOTS_MAX];
+	char text[ROW_FINDING_MAX + 2], data[ROW_BYTES_MAX], other[2 * ROW_BYTES_MAX];
+	char reason[128] = "";
+	struct row row, read = {.words = read_words};
+	struct membership membership;
+	struct text error = TEXT(reason);
+	int length;
+
+	(void)state;
+	make_members(&membership, 3, "n%u");
+	row = make_row(&membership, words);
+	row.finding_count = 1;
+	strcpy(row.findings[0].name, "NAME");
+	length = row_encode(&row, &membership, data, sizeof(data) - 1);
+	assert_true(length > 0);
+	data[length] = '\0';
+	memset(text, 'a', sizeof(text));
+	memcpy(text + ROW_FINDING_MAX - 2, "\xc3\xb6", sizeof("\xc3\xb6"));
+	snprintf(other, sizeof(other), "%.*s%s%s", (int)(strstr(data, "NAME") - data), data, text,
+		 strstr(data, "NAME") + strlen("NAME"));
+	assert_int_equal(row_decode(&read, &membership, other, strlen(other), &error), 0);
+	assert_int_equal(strlen(read.findings[0].name), sizeof(read.findings[0].name) - 1);
+
+	snprintf(other, sizeof(other), "%.*s%s%s",
+		 (int)(strstr(data, "sentence\":\"") - data + strlen("sentence\":\"")), data, text,
+		 strstr(data, "sentence\":\"") + strlen("sentence\":\""));
+	assert_int_equal(row_decode(&read, &membership, other, strlen(other), &error), 0);
+	assert_int_equal(strlen(read.findings[0].sentence), ROW_FINDING_MAX - 2);
+	assert_true(row_encode(&read, &membership, data, sizeof(data)) > 0);
+	membership_free(&membership);
+}
+
 /* Names as a cloud gives them; half of the peers in one state, half in another. */
 static void test_fits(void **state)
 {
@@ -224,7 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_other_members), cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_garbage_edges),
+		cmocka_unit_test(test_garbage_edges), cmocka_unit_test(test_longer_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,4 +30,10 @@ void text_make_printable(char *string);
 /* Copies source into an array of 'size' bytes. Returns 0, or -ENAMETOOLONG with nothing copied. */
 int text_copy(char *target, size_t size, const char *source);
 
+/* How many of the first 'length' bytes of UTF-8 to take so that no character is taken in part. */
+size_t text_whole_length(const char *string, size_t length);
+
+/* Copies as much of source as fits, in whole characters: JSON takes no part of one. */
+void text_copy_cut(char *target, size_t size, const char *source);
+
 #endif

@@ -212,9 +212,9 @@ static void decode_findings(struct row *row, const json_t *findings)
 
 		if (row->finding_count == ROW_FINDINGS_MAX || !name)
 			continue;
-		snprintf(finding->name, sizeof(finding->name), "%s", name);
-		snprintf(finding->subject, sizeof(finding->subject), "%s", subject ?: "");
-		snprintf(finding->sentence, sizeof(finding->sentence), "%s", sentence ?: "");
+		text_copy_cut(finding->name, sizeof(finding->name), name);
+		text_copy_cut(finding->subject, sizeof(finding->subject), subject ?: "");
+		text_copy_cut(finding->sentence, sizeof(finding->sentence), sentence ?: "");
 		row->finding_count++;
 	}
 }

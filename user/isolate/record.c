@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
 #define VERSION 1
@@ -68,8 +67,8 @@ static int decode_root(struct isolation_record *record, json_t *root, struct tex
 		text_printf(error, "node, by or since_ms is out of range");
 		return -EINVAL;
 	}
-	snprintf(record->class, sizeof(record->class), "%s", class);
-	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
+	text_copy_cut(record->class, sizeof(record->class), class);
+	text_copy_cut(record->sentence, sizeof(record->sentence), sentence);
 	record->by_hand = by_hand;
 	record->single = single;
 	record->since_ms = (uint64_t)since_ms;
@@ -120,10 +119,10 @@ void record_isolate(struct isolation_record *record, const char *node, const cha
 		memmove(record->isolated_ms, record->isolated_ms + 1,
 			--record->isolated_count * sizeof(*record->isolated_ms));
 	record->isolated_ms[record->isolated_count++] = now_ms;
-	snprintf(record->node, sizeof(record->node), "%s", node);
-	snprintf(record->class, sizeof(record->class), "%s", class);
-	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
-	snprintf(record->by, sizeof(record->by), "%s", by);
+	text_copy_cut(record->node, sizeof(record->node), node);
+	text_copy_cut(record->class, sizeof(record->class), class);
+	text_copy_cut(record->sentence, sizeof(record->sentence), sentence);
+	text_copy_cut(record->by, sizeof(record->by), by);
 	record->state = RECORD_ISOLATED;
 	record->single = single;
 	record->by_hand = by_hand;
@@ -133,8 +132,8 @@ void record_isolate(struct isolation_record *record, const char *node, const cha
 void record_release(struct isolation_record *record, const char *sentence, const char *by,
 		    uint64_t now_ms)
 {
-	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
-	snprintf(record->by, sizeof(record->by), "%s", by);
+	text_copy_cut(record->sentence, sizeof(record->sentence), sentence);
+	text_copy_cut(record->by, sizeof(record->by), by);
 	record->state = RECORD_RELEASED;
 	record->since_ms = now_ms;
 }

@@ -30,18 +30,6 @@ enum journal_kind journal_kind_of(const json_t *record)
 	return JOURNAL_KINDS;
 }
 
-/* How many bytes of these are cut off so that no character is left in part. */
-static size_t partial_character(const char *string, size_t length)
-{
-	size_t back = 0;
-
-	while (back < 3 && back < length &&
-	       ((unsigned char)string[length - 1 - back] & 0xc0) == 0x80)
-		back++;
-	return back < length && ((unsigned char)string[length - 1 - back] & 0xc0) == 0xc0 ? back + 1
-											  : 0;
-}
-
 /* Output of a hook may be long, and need not be text. */
 static json_t *clean_string(const char *string)
 {
@@ -49,10 +37,8 @@ static json_t *clean_string(const char *string)
 	char copy[JOURNAL_STRING_MAX + 1];
 	json_t *value;
 
-	if (length > JOURNAL_STRING_MAX) {
-		length = JOURNAL_STRING_MAX;
-		length -= partial_character(string, length);
-	}
+	if (length > JOURNAL_STRING_MAX)
+		length = text_whole_length(string, JOURNAL_STRING_MAX);
 	value = json_stringn(string, length);
 	if (value)
 		return value;
