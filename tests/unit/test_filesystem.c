@@ -140,6 +140,13 @@ static void test_mountinfo(void **state)
 		{"1 2 0:9 / /with\\040blank\\134\\011x rw - tmpfs none rw\n",
 		 true,
 		 {.id = 1, .device = 9, .type = "tmpfs", .path = "/with blank\\\tx"}},
+		/* Three digits, or it is none. */
+		{"1 2 0:9 / /a\\4 rw - tmpfs none rw\n",
+		 true,
+		 {.id = 1, .device = 9, .type = "tmpfs", .path = "/a\\4"}},
+		{"1 2 0:9 / /a\\+40\\777 rw - tmpfs none rw\n",
+		 true,
+		 {.id = 1, .device = 9, .type = "tmpfs", .path = "/a\\+40\\777"}},
 		{"1 2 0:9 / /a rw - tmpfs - ro\n",
 		 true,
 		 {.id = 1, .device = 9, .type = "tmpfs", .path = "/a", .read_only = true}},

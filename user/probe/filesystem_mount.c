@@ -19,15 +19,26 @@ static const char *const ignored[] = {
 	/* images */
 	"cramfs", "erofs", "iso9660", "romfs", "squashfs", "udf"};
 
-/* "\040" and its like are bytes that would end the field. */
+/* The byte that "\040" and its like stand for; 0 when the text does not begin with such. */
+static unsigned int escaped_byte(const char *text)
+{
+	unsigned int code = 0;
+
+	if (*text != '\\' || strspn(text + 1, "01234567") < 3 ||
+	    sscanf(text + 1, "%3o", &code) != 1 || code > UINT8_MAX)
+		return 0;
+	return code;
+}
+
+/* Bytes that would end the field are escaped in it. */
 static void unescape(char *text)
 {
 	char *to = text;
 
 	for (const char *from = text; *from; to++) {
-		unsigned int code;
+		unsigned int code = escaped_byte(from);
 
-		if (*from == '\\' && sscanf(from + 1, "%3o", &code) == 1 && code && code < 256) {
+		if (code) {
 			*to = (char)code;
 			from += 4;
 		} else {
