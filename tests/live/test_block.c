@@ -96,7 +96,7 @@ static void test_counts(void **state)
 	struct text error = TEXT(reason);
 	const struct block_sum *sums;
 	const struct block_disk *disk;
-	void *buffer;
+	void *buffer = NULL;
 
 	if (obstacle()) {
 		print_message("%s\n", obstacle());
@@ -232,7 +232,7 @@ static void test_errors(void **state)
 	char reason[256] = "";
 	struct text error = TEXT(reason);
 	const struct block_disk *disk;
-	void *buffer;
+	void *buffer = NULL;
 	int failed = 0;
 
 	if (obstacle()) {

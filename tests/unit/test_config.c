@@ -26,8 +26,8 @@ static void test_nothing_is_the_defaults(void **state)
 		"---\n...\n",
 		"{}",
 		"~",
-		"log:\nhttp:\nheartbeat:\nnodes:\ntcp:\nedge:\nmetrics:\nstore:\netcd:\n"
-		"isolation: {hook: }\n",
+		("log:\nhttp:\nheartbeat:\nnodes:\ntcp:\nedge:\nmetrics:\nstore:\netcd:\n"
+		 "isolation: {hook: }\n"),
 		"nodes: []\nlog: {}\n",
 		"mode:\nheartbeat: {interval_ms: , key_file: ~, authenticate: null}\nnetns:",
 		"node: ~",

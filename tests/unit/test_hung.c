@@ -39,7 +39,8 @@ static void see(uint32_t tid, uint64_t start_ns, uint64_t switches, const char *
 	struct hung_sighting sighting = {
 		.tid = tid, .pid = tid, .start_ns = start_ns, .switches = switches};
 
-	snprintf(sighting.comm, sizeof(sighting.comm), "%s", comm);
+	snprintf(sighting.comm, sizeof(sighting.comm), "%.*s", (int)sizeof(sighting.comm) - 1,
+		 comm);
 	hung_see(hung, &sighting, now_s * NS_PER_S);
 }
 

@@ -264,7 +264,7 @@ static int check_watches(const struct config_draft *draft)
 		if (!!*watch->exe + !!*watch->unit + !!watch->port != 1)
 			error = config_reader_fail(&draft->reader, draft->watch_positions[i], path,
 						   "expected exactly one of exe, unit and port");
-		while (!same_watch(&config->watches[first], watch))
+		while (first < i && !same_watch(&config->watches[first], watch))
 			first++;
 		if (!error && first < i)
 			error = config_reader_fail(

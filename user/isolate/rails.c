@@ -132,16 +132,16 @@ static const struct {
 	[RAIL_ACTOR] = {"actor", is_not_actor, .firm = true},
 	[RAIL_BLIND] = {"blind", is_blind, .of_verdict = true},
 	[RAIL_STARVED] = {"starved", is_starved, .of_verdict = true},
-	[RAIL_PAUSED] = {"paused", is_paused},
+	[RAIL_PAUSED] = {"paused", is_paused, .of_verdict = false},
 	[RAIL_CLASS] = {"class", is_no_cause, .of_verdict = true},
 	[RAIL_MAJORITY] = {"majority", lacks_majority, .of_verdict = true},
 	[RAIL_SETTLE] = {"settle", is_unsettled, .of_verdict = true},
-	[RAIL_FREEZE] = {"freeze", looks_too_bad},
+	[RAIL_FREEZE] = {"freeze", looks_too_bad, .of_verdict = false},
 	[RAIL_SELF] = {"self", is_self, .of_verdict = true},
-	[RAIL_QUORUM] = {"quorum", breaks_quorum},
-	[RAIL_STORE_QUORUM] = {"store-quorum", breaks_store_quorum},
-	[RAIL_MAX_RATIO] = {"max-ratio", exceeds_ratio},
-	[RAIL_INTERVAL] = {"interval", is_too_soon},
+	[RAIL_QUORUM] = {"quorum", breaks_quorum, .of_verdict = false},
+	[RAIL_STORE_QUORUM] = {"store-quorum", breaks_store_quorum, .of_verdict = false},
+	[RAIL_MAX_RATIO] = {"max-ratio", exceeds_ratio, .of_verdict = false},
+	[RAIL_INTERVAL] = {"interval", is_too_soon, .of_verdict = false},
 };
 
 const char *rail_name(enum rail rail)
