@@ -6,6 +6,9 @@
 #   make demo    five nodes on this machine, one is cut off: who notices, and when
 #   make bench   what it costs and how fast it is, measured here
 #   make test-kernels  the same binary on other kernels, in virtual machines
+#   make fuzz    the parsers under libFuzzer, FUZZ_SECONDS=120 each; FUZZ="config row" only these
+#   make valgrind      the unit tests under memcheck
+#   make test-debian   build and tests with Debian 13's compilers and libraries, in a root of its own
 #   make lint    formatting and static analysis
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -74,18 +77,25 @@ SANITIZED_OBJECTS := $(SOURCES:%.c=$(BUILD)/sanitize/%.o)
 unit_sources := $(wildcard tests/unit/*.c)
 live_sources := $(filter-out %.bpf.c,$(wildcard tests/live/*.c))
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/test_%,$(unit_sources)))
+# The same, of the objects that the program itself is made of.
+PLAIN_UNIT_TESTS := $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/plain/%)
 LIVE_TESTS   := $(patsubst %.c,$(BUILD)/%,$(filter tests/live/test_%,$(live_sources)))
 # Loaded into the program itself, in place of the C library's functions.
 LIVE_PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/live/preload/*.c))
 BENCHES      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/sanitize/%.o,$(filter-out tests/unit/test_%,$(unit_sources)))
 LIVE_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/live/test_%,$(live_sources)))
+PLAIN_UNIT_SUPPORT := $(UNIT_SUPPORT:$(BUILD)/sanitize/%=$(BUILD)/%)
+# What reads what others wrote; the rooms above these only put it together.
+FUZZED_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(filter-out user/agent/% user/cmd/% user/trace/%,$(SOURCES)))
 
 all: $(BUILD)/tocsin
 
 # Files that change only when what they hold changes: what depends on them is made again after a change
 # of compiler or flags, or when a source was added or removed.
 $(BUILD)/flags.stamp: contents = $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS)
+$(BUILD)/fuzz-flags.stamp: contents = $(FUZZ_CC) $(DEFINES) $(CPPFLAGS) $(FUZZ_FLAGS)
 $(BUILD)/bpf-flags.stamp: contents = $(CLANG) $(BPF_CFLAGS)
 $(BUILD)/link-flags.stamp: contents = $(CC) $(LDFLAGS) $(LIBRARIES)
 $(BUILD)/objects.stamp: contents = $(OBJECTS) $(UNIT_SUPPORT) $(LIVE_SUPPORT)
@@ -138,6 +148,36 @@ $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/sanitize/tests/unit/%.o $(UNIT_SU
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
 
+$(PLAIN_UNIT_TESTS): $(BUILD)/plain/%: $(BUILD)/%.o $(PLAIN_UNIT_SUPPORT) \
+		$(BUILD)/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm
+
+# A fuzz target over the files of its corpus, as a unit test is built.
+$(FUZZ_TARGETS): $(BUILD)/tests/fuzz/%: $(BUILD)/sanitize/tests/fuzz/%.o $(BUILD)/sanitize/tests/fuzz/replay.o \
+		$(BUILD)/sanitize/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm
+
+# And under libFuzzer, which is clang's.
+FUZZ_CC    ?= clang
+FUZZ_FLAGS := $(SANITIZE) -fsanitize=fuzzer-no-link
+
+$(BUILD)/fuzz/%.o: %.c $(BUILD)/fuzz-flags.stamp | $(SKELETONS)
+	$(call say,CC+FUZZ)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(DEFINES) -Itests $(CPPFLAGS) $(FUZZ_FLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/libtocsin.a: $(FUZZED_OBJECTS) $(BUILD)/objects.stamp
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(FUZZED_OBJECTS)
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libtocsin.a $(BUILD)/link-flags.stamp
+	$(call say,LINK)
+	$(Q)$(FUZZ_CC) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm
+
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags.stamp | $(SKELETONS) $(TEST_SKELETONS)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
@@ -165,7 +205,11 @@ $(filter-out $(FAULT_DISK),$(BENCHES)): $(BUILD)/tests/bench/%: $(BUILD)/tests/b
 	$(Q)$(CC) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.stamp,$^) $(LIBRARY_LIBS) -lm -lpthread
 
 # The empty recipes keep make from saying that there is nothing to be done.
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(FUZZ_TARGETS)
+	@:
+plain-unit-tests: $(PLAIN_UNIT_TESTS)
+	@:
+fuzzers: $(FUZZ_TARGETS:$(BUILD)/tests/fuzz/%=$(BUILD)/fuzz/%)
 	@:
 live-tests: $(LIVE_TESTS) $(LIVE_PRELOADS)
 	@:
@@ -208,6 +252,17 @@ test-kernels: deps-vm
 	+$(Q)$(AGAIN) all live-tests
 	$(Q)tests/vm/run $(BUILD)
 
+fuzz: deps-fuzz
+	+$(Q)$(AGAIN) fuzzers
+	$(Q)tests/fuzz/run $(BUILD) $(FUZZ)
+
+valgrind: deps-valgrind
+	+$(Q)$(AGAIN) all plain-unit-tests
+	$(Q)V=$(V) tests/run --valgrind $(BUILD)
+
+test-debian: deps-debian
+	$(Q)V=$(V) tests/debian/run $(BUILD)
+
 lint: deps-lint
 	+$(Q)$(AGAIN) skeletons compile-commands
 	$(Q)scripts/lint $(BUILD)
@@ -221,9 +276,13 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test demo bench test-kernels lint install clean unit-tests live-tests benches skeletons compile-commands FORCE
+.PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install clean unit-tests plain-unit-tests \
+	fuzzers live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
--include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(LIVE_SUPPORT) $(UNIT_SUPPORT))
+-include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(FUZZED_OBJECTS) $(LIVE_SUPPORT) \
+	$(UNIT_SUPPORT) $(PLAIN_UNIT_SUPPORT))
 -include $(SKELETONS:.skel.h=.bpf.d) $(TEST_SKELETONS:.skel.h=.bpf.d)
+-include $(FUZZ_TARGETS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(FUZZ_TARGETS:$(BUILD)/%=$(BUILD)/fuzz/%.d) \
+	$(PLAIN_UNIT_TESTS:$(BUILD)/plain/%=$(BUILD)/%.d)
 -include $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/sanitize/%.d) $(LIVE_TESTS:=.d) $(BENCHES:=.d)

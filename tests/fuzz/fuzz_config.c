@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* clang-format off */
 /*
- * libFuzzer over the configuration reader. What it must keep, besides memory safety: a refused file
- * gives exactly one line of printable text and leaves the result untouched; an accepted one holds
- * the ranges and the rules that docs/configuration.md promises.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser -o fuzz_config \
- *		tests/fuzz/fuzz_config.c user/config/[a-z]*.c user/base/address.c user/base/text.c -lyaml
- *	./fuzz_config -max_len=4096 tests/fuzz/corpus/config
+ * The configuration reader. What must hold, besides memory safety: a refused file gives exactly one
+ * line of printable text and leaves the result untouched; an accepted one holds the ranges and the
+ * rules that docs/configuration.md promises.
  */
-/* clang-format on */
 #include "config/config.h"
+#include "fuzz/fuzz.h"
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void check_accepted(const struct config *config)
 {

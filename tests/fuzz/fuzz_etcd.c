@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * libFuzzer over what etcd, or whatever answers in its place, may say: each input goes through
- *every decoder. What they must keep, besides memory safety: a message is printable and one line, a
- *token can be a header, keys are in bounds and the next page begins behind them.
- *
- * Build and run:
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser
- *		-o fuzz_etcd tests/fuzz/fuzz_etcd.c user/cluster/etcd_api.c user/base/text.c
- *		-ljansson -lsodium
- *	./fuzz_etcd -max_len=16384 tests/fuzz/corpus/etcd
+ * What etcd, or whatever answers in its place, may say: each input goes through every decoder. What
+ * must hold, besides memory safety: a message is printable and one line, a token can be a header,
+ * keys are in bounds and the next page begins behind them.
  */
 #include "cluster/etcd_api.h"
+#include "fuzz/fuzz.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void require_printable(const char *text, size_t size)
 {
@@ -99,14 +82,11 @@ static void check_lists(const json_t *root)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char token[ETCD_TOKEN_MAX];
-	char *body = malloc(size + 1);
+	char *body = make_string(data, size);
 	struct etcd_member member;
 	struct etcd_lease lease;
 	json_t *root;
 
-	require(body != NULL);
-	memcpy(body, data, size);
-	body[size] = '\0';
 	root = etcd_parse(body, size);
 	check_error(200, root, body);
 	check_error(503, root, body);

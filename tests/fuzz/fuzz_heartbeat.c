@@ -1,38 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * libFuzzer over the heartbeat decoder: each input as it is, and once more with version, length and
- * authenticator put right, so that the parser behind them is reached. What it must keep: a refused
- * datagram leaves the result untouched; an accepted one encodes to the same bytes again, and a link
- * survives it.
- *
- * Build and run:
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser
- *		-o fuzz_heartbeat tests/fuzz/fuzz_heartbeat.c user/cluster/heartbeat_codec.c
- *		user/cluster/heartbeat_clock.c user/cluster/heartbeat_link.c
- *		user/detect/loss.c -lsodium -lm
- *	./fuzz_heartbeat -max_len=260 tests/fuzz/corpus/heartbeat
+ * The heartbeat decoder: each input as it is, and once more with version, length and authenticator
+ * put right, so that the parser behind them is reached. What must hold, besides memory safety: a
+ * refused datagram leaves the result untouched; an accepted one encodes to the same bytes again,
+ * and a link survives it.
  */
 #include "cluster/heartbeat_codec.h"
 #include "cluster/heartbeat_link.h"
+#include "fuzz/fuzz.h"
 
 #include <sodium.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OWN_INCARNATION 0x2122232425262728
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const struct heartbeat_key key = {{1, 2, 3}};
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static bool valid_name(const char *name)
 {

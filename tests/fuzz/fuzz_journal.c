@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* clang-format off */
 /*
- * libFuzzer over what reads a journal. The first byte says what the rest is: '0', the bytes of a
- * file, which is read by the reader and then mended by the writer; '1', lines of JSON, which are
- * taken as records that made it through the checksum. What must hold, besides memory safety: what
- * the reader gives out has ascending sequences; a file is either refused by both and left alone, or
- * its records are the same after mending, and no byte is left behind them; no time of an incident
- * is negative.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iuser -o fuzz_journal \
- *		tests/fuzz/fuzz_journal.c user/report/journal_*.c user/report/incident*.c \
- *		user/report/terminal.c user/detect/[a-z]*.c user/base/clock.c user/base/text.c \
- *		-ljansson -lz -lm
- *	./fuzz_journal -max_len=4096 tests/fuzz/corpus/journal
+ * What reads a journal. The first byte says what the rest is: '0', the bytes of a file, which is
+ * read by the reader and then mended by the writer; '1', lines of JSON, which are taken as records
+ * that made it through the checksum. What must hold, besides memory safety: what the reader gives
+ * out has ascending sequences; a file is either refused by both and left alone, or its records are
+ * the same after mending, and no byte is left behind them; no time of an incident is negative.
  */
-/* clang-format on */
 #include "base/text.h"
+#include "fuzz/fuzz.h"
 #include "report/incident_print.h"
 #include "report/incidents.h"
 #include "report/journal_file.h"
@@ -23,26 +15,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "journal-00000001.log"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static char directory[] = "/dev/shm/tocsin-fuzz-XXXXXX";
-static char file_path[64];
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
+static char file_path[sizeof(directory) + sizeof(FILE_NAME)];
 
 static void check_incident(const struct incident *incident)
 {
@@ -154,11 +135,18 @@ static void check_file(const uint8_t *data, size_t size)
 	close(fd);
 }
 
+static void remove_directory(void)
+{
+	unlink(file_path);
+	rmdir(directory);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!*file_path) {
 		require(mkdtemp(directory) != NULL);
 		snprintf(file_path, sizeof(file_path), "%s/" FILE_NAME, directory);
+		require(!atexit(remove_directory));
 	}
 	if (size && data[0] == '0')
 		check_file(data + 1, size - 1);
