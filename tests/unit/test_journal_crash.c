@@ -7,6 +7,7 @@
 #include "unit/journal_rig.h"
 
 #include "base/clock.h"
+#include "unit/slowdown.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -216,7 +217,7 @@ static void test_killed_at_random(void **state)
 	srand(1);
 	for (int life = 0; life < 40; life++) {
 		if (!run_child(*state, &journal_io, count, 4000,
-			       1000 + (unsigned int)rand() % 15000, &acknowledged))
+			       slowdown() * (1000 + (unsigned int)rand() % 15000), &acknowledged))
 			killed++;
 		count = expect_contiguous(*state, acknowledged);
 	}

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "report/journal_frame.h"
 #include "report/journal_reader.h"
+#include "unit/slowdown.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -80,7 +81,7 @@ static void test_torn_at_every_byte(void **state)
 {
 	const struct sample sample = make_sample(*state, 4);
 
-	for (size_t size = 0; size <= sample.size; size++) {
+	for (size_t size = 0; size <= sample.size; size += slowdown()) {
 		size_t whole = whole_records(&sample, size);
 		size_t end = whole ? sample.ends[whole - 1] : JOURNAL_HEADER_BYTES;
 		const struct rig_read *read;
@@ -159,7 +160,7 @@ static void test_every_bit(void **state)
 	const struct sample sample = make_sample(*state, 3);
 	unsigned int refused = 0;
 
-	for (size_t bit = 0; bit < 8 * sample.size; bit++) {
+	for (size_t bit = 0; bit < 8 * sample.size; bit += slowdown()) {
 		size_t byte = bit / 8, hit = 0, size;
 		struct journal_options options = {.directory = *state, .node = "n1"};
 		struct journal *journal = NULL;
@@ -205,7 +206,8 @@ static void test_every_bit(void **state)
 		}
 		sample.data[byte] ^= (uint8_t)(1 << bit % 8);
 	}
-	assert_int_equal(refused, 32);
+	if (slowdown() == 1)
+		assert_int_equal(refused, 32);
 	free(sample.data);
 }
 
