@@ -27,7 +27,7 @@ BPFTOOL    ?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
 
 VERSION   := 0.1.0
-LIBRARIES := libbpf libelf zlib libuv jansson yaml-0.1 libmicrohttpd libsodium libcurl
+LIBRARIES := libbpf libelf zlib libuv jansson yaml-0.1 libmicrohttpd libsodium libcurl libcap
 # Loaded only by the process that needs it (user/isolate/nft.c): headers, not linked.
 LOADED    := libnftables
 

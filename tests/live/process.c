@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -110,6 +111,35 @@ static bool change_streams(const struct process_options *options, int output, in
 	return !close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+/* As a service manager gives them to a service that is not root. */
+static bool set_capabilities(uint64_t wanted)
+{
+	cap_t set = cap_init();
+	bool done = set != NULL;
+
+	for (cap_value_t i = 0; done && i < cap_max_bits(); i++) {
+		if (!(wanted & UINT64_C(1) << i))
+			continue;
+		done = !cap_set_flag(set, CAP_PERMITTED, 1, &i, CAP_SET) &&
+		       !cap_set_flag(set, CAP_EFFECTIVE, 1, &i, CAP_SET) &&
+		       !cap_set_flag(set, CAP_INHERITABLE, 1, &i, CAP_SET);
+	}
+	done = done && !cap_set_proc(set);
+	for (cap_value_t i = 0; done && i < cap_max_bits(); i++)
+		if (wanted & UINT64_C(1) << i)
+			done = !cap_set_ambient(i, CAP_SET);
+	cap_free(set);
+	return done;
+}
+
+static bool bound_capabilities(uint64_t wanted)
+{
+	for (cap_value_t i = 0; i < cap_max_bits(); i++)
+		if (!(wanted & UINT64_C(1) << i) && cap_drop_bound(i))
+			return false;
+	return true;
+}
+
 static bool change_privileges(const struct process_options *options)
 {
 	if (options->files && !limit(RLIMIT_NOFILE, options->files))
@@ -118,8 +148,12 @@ static bool change_privileges(const struct process_options *options)
 		return false;
 	if (!options->user)
 		return true;
+	if (options->capabilities &&
+	    (!bound_capabilities(options->capabilities) || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)))
+		return false;
 	return !setgroups(0, NULL) && !setresgid(options->user, options->user, options->user) &&
-	       !setresuid(options->user, options->user, options->user);
+	       !setresuid(options->user, options->user, options->user) &&
+	       (!options->capabilities || set_capabilities(options->capabilities));
 }
 
 /* In the child: becomes the program, or says why not by its exit code. */

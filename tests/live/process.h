@@ -32,14 +32,15 @@ enum process_mount {
 struct process_options {
 	const char *arguments[PROCESS_ARGUMENTS_MAX]; /* without argv[0]; up to the first NULL */
 	enum side side;
-	uid_t user;	    /* 0: stay root */
-	bool no_streams;    /* 0, 1 and 2 are closed */
-	bool broken_output; /* stdout is a pipe whose reader is gone */
-	bool broken_log;    /* stderr is */
-	bool full_output;   /* stdout is /dev/full */
-	bool no_btf;	    /* /sys/kernel/btf is empty for it */
-	unsigned int files; /* RLIMIT_NOFILE; 0: as it is */
-	bool no_memlock;    /* RLIMIT_MEMLOCK 0 */
+	uid_t user;	       /* 0: stay root */
+	uint64_t capabilities; /* of that user, as a bit mask: ambient, and no more than these */
+	bool no_streams;       /* 0, 1 and 2 are closed */
+	bool broken_output;    /* stdout is a pipe whose reader is gone */
+	bool broken_log;       /* stderr is */
+	bool full_output;      /* stdout is /dev/full */
+	bool no_btf;	       /* /sys/kernel/btf is empty for it */
+	unsigned int files;    /* RLIMIT_NOFILE; 0: as it is */
+	bool no_memlock;       /* RLIMIT_MEMLOCK 0 */
 	enum process_mount mount;
 	const char *directory; /* where that mount is */
 };

@@ -6,14 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -126,6 +130,27 @@ static void change_mounts(const struct agents *agents)
 	assert_true(!mkdir(path, 0755) || errno == EEXIST);
 	assert_int_equal(mount("none", path, "tmpfs", 0, "size=64k"), 0);
 	assert_int_equal(umount2(path, 0), 0);
+}
+
+/* An agent whose mounts are not the node's, as a hardened unit's: it tells of the node's. */
+static void test_own_mounts(void **state)
+{
+	struct agents *agents = *state;
+	const char *path = mount_tmpfs(agents, "node", 0);
+	struct process_options options = agents_options(agents, 0);
+
+	/* To the agent it is another file system, which is full. */
+	options.mount = PROCESS_MOUNT_FULL;
+	options.directory = path;
+	agents_configure(agents, 0, "node: n1\nfindings: {filesystem: {used_percent: 80}}\n");
+	agents_start(agents, 0, &options);
+	fill(path);
+	change_mounts(agents);
+	(void)expect(agents, RAISED, path);
+	empty(path);
+	change_mounts(agents);
+	(void)expect(agents, CLEARED, path);
+	agents_stop(agents, 0);
 }
 
 /* Found, though it is mounted twice, once; and well when there is room again. */
@@ -277,9 +302,29 @@ static void test_hangs(void **state)
 	agents_stop(agents, 0);
 }
 
+/* The tests become process 1 of a PID namespace, so that theirs are the node's mounts. */
+static void become_process_1(void)
+{
+	int status;
+	pid_t pid;
+
+	assert_int_equal(unshare(CLONE_NEWPID), 0);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	}
+	assert_int_equal(prctl(PR_SET_PDEATHSIG, SIGKILL), 0);
+	fuse_disk_hide_mounts();
+	assert_int_equal(mount("proc", "/proc", "proc", 0, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_own_mounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_space, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hidden, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_inodes, set_up, tear_down),
@@ -289,6 +334,6 @@ int main(void)
 	};
 
 	if (!process_obstacle())
-		fuse_disk_hide_mounts();
+		become_process_1();
 	return agents_run_tests("health_filesystem", tests);
 }

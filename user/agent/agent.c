@@ -9,6 +9,7 @@
 #include "agent/health.h"
 #include "agent/journal.h"
 #include "agent/node_objects.h"
+#include "agent/privileges.h"
 #include "agent/state_dir.h"
 #include "base/clock.h"
 #include "base/exit_code.h"
@@ -206,6 +207,7 @@ int agent_apply_config(struct agent *agent, struct config *config)
 				       "node, state_dir, netns, tcp.*, http.listen and "
 				       "metrics.max_cgroups take effect when the agent is "
 				       "started again"));
+	privileges_check(config);
 	/* These stay as they are until then. */
 	memcpy(config->node, agent->config.node, sizeof(config->node));
 	memcpy(config->state_dir, agent->config.state_dir, sizeof(config->state_dir));
@@ -454,6 +456,13 @@ static int start(struct agent *agent)
 	agent->leave_timer.data = agent;
 	if (raise_file_limit(&error))
 		goto failed;
+	/* Forks a helper, which is smallest now. */
+	if (agent_budget_open(&agent->budget, agent)) {
+		text_printf(&error, "the helper that measures the probes cannot be started");
+		goto failed;
+	}
+	if (privileges_begin(&agent->config, &error))
+		goto failed;
 	agent->lock_fd = state_dir_lock(agent->config.state_dir, &error);
 	if (agent->lock_fd < 0)
 		goto failed;
@@ -464,8 +473,10 @@ static int start(struct agent *agent)
 	if (open_probe(agent))
 		return EXIT_FAILED;
 	open_probes(agent);
-	if (open_groups(agent) || agent_budget_open(&agent->budget, agent) ||
-	    agent_findings_open(&agent->findings, agent) || health_open(&agent->health, agent) ||
+	if (privileges_drop(&error))
+		goto failed;
+	if (open_groups(agent) || agent_findings_open(&agent->findings, agent) ||
+	    health_open(&agent->health, agent) ||
 	    peers_open(&agent->peers, &agent->config,
 		       agent->probe ? tcp_probe_slots(agent->probe) : 0, own_netns_inode(),
 		       clock_monotonic_ns()) ||

@@ -2,12 +2,15 @@
 #include "agent/budget.h"
 
 #include "agent/agent.h"
+#include "base/capability.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "detect/budget.h"
 #include "probe/run_time.h"
+#include "probe/run_time_helper.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +61,8 @@ struct agent_budget {
 	struct budget rule;
 	struct cost costs[PROGRAMS_MAX];
 	unsigned int cost_count;
+	struct run_time_helper helper;
+	bool asked;    /* it, for the next descriptor */
 	int measuring; /* descriptor, or -1 between windows */
 	int empty;     /* a program that does nothing, or -1 */
 	int error;     /* why it cannot be measured; negative errno, or 0 */
@@ -88,19 +93,19 @@ static const struct program_status *programs_of(const struct agent *agent, unsig
 	return agent->probe ? tcp_probe_programs(agent->probe, ret_count) : NULL;
 }
 
-static void begin_window(struct agent_budget *budget)
+static void fail_window(struct agent_budget *budget, int error, uint64_t now_ns)
+{
+	if (error != budget->error)
+		log_warning("what the probes cost is not known", log_errno("reason", error),
+			    log_string("consequence", "budget.cpu_percent is not kept"));
+	budget->error = error;
+	budget->next_ns = now_ns + INTERVAL_NS;
+}
+
+static void begin_window(struct agent_budget *budget, int fd)
 {
 	size_t count;
-	int fd = run_time_measure();
 
-	if (fd < 0) {
-		if (fd != budget->error)
-			log_warning("what the probes cost is not known", log_errno("reason", fd),
-				    log_string("consequence", "budget.cpu_percent is not kept"));
-		budget->error = fd;
-		budget->next_ns = clock_monotonic_ns() + INTERVAL_NS;
-		return;
-	}
 	budget->error = 0;
 	budget->measuring = fd;
 	for (unsigned int kind = 0; kind <= PROBE_KINDS; kind++) {
@@ -244,13 +249,34 @@ static uint64_t interval_ns(const struct agent_budget *budget)
 	return hold_ns < INTERVAL_NS ? hold_ns : INTERVAL_NS;
 }
 
+/* Between two windows: asks the helper, and has its answer at a later turn. */
+static void await_window(struct agent_budget *budget, uint64_t now_ns)
+{
+	int r;
+
+	if (!budget->asked && now_ns < budget->next_ns)
+		return;
+	if (!budget->asked) {
+		r = budget->helper.pid ? run_time_helper_ask(&budget->helper) : -EPERM;
+		budget->asked = !r;
+	} else {
+		r = run_time_helper_take(&budget->helper);
+		if (r == -EAGAIN)
+			return;
+		budget->asked = false;
+		if (r >= 0)
+			begin_window(budget, r);
+	}
+	if (r < 0)
+		fail_window(budget, r, now_ns);
+}
+
 void agent_budget_turn(struct agent_budget *budget, uint64_t now_ns)
 {
 	struct budget_window window;
 
 	if (budget->measuring < 0) {
-		if (now_ns >= budget->next_ns)
-			begin_window(budget);
+		await_window(budget, now_ns);
 		return;
 	}
 	if (now_ns < budget->begun_ns + WINDOW_NS)
@@ -286,6 +312,7 @@ struct program_runs agent_budget_runs(const struct agent_budget *budget,
 int agent_budget_open(struct agent_budget **ret_budget, struct agent *agent)
 {
 	struct agent_budget *budget = calloc(1, sizeof(*budget));
+	int r = 0;
 
 	*ret_budget = budget;
 	if (!budget)
@@ -294,9 +321,11 @@ int agent_budget_open(struct agent_budget **ret_budget, struct agent *agent)
 	budget->rule.part_count = PARTS;
 	budget->measuring = -1;
 	budget->empty = run_time_load_empty();
+	if (capability_held(CAP_SYS_ADMIN))
+		r = run_time_helper_start(&budget->helper);
 	budget->share = -1;
 	budget->next_ns = clock_monotonic_ns() + INTERVAL_FIRST_NS;
-	return 0;
+	return r;
 }
 
 void agent_budget_close(struct agent_budget *budget)
@@ -307,5 +336,6 @@ void agent_budget_close(struct agent_budget *budget)
 		close(budget->measuring);
 	if (budget->empty >= 0)
 		close(budget->empty);
+	run_time_helper_stop(&budget->helper);
 	free(budget);
 }

@@ -19,7 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOUNTS_PATH "/proc/self/mountinfo"
 /* All are asked so often; and when the mounts have changed, which is looked for so often. */
 #define LOOK_NS	   (5 * NS_PER_S)
 #define CHANGES_NS NS_PER_S
@@ -177,7 +176,7 @@ static void end_look(struct filesystem_family *family, const struct filesystem_e
 	family->looking = false;
 	family->looked_ns = now_ns;
 	if (event->error) {
-		snprintf(reason, sizeof(reason), MOUNTS_PATH ": %s", strerror(event->error));
+		snprintf(reason, sizeof(reason), "the list of mounts: %s", strerror(event->error));
 	} else {
 		forget_absent(family, now_ns);
 		if (event->left_out != family->left_out)
@@ -388,7 +387,7 @@ static int open_family(void **ret_family, struct agent *agent)
 		return -ENOMEM;
 	family->agent = agent;
 	/* Without it a change is seen by the next look. */
-	family->mounts = open(MOUNTS_PATH, O_RDONLY | O_CLOEXEC);
+	family->mounts = open(filesystem_node_view().mounts, O_RDONLY | O_CLOEXEC);
 	return 0;
 }
 

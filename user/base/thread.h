@@ -4,8 +4,8 @@
 
 #include <pthread.h>
 
-/* Starts a thread to which no signal is delivered: these are the loop's. Returns 0 or a negative
- * errno. */
+/* Starts a thread to which no signal is delivered: these are the loop's. It holds no capability.
+ * Returns 0 or a negative errno. */
 int thread_start(pthread_t *ret_thread, void *(*run)(void *context), void *context);
 
 #endif

@@ -196,6 +196,14 @@ const struct config_node *config_find_node(const struct config *config, const ch
 	return NULL;
 }
 
+bool config_has_commands(const struct config *config)
+{
+	for (unsigned int kind = 0; kind < FINDING_KINDS; kind++)
+		if (config->findings.settings[kind].hook_argument_count)
+			return true;
+	return config->isolation.hook.argument_count || config->isolation.after_heal_count;
+}
+
 void config_free(struct config *config)
 {
 	free(config->nodes);

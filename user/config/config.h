@@ -180,6 +180,9 @@ int config_parse(const char *file, const void *data, size_t size_bytes, struct c
 /* The configured node of this name, or NULL. */
 const struct config_node *config_find_node(const struct config *config, const char *name);
 
+/* Whether the agent may ever execute anything: a hook, or what follows a healing. */
+bool config_has_commands(const struct config *config);
+
 void config_free(struct config *config);
 
 #endif

@@ -1,54 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/feature.h"
 
+#include "base/capability.h"
 #include "base/text.h"
 #include "probe/pressure.h"
 #include "probe/run_time.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/capability.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* CAP_PERFMON and CAP_BPF came with Linux 5.8; before, CAP_SYS_ADMIN stood for both. */
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
-/* The effective capabilities as a bit mask; 0 when they cannot be read. */
-static uint64_t effective_capabilities(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	uint64_t mask = 0;
-	char line[256];
-
-	if (!status)
-		return 0;
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "CapEff: %" SCNx64, &mask) == 1)
-			break;
-	fclose(status);
-	return mask;
-}
-
-static bool has_capability(unsigned int capability)
-{
-	uint64_t mask = effective_capabilities();
-
-	return mask & (UINT64_C(1) << capability) || mask & (UINT64_C(1) << CAP_SYS_ADMIN);
-}
-
 const char *feature_missing_capabilities(void)
 {
-	bool bpf = has_capability(CAP_BPF), perfmon = has_capability(CAP_PERFMON);
+	bool bpf = capability_held(CAP_BPF), perfmon = capability_held(CAP_PERFMON);
 
 	if (bpf && perfmon)
 		return NULL;
@@ -83,36 +51,21 @@ static enum feature_verdict check_btf(struct text *detail)
 	return FEATURE_NO;
 }
 
-static enum feature_verdict check_capability(unsigned int capability, const char *lost,
+static enum feature_verdict check_capability(const struct capability *capability,
 					     struct text *detail)
 {
-	if (has_capability(capability)) {
-		text_printf(detail, "held");
+	static const char *const uses[] = {
+		[CAPABILITY_START] = "given up once the probes are attached",
+		[CAPABILITY_KEPT] = "kept while the agent runs",
+		[CAPABILITY_HELPER] = "only a helper of the agent keeps it",
+	};
+
+	if (capability_held(capability->number)) {
+		text_printf(detail, "held; %s", uses[capability->use]);
 		return FEATURE_YES;
 	}
-	text_printf(detail, "not held; without it %s; run as root or add the capability", lost);
-	return FEATURE_NO;
-}
-
-static enum feature_verdict check_cap_bpf(struct text *detail)
-{
-	return check_capability(CAP_BPF, "no program can be loaded", detail);
-}
-
-static enum feature_verdict check_cap_perfmon(struct text *detail)
-{
-	return check_capability(CAP_PERFMON, "no tracing program can be loaded", detail);
-}
-
-static enum feature_verdict check_cap_sys_ptrace(struct text *detail)
-{
-	/* CAP_SYS_ADMIN does not stand for it. */
-	if (effective_capabilities() & UINT64_C(1) << CAP_SYS_PTRACE) {
-		text_printf(detail, "held");
-		return FEATURE_YES;
-	}
-	text_printf(detail, "not held; without it processes to be watched (watch:) are not found; "
-			    "add the capability");
+	text_printf(detail, "not held; without it %s; run as root or add the capability",
+		    capability->lost);
 	return FEATURE_NO;
 }
 
@@ -121,7 +74,7 @@ static enum feature_verdict check_ring_buffer(struct text *detail)
 	int r;
 
 	/* The kernel refuses before it looks at the type: that says nothing of the kernel. */
-	if (!has_capability(CAP_BPF)) {
+	if (!capability_held(CAP_BPF)) {
 		text_printf(detail, "cannot be tried without CAP_BPF");
 		return FEATURE_UNKNOWN;
 	}
@@ -204,15 +157,9 @@ size_t feature_check(struct feature features[static FEATURES_MAX])
 		bool required;
 		enum feature_verdict (*check)(struct text *detail);
 	} checks[] = {
-		{"kernel", false, check_kernel},
-		{"BTF", true, check_btf},
-		{"CAP_BPF", true, check_cap_bpf},
-		{"CAP_PERFMON", true, check_cap_perfmon},
-		{"ring buffer", true, check_ring_buffer},
-		{"lockdown", false, check_lockdown},
-		{"kprobes", false, check_kprobes},
-		{"CAP_SYS_PTRACE", false, check_cap_sys_ptrace},
-		{"PSI", false, check_pressure},
+		{"kernel", false, check_kernel},	  {"BTF", true, check_btf},
+		{"ring buffer", true, check_ring_buffer}, {"lockdown", false, check_lockdown},
+		{"kprobes", false, check_kprobes},	  {"PSI", false, check_pressure},
 		{"BPF run time", false, check_measuring},
 	};
 	size_t count = sizeof(checks) / sizeof(*checks);
@@ -225,6 +172,15 @@ size_t feature_check(struct feature features[static FEATURES_MAX])
 			(struct feature){.name = checks[i].name, .required = checks[i].required};
 		detail = TEXT(features[i].detail);
 		features[i].verdict = checks[i].check(&detail);
+	}
+	for (size_t i = 0; i < capability_count; i++) {
+		struct feature *feature = &features[count++];
+		struct text detail;
+
+		*feature = (struct feature){.name = capabilities[i].name,
+					    .required = capabilities[i].required};
+		detail = TEXT(feature->detail);
+		feature->verdict = check_capability(&capabilities[i], &detail);
 	}
 	return count;
 }

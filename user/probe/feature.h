@@ -20,7 +20,7 @@ struct feature {
 	char detail[256]; /* what was found; when missing, what is lost and what to do */
 };
 
-#define FEATURES_MAX 16
+#define FEATURES_MAX 24
 
 /* Which of the capabilities that programs need are not held: "CAP_BPF and CAP_PERFMON", or NULL. */
 const char *feature_missing_capabilities(void);

@@ -13,16 +13,30 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define MOUNTS_PATH "/proc/self/mountinfo"
+/* Room for the longest root of a view. */
+#define ROOT_BYTES  16
 #define HELPER_NAME "tocsin-statvfs"
 
 _Static_assert(sizeof(struct filesystem_event) < 4096, "a pipe takes it whole or not at all");
 _Static_assert(sizeof(struct filesystem_request) < 4096, "a pipe takes it whole or not at all");
 
+struct filesystem_view filesystem_node_view(void)
+{
+	static const struct filesystem_view own = {"/proc/self/mountinfo", ""};
+	static const struct filesystem_view node = {"/proc/1/mountinfo", "/proc/1/root"};
+	struct stat ours, theirs;
+
+	if (stat("/proc/self/ns/mnt", &ours) || stat("/proc/1/ns/mnt", &theirs) ||
+	    ours.st_ino == theirs.st_ino || access(node.root, X_OK))
+		return own;
+	return node;
+}
+
 /* ---- the helper's side: it may hang anywhere ---- */
 
 struct look {
 	const struct filesystem_request *request;
+	struct filesystem_view view;
 	int events;
 	uint64_t seen[FILESYSTEMS_MAX]; /* devices */
 	size_t seen_count;
@@ -53,23 +67,22 @@ static bool is_seen(const struct look *look, uint64_t device)
 }
 
 /* Whether the path leads to this mount, and not to one that lies over it. */
-static bool is_on_top(const struct filesystem_mount *mount)
+static bool is_on_top(const struct filesystem_mount *mount, const char *path)
 {
 	struct statx status;
 
-	if (statx(AT_FDCWD, mount->path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID,
-		  &status))
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status))
 		/* The file system's own failure is statvfs()'s to tell. */
 		return errno != ENOENT && errno != ENOTDIR;
 	return !(status.stx_mask & STATX_MNT_ID) || status.stx_mnt_id == mount->id;
 }
 
-static void ask(const struct filesystem_mount *mount, struct filesystem_event *event)
+static void ask(const char *path, struct filesystem_event *event)
 {
 	struct statvfs status;
 
 	event->kind = FILESYSTEM_ANSWERED;
-	if (statvfs(mount->path, &status)) {
+	if (statvfs(path, &status)) {
 		event->error = errno;
 		return;
 	}
@@ -90,6 +103,7 @@ static void look_at(struct look *look, const struct filesystem_mount *mount)
 	};
 	size_t length = strlen(mount->path);
 	size_t cut = length < FILESYSTEM_NAME_MAX ? 0 : length - (FILESYSTEM_NAME_MAX - 1);
+	char path[ROOT_BYTES + sizeof(mount->path)];
 
 	if (!filesystem_mount_counts(mount) || is_seen(look, mount->device))
 		return;
@@ -103,8 +117,9 @@ static void look_at(struct look *look, const struct filesystem_mount *mount)
 		event.kind = FILESYSTEM_SKIPPED;
 	} else {
 		tell(look, &event);
-		if (is_on_top(mount))
-			ask(mount, &event);
+		snprintf(path, sizeof(path), "%s%s", look->view.root, mount->path);
+		if (is_on_top(mount, path))
+			ask(path, &event);
 		else
 			event.kind = FILESYSTEM_HIDDEN;
 	}
@@ -115,9 +130,9 @@ static void look_at(struct look *look, const struct filesystem_mount *mount)
 
 static void look_around(const struct filesystem_request *request, int events)
 {
-	struct look look = {.request = request, .events = events};
+	struct look look = {.request = request, .view = filesystem_node_view(), .events = events};
 	struct filesystem_event end = {.kind = FILESYSTEM_END};
-	FILE *mounts = fopen(MOUNTS_PATH, "re");
+	FILE *mounts = fopen(look.view.mounts, "re");
 	struct filesystem_mount mount;
 	char *line = NULL;
 	size_t size = 0;

@@ -46,6 +46,19 @@ struct filesystem_event {
 	char path[FILESYSTEM_NAME_MAX];
 };
 
+/*
+ * Whose mounts are looked at: those of process 1, which are the node's. A unit that is hardened, or
+ * a container that sees the node's processes, has a mount namespace of its own, with mounts that
+ * are read-only or hide others. Where process 1 may not be looked into (CAP_SYS_PTRACE) it is the
+ * agent's own.
+ */
+struct filesystem_view {
+	const char *mounts; /* the path of their list */
+	const char *root;   /* stands before each path in it */
+};
+
+struct filesystem_view filesystem_node_view(void);
+
 struct filesystem_helper {
 	pid_t pid; /* 0: there is none */
 	int requests, events;
