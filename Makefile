@@ -11,6 +11,8 @@
 #   make test-debian   build and tests with Debian 13's compilers and libraries, in a root of its own
 #   make lint    formatting and static analysis
 #   make install DESTDIR= PREFIX=/usr/local
+#   make deb     the Debian package, in build/deb
+#   make test-packages  it in a Debian 12 and a Debian 13: installed, upgraded, removed, purged
 #
 # V=1 shows the commands. BUILD=DIR builds elsewhere. CC, CLANG, BPFTOOL, PKG_CONFIG, CPPFLAGS, CFLAGS and
 # LDFLAGS are yours to set; what the build itself needs is added to them.
@@ -273,11 +275,18 @@ install: all
 	install -D -m 0644 deploy/tocsin.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tocsin
 
+deb: deps-deb
+	$(Q)scripts/deb $(BUILD)
+
+test-packages: deps-packages
+	$(Q)tests/packages/run $(BUILD)
+
 clean:
 	rm -rf $(BUILD)
 
 .PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install clean unit-tests plain-unit-tests \
 	fuzzers live-tests benches skeletons compile-commands FORCE
+.PHONY: all run test demo bench test-kernels lint install deb test-packages clean unit-tests live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(FUZZED_OBJECTS) $(LIVE_SUPPORT) \
