@@ -284,9 +284,9 @@ test-packages: deps-packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install clean unit-tests plain-unit-tests \
+.PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install deb test-packages clean unit-tests \
+	plain-unit-tests \
 	fuzzers live-tests benches skeletons compile-commands FORCE
-.PHONY: all run test demo bench test-kernels lint install deb test-packages clean unit-tests live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(BUILD)/user/tocsin.o $(OBJECTS) $(SANITIZED_OBJECTS) $(FUZZED_OBJECTS) $(LIVE_SUPPORT) \

@@ -21,10 +21,10 @@ configure_network() {
 	done
 }
 
-# make_root SUITE ROOT PACKAGES (with commas): nothing when it is there.
+# make_root SUITE ROOT PACKAGES (with commas): made again when it is there with other packages.
 make_root() {
 	local suite=$1 root=$2 packages=$3 archive
-	if [[ -d $root ]]; then
+	if [[ -d $root && $(cat "$root.packages" 2>/dev/null) == "$packages" ]]; then
 		return
 	fi
 	archive=$(find_archive)
@@ -33,7 +33,7 @@ make_root() {
 		return 1
 	fi
 	say "making a root of $suite"
-	rm -rf "$root.new"
+	rm -rf "$root" "$root.new"
 	if ! debootstrap --variant=minbase --include="$packages" "$suite" "$root.new" "$archive" \
 		>"$root.log" 2>&1; then
 		tail -n 20 "$root.log" >&2
@@ -41,20 +41,5 @@ make_root() {
 		return 1
 	fi
 	mv "$root.new" "$root"
-}
-
-# copy_tree DIRECTORY: what is tracked of this tree and what would be, as it is now. Times are kept, so that
-# make does only what is new.
-copy_tree() {
-	local to=$1 file
-	rm -rf "$to"
-	mkdir -p "$to"
-	git ls-files -z --cached --others --exclude-standard |
-		while IFS= read -r -d '' file; do
-			# Not one that was removed and not yet so recorded.
-			if [[ -e $file || -L $file ]]; then
-				printf '%s\0' "$file"
-			fi
-		done |
-		tar --create --null --no-recursion --files-from=- | tar --extract --directory "$to"
+	printf '%s\n' "$packages" >"$root.packages"
 }

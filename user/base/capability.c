@@ -50,7 +50,7 @@ uint64_t capability_wanted(uint64_t held, bool starting)
 		enum capability_use use = capabilities[i].use;
 		uint64_t one = bit(capabilities[i].number);
 
-		if (use == CAPABILITY_HELPER || (use == CAPABILITY_START && !starting))
+		if (use != CAPABILITY_KEPT && !starting)
 			continue;
 		wanted |= held & one;
 		if (!(held & one) && capabilities[i].required)

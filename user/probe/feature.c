@@ -57,7 +57,7 @@ static enum feature_verdict check_capability(const struct capability *capability
 	static const char *const uses[] = {
 		[CAPABILITY_START] = "given up once the probes are attached",
 		[CAPABILITY_KEPT] = "kept while the agent runs",
-		[CAPABILITY_HELPER] = "only a helper of the agent keeps it",
+		[CAPABILITY_HELPER] = "then kept by a helper of the agent alone",
 	};
 
 	if (capability_held(capability->number)) {
