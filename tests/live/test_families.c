@@ -179,6 +179,30 @@ static void check_with_promtool(const struct agents *agents)
 	assert_int_equal(system(command), 0);
 }
 
+/* The reference names every family of a real scrape. */
+static void check_with_reference(const struct agents *agents)
+{
+	static const char type[] = "\n# TYPE ";
+	char reference[65536] = "", quoted[128];
+	FILE *file = fopen("docs/metrics.md", "re");
+	unsigned int count = 0;
+
+	if (!file)
+		fail_msg("docs/metrics.md: run this test from the root of the tree");
+	assert_in_range(fread(reference, 1, sizeof(reference) - 1, file), 1, sizeof(reference) - 2);
+	assert_int_equal(fclose(file), 0);
+	for (const char *at = agents->body; (at = strstr(at, type)); count++) {
+		int length;
+
+		at += strlen(type);
+		length = (int)strcspn(at, " ");
+		snprintf(quoted, sizeof(quoted), "`%.*s", length, at);
+		if (!strstr(reference, quoted))
+			fail_msg("docs/metrics.md does not tell of %s", quoted + 1);
+	}
+	assert_true(count > 30);
+}
+
 static double metric(struct agents *agents, const char *sample)
 {
 	return agents_metric(agents, SIDE_A, AGENTS_URL, sample);
@@ -227,6 +251,7 @@ static void test_metrics(void **state)
 					"hook=\"tp_btf/sched_switch\"}"),
 			 1);
 	check_with_promtool(agents);
+	check_with_reference(agents);
 	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
 	json_array_foreach(json_object_get(status, "cgroups"), index, group)
 	{

@@ -148,6 +148,40 @@ static void test_documented(void **state)
 	free(text);
 }
 
+static bool is_key(const char *path, size_t length)
+{
+	for (unsigned int i = 0; i < CONFIG_KEY_COUNT; i++)
+		if (strlen(config_keys[i].path) == length &&
+		    !strncmp(config_keys[i].path, path, length))
+			return true;
+	/* What stands for the keys that all findings have. */
+	return !strncmp(path, "findings.KIND.", strlen("findings.KIND."));
+}
+
+/* And it names none that is not there: each name in the first column of its tables is a key. */
+static void test_documented_keys(void **state)
+{
+	char *text = read_file("docs/configuration.md"), *rest = text, *line;
+	unsigned int count = 0;
+
+	(void)state;
+	while ((line = strsep(&rest, "\n"))) {
+		char *cell = !strncmp(line, "| `", 3) ? line + 2 : NULL, *end;
+
+		if (!cell)
+			continue;
+		*strstr(cell, " | ") = '\0';
+		for (; (cell = strchr(cell, '`')) && (end = strchr(++cell, '`')); cell = end + 1) {
+			if (!is_key(cell, (size_t)(end - cell)))
+				fail_msg("docs/configuration.md tells of %.*s, which is no key",
+					 (int)(end - cell), cell);
+			count++;
+		}
+	}
+	assert_true(count > 50);
+	free(text);
+}
+
 /*
  * The example is good as it is delivered, and also with every setting that it shows switched on:
  * their lines begin with '#' and not with '#' and one blank.
@@ -194,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_load_errors, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(test_load_size, make_directory, remove_directory),
 		cmocka_unit_test(test_documented),
+		cmocka_unit_test(test_documented_keys),
 		cmocka_unit_test(test_example),
 	};
 
