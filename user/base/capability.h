@@ -18,11 +18,11 @@
 
 /* How long the agent holds a capability that it was started with. */
 enum capability_use {
-	CAPABILITY_START,  /* until the probes are attached */
-	CAPABILITY_KEPT,   /* as long as it runs */
+	CAPABILITY_START, /* until the probes are attached */
+	CAPABILITY_KEPT,  /* as long as it runs */
 	/*
-	 * The same, and then only a helper process does, which does nothing else. Older libbpf (1.1 of
-	 * Debian 12) asks for the types of modules where a kernel function is missing, as
+	 * The same, and then only a helper process does, which does nothing else. Older libbpf (1.1
+	 * of Debian 12) asks for the types of modules where a kernel function is missing, as
 	 * bpf_rdonly_cast() is before Linux 6.2, and loads nothing when it may not (CAP_SYS_ADMIN).
 	 */
 	CAPABILITY_HELPER,
