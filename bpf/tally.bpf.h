@@ -93,9 +93,9 @@ static __noinline int tally_publish(struct peer_tally *tally)
 /*
  * Gives a tally the record of its address, with nothing counted yet.
  *
- * The address is the tally's own, and no pointer into a caller's stack: Linux 7 mixes up whose stack
- * it is where a function that is handed such a pointer is reached on two ways of the same depth, and
- * then refuses the program ("slot poisoned by dead code elimination").
+ * The address is the tally's own, and no pointer into a caller's stack: Linux 7 mixes up whose
+ * stack it is where a function that is handed such a pointer is reached on two ways of the same
+ * depth, and then refuses the program ("slot poisoned by dead code elimination").
  */
 static __noinline int tally_tie(struct peer_tally *tally)
 {

@@ -5,8 +5,9 @@
 /*
  * Calls to the Kubernetes API. Sees to the token, which it reads again when it is refused and each
  * minute, to what the server asks for when it has too much to do (Retry-After), to growing pauses
- * while the server does not answer or does not know this account, and to the words for what is wrong.
- * All calls wait while it pauses. What the server says of one call is its caller's to see to.
+ * while the server does not answer or does not know this account, and to the words for what is
+ * wrong. All calls wait while it pauses. What the server says of one call is its caller's to see
+ * to.
  */
 
 #include "http/http_client.h"

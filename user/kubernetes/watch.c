@@ -59,8 +59,8 @@ static bool take_revision(struct kubernetes_watch *watch, const json_t *object)
 	return true;
 }
 
-/* Waits before the next call of its own, longer with each failure: a server that never likes what it
- * has just said must not be asked on end. */
+/* Waits before the next call of its own, longer with each failure: a server that never likes what
+ * it has just said must not be asked on end. */
 static void back_off(struct kubernetes_watch *watch, const char *reason)
 {
 	uint64_t pause_ms = PAUSE_MIN_MS << (watch->failures < 10 ? watch->failures : 10);
