@@ -31,7 +31,8 @@ static __always_inline bool victim_is_new(struct task_struct *task, __u64 *unsur
 {
 	struct process_key key = process_key_of(task);
 	__u8 told = 1;
-	long r = bpf_map_update_elem(&victims, &key, &told, BPF_NOEXIST);
+	/* An int, as in is_first_to_find_none_left(). */
+	int r = bpf_map_update_elem(&victims, &key, &told, BPF_NOEXIST);
 
 	if (r && r != -EEXIST)
 		__sync_fetch_and_add(unsure, 1);

@@ -35,7 +35,9 @@ static __always_inline bool is_first_to_find_none_left(struct task_struct *task,
 {
 	struct process_key key;
 	__u8 told = 1;
-	long r;
+	/* What the kernel's own function returns is an int before 6.4 (commit d7ba4cc900bf): the
+	 * upper half of the register is not its sign. */
+	int r;
 
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return false;

@@ -93,9 +93,9 @@ static __noinline int tally_publish(struct peer_tally *tally)
 /*
  * Gives a tally the record of its address, with nothing counted yet.
  *
- * The address is the tally's own, and no pointer into a caller's stack: Linux 7 mixes up whose
- * stack it is where a function that is handed such a pointer is reached on two ways of the same
- * depth, and then refuses the program ("slot poisoned by dead code elimination").
+ * No pointer into a caller's stack is handed on here. Linux 7.2 tells the callers of a function
+ * apart by call site and depth alone: where two ways lead to one site, it takes what lies on one
+ * caller's stack for unused and refuses the program ("slot poisoned by dead code elimination").
  */
 static __noinline int tally_tie(struct peer_tally *tally)
 {
