@@ -11,12 +11,12 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "maps/flow.h"
 #include "maps/peer.h"
 
 #include "cast.bpf.h"
 #include "error_reason.bpf.h"
 #include "filter.bpf.h"
+#include "flow.bpf.h"
 #include "numbers.bpf.h"
 #include "open_file.bpf.h"
 #include "peer.bpf.h"
@@ -33,33 +33,19 @@ struct {
 	__u64 rtt_shed; /* user space has no round-trip times sampled */
 } each_segment __attribute__((aligned(64))) = {};
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct tcp_flow);
-} tcp_flows SEC(".maps");
-
-static __always_inline struct tcp_flow *flow_find(struct sock *sk)
-{
-	return bpf_sk_storage_get(&tcp_flows, sk, NULL, 0);
-}
-
 static __always_inline struct tcp_flow *flow_get(struct sock *sk)
 {
-	struct tcp_flow *flow =
-		bpf_sk_storage_get(&tcp_flows, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct tcp_flow *flow = flow_find_or_make(sk);
 
 	if (!flow)
 		count(tcp_counters.flow_failures);
 	return flow;
 }
 
-static __always_inline bool flow_ignored(struct sock *sk)
+/* Asked where the record itself is not needed. */
+static __always_inline bool socket_ignored(struct sock *sk)
 {
-	struct tcp_flow *flow = flow_find(sk);
-
-	return flow && flow->flags & FLOW_FLAG_IGNORED;
+	return flow_ignored(sk, sockets_have_storage ? flow_find(sk) : NULL);
 }
 
 /* The peer's record, if it is still the one that this flow last saw: its gauges hold this flow's
@@ -282,7 +268,7 @@ static __noinline int flow_segment(struct sock *sk, struct sk_buff *skb, struct 
 	/* Resets carry no window. */
 	closed = !segment_window(skb) && !segment_resets(skb);
 	flow = closed ? flow_get(sk) : flow_find(sk);
-	if (!flow || flow->flags & FLOW_FLAG_IGNORED)
+	if (!flow || flow_ignored(sk, flow))
 		return 0;
 	if (advances)
 		flow_unstall(flow);
@@ -366,7 +352,7 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 
 	/* Not sent because the first copy is still on its way out, or the window is full: no
 	 * retransmit. */
-	if (!tp || error == -EBUSY || error == -EAGAIN || flow_ignored(sk))
+	if (!tp || error == -EBUSY || error == -EAGAIN || socket_ignored(sk))
 		return 0;
 	peer = socket_peer(sk, sk->__sk_common.skc_num, &slot);
 	if (!peer)
@@ -441,11 +427,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	flow = flow_find(sk);
-	if (flow && flow->flags & FLOW_FLAG_IGNORED)
+	if (flow_ignored(sk, flow))
 		return 0;
 	if (flow && new_state == TCP_CLOSE) {
 		flow_unstall(flow);
 		flow_reopen(flow);
+		flow_forget(sk);
 	}
 	if (!connecting)
 		publish_tally_of(sk);
@@ -500,7 +487,7 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	struct peer_record *peer;
 	__u32 slot;
 
-	if (flow_ignored(sk))
+	if (socket_ignored(sk))
 		return 0;
 	peer = socket_peer(sk, sk->__sk_common.skc_num, &slot);
 	if (!peer)

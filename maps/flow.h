@@ -3,9 +3,14 @@
 #define TOCSIN_MAPS_FLOW_H
 
 /*
- * What the TCP programs keep of a socket, in the socket's own storage (map tcp_flows): only of one
- * that is in trouble, or that the agent wants left out. A healthy one has none.
+ * What the TCP programs keep of a socket, in the socket's own storage (map tcp_flows) or in a hash
+ * (bpf/flow.bpf.h): only of one that is in trouble, or that the agent wants left out. A healthy one
+ * has none.
  */
+
+/* Where sockets have no storage: how many may be in trouble at once, and how many left out. */
+#define FLOWS_BY_ADDRESS_MAX 16384
+#define FLOWS_IGNORED_MAX    1024
 
 /* One of the agent's own connects (set from user space): not counted. */
 #define FLOW_FLAG_IGNORED (1U << 0)

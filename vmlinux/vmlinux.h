@@ -243,6 +243,7 @@ struct sock_common {
 	union {
 		long unsigned int skc_flags;
 	};
+	atomic64_t skc_cookie;
 };
 
 enum sock_flags {

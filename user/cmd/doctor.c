@@ -69,6 +69,21 @@ static size_t find_features(struct feature features[static FEATURES_MAX],
 	return count;
 }
 
+/* What an attached program sees, and what not on this kernel. */
+static const char *describe_attached(const struct program_status *program)
+{
+	static char details[FINDINGS_MAX][256];
+	static size_t used;
+	struct text detail;
+
+	if (!program->untold || used == FINDINGS_MAX)
+		return program->program->purpose;
+	detail = TEXT(details[used]);
+	text_printf(&detail, "%s; this kernel does not tell %s", program->program->purpose,
+		    program->untold);
+	return details[used++];
+}
+
 /* The only proof is to load and attach them; they are taken off again at once. */
 static size_t find_programs(const struct program_status *programs, size_t count,
 			    struct finding *findings, size_t room, bool main_job, bool *able)
@@ -78,8 +93,9 @@ static size_t find_programs(const struct program_status *programs, size_t count,
 			.kind = "probe",
 			.name = programs[i].program->name,
 			.usable = programs[i].attached ? "yes" : "no",
-			.detail = programs[i].attached ? programs[i].program->purpose
-						       : programs[i].reason,
+			.detail = programs[i].attached
+					  ? describe_attached(&programs[i])
+					  : programs[i].reason,
 			.required = main_job && programs[i].program->required,
 		};
 		if (findings[i].required && !programs[i].attached)

@@ -167,6 +167,25 @@ int program_kernel_has_member(const char *type, const char *member)
 	return r;
 }
 
+static bool has_function(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+int program_kernel_has_function(const char *name)
+{
+	struct btf *btf;
+	int r;
+
+	listen_to_libbpf();
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -ENOTSUP;
+	r = has_function(btf, name);
+	btf__free(btf);
+	return r;
+}
+
 static const char *tracepoint_of(const struct program *program)
 {
 	const char *slash = strchr(program->hook, '/');
@@ -174,7 +193,38 @@ static const char *tracepoint_of(const struct program *program)
 	return slash ? slash + 1 : program->hook;
 }
 
-/* Marks the programs whose tracepoint this kernel lacks. Returns -ENOTSUP without BTF: nothing can
+/* What a tracepoint tells only with so many arguments, unless the kernel has a function that finds it
+ * out otherwise. */
+static const struct {
+	const char *tracepoint;
+	int arguments;
+	const char *function; /* or NULL */
+	const char *what;
+} told_by_arguments[] = {
+	/* Since 6.17, commit ad892e912b84. */
+	{"tcp_retransmit_skb", 3, NULL, "retransmits that this node itself could not send"},
+	/* Since 6.10, commits 19822a980e19 and b533fb9cf4f7. */
+	{"tcp_send_reset", 3, NULL, "resets for segments to no socket, and reasons of resets"},
+	/* Since 5.17, commit c504e5c2f964. */
+	{"kfree_skb", 3, NULL, "why a packet is dropped"},
+	/* Since 6.9, commit 72ba14deb40a; the function since 6.2, commit 3f0e6f2b41d3. */
+	{"mark_victim", 2, "bpf_task_from_pid", "more of an OOM kill's victim than its number"},
+};
+
+static const char *untold(const struct btf *btf, const char *tracepoint, int arguments)
+{
+	for (size_t i = 0; i < sizeof(told_by_arguments) / sizeof(*told_by_arguments); i++) {
+		if (strcmp(told_by_arguments[i].tracepoint, tracepoint) ||
+		    arguments >= told_by_arguments[i].arguments ||
+		    (told_by_arguments[i].function &&
+		     has_function(btf, told_by_arguments[i].function)))
+			continue;
+		return told_by_arguments[i].what;
+	}
+	return NULL;
+}
+
+/* Marks the programs whose tracepoint this kernel lacks, or which tells less here. Returns -ENOTSUP without BTF: nothing can
  * be loaded. */
 static int leave_out_missing(struct program_status *statuses, size_t count)
 {
@@ -189,11 +239,18 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 					      "use a kernel built with CONFIG_DEBUG_INFO_BTF=y");
 		return -ENOTSUP;
 	}
-	for (size_t i = 0; i < count; i++)
-		if (!strncmp(statuses[i].program->hook, "tp_btf/", 7) &&
-		    tracepoint_arguments(btf, tracepoint_of(statuses[i].program)) < 0)
-			explain(&statuses[i], "this kernel has no tracepoint %s",
-				tracepoint_of(statuses[i].program));
+	for (size_t i = 0; i < count; i++) {
+		const char *tracepoint = tracepoint_of(statuses[i].program);
+		int arguments;
+
+		if (strncmp(statuses[i].program->hook, "tp_btf/", 7))
+			continue;
+		arguments = tracepoint_arguments(btf, tracepoint);
+		if (arguments < 0)
+			explain(&statuses[i], "this kernel has no tracepoint %s", tracepoint);
+		else
+			statuses[i].untold = untold(btf, tracepoint, arguments);
+	}
 	btf__free(btf);
 	return 0;
 }

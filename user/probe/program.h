@@ -53,6 +53,9 @@ int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument)
 /* Whether a struct of this kernel has a member: 1, 0 or a negative errno (-ENOTSUP without BTF). */
 int program_kernel_has_member(const char *type, const char *member);
 
+/* Whether this kernel has a function of this name that was not inlined away, likewise. */
+int program_kernel_has_function(const char *name);
+
 /* Has an attached program of kind "iter/" see all of its items, now. Returns 0 or a negative errno
  * (-ENOENT when it is not attached). */
 int program_iterate(const struct program_status *status);

@@ -28,6 +28,7 @@ struct program_status {
 	bool attached;
 	bool shed;			 /* it could be attached, but costs too much now */
 	char reason[PROGRAM_REASON_MAX]; /* why not; "" when attached */
+	const char *untold;		 /* what this kernel's tracepoint does not tell; or NULL */
 };
 
 /* What the kernel tells of an attached program; all only grow. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "maps/flow.h"
@@ -33,7 +34,7 @@ static const struct program programs[] = {
 
 struct tcp_probe {
 	struct tcp_probe_settings settings;
-	bool retransmit_has_error;
+	bool retransmit_has_error, sockets_have_storage;
 	struct tcp_bpf *skeleton;
 	struct program_status statuses[PROGRAM_COUNT];
 	struct peer_record *table; /* mapped */
@@ -63,6 +64,8 @@ static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 	const struct tcp_probe_settings *settings = &probe->settings;
 	struct bpf_map *sized[] = {skeleton->maps.peers, skeleton->maps.peer_slots,
 				   skeleton->maps.peer_free};
+	struct bpf_map *replaced[] = {skeleton->maps.flows_by_address,
+				      skeleton->maps.ignored_cookies};
 	int cpus = libbpf_num_possible_cpus();
 	int r;
 
@@ -78,6 +81,14 @@ static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 	for (unsigned int i = 0; i < 4; i++)
 		skeleton->rodata->filter_remote_mask[i] = cidr_mask_word(&settings->remote, i);
 	skeleton->rodata->retransmit_has_error = probe->retransmit_has_error;
+	skeleton->rodata->sockets_have_storage = probe->sockets_have_storage;
+	/* Nobody looks into them then. */
+	for (size_t i = 0; probe->sockets_have_storage && i < sizeof(replaced) / sizeof(*replaced);
+	     i++) {
+		r = bpf_map__set_max_entries(replaced[i], 1);
+		if (r)
+			return r;
+	}
 	for (size_t i = 0; i < sizeof(sized) / sizeof(*sized); i++) {
 		r = bpf_map__set_max_entries(sized[i], settings->max_peers);
 		if (r)
@@ -167,6 +178,7 @@ int tcp_probe_open(struct tcp_probe **ret_probe, const struct tcp_probe_settings
 	for (size_t i = 0; i < PROGRAM_COUNT; i++)
 		probe->statuses[i].program = &programs[i];
 	probe->retransmit_has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
+	probe->sockets_have_storage = program_kernel_has_function("bpf_sk_storage_get_tracing") > 0;
 	object.context = probe;
 	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
 	if (r)
@@ -289,11 +301,18 @@ int tcp_probe_drain(struct tcp_probe *probe, void (*woken)(void *context, uint32
 
 int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd)
 {
-	struct tcp_flow flow = {.flags = FLOW_FLAG_IGNORED};
+	int flows = bpf_map__fd(probe->skeleton->maps.tcp_flows);
+	int cookies = bpf_map__fd(probe->skeleton->maps.ignored_cookies);
+	const struct tcp_flow flow = {.flags = FLOW_FLAG_IGNORED};
+	const __u8 ignored = 1;
+	__u64 cookie;
+	socklen_t length = sizeof(cookie);
 
-	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.tcp_flows), &fd, &flow, BPF_ANY))
+	if (probe->sockets_have_storage)
+		return bpf_map_update_elem(flows, &fd, &flow, BPF_ANY) ? -errno : 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length))
 		return -errno;
-	return 0;
+	return bpf_map_update_elem(cookies, &cookie, &ignored, BPF_ANY) ? -errno : 0;
 }
 
 int tcp_probe_sweep(struct tcp_probe *probe)

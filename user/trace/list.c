@@ -55,10 +55,16 @@ bool trace_usable(const struct trace *trace, struct text *detail)
 
 	if (!try_trace(trace, statuses, detail))
 		return false;
-	for (size_t i = 0; i < trace->program_count; i++)
+	for (size_t i = 0; i < trace->program_count; i++) {
+		const char *separator = detail->length ? "; " : "";
+
 		if (statuses[i].reason[0])
-			text_printf(detail, "%swithout %s: %s", detail->length ? "; " : "",
+			text_printf(detail, "%swithout %s: %s", separator,
 				    trace->programs[i].purpose, statuses[i].reason);
+		else if (statuses[i].untold)
+			text_printf(detail, "%sthis kernel does not tell %s", separator,
+				    statuses[i].untold);
+	}
 	return true;
 }
 
