@@ -3,9 +3,9 @@
 #define TOCSIN_BPF_FLOW_H
 
 /*
- * Where the record of a socket in trouble lies (maps/flow.h): in the socket's own storage, or, where
- * tracing programs may not touch that, in a hash by the socket's address. Whoever includes this
- * counts what finds no room.
+ * Where the record of a socket in trouble lies (maps/flow.h): in the socket's own storage, or,
+ * where tracing programs may not touch that, in a hash by the socket's address. Whoever includes
+ * this counts what finds no room.
  */
 
 #include "maps/flow.h"
