@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Tests of what the agents make of the Node objects of Kubernetes, and do to them."""
 
+import subprocess
 import time
 
 from cluster import check
@@ -8,7 +9,13 @@ from store_kubernetes import MERGE
 
 ISOLATED = "tocsin.dev/isolated"
 PAUSE = "tocsin.dev/pause"
+UNHEALTHY = "tocsin.dev/unhealthy"
 SECONDS = 10
+PORT = 7777
+EXTRA = (
+    f"watch: [{{port: {PORT}}}]\n"
+    "findings: {watched-process-died: {response: no-schedule}}\n"
+)
 OTHERS_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
 
 
@@ -148,6 +155,28 @@ def test_own_conditions(cluster):
         )
 
 
+def test_no_schedule(cluster):
+    """a finding with response no-schedule keeps pods off its node while it stands"""
+    lab = cluster.lab
+    # The lab ends it: whoever ends it before makes a finding of it.
+    command = ["setpriv", "--pdeathsig", "KILL", "socat", f"TCP-LISTEN:{PORT},reuseaddr,fork", "PIPE"]
+    cluster.fault(lambda: None)
+    service = subprocess.Popen(lab.command("n3", command))
+    # It is looked for each second.
+    time.sleep(2)
+    check(not _taints(lab, "n3"), f"n3 has {_taints(lab, 'n3')}")
+    service.kill()
+    service.wait()
+    _wait(
+        lambda: _taints(lab, "n3") == {(UNHEALTHY, "NoSchedule")},
+        lambda: f"n3 has {_taints(lab, 'n3')}: {cluster.timeline()}",
+    )
+    subprocess.Popen(lab.command("n3", command))
+    _wait(lambda: not _taints(lab, "n3"), lambda: f"n3 has {_taints(lab, 'n3')}")
+    annotations = lab.store.node("n3")["metadata"].get("annotations", {})
+    check(f"{UNHEALTHY}-added" not in annotations, f"annotations of n3: {annotations}")
+
+
 def test_members(cluster):
     """a Node that is deleted is no member any more; one that is made is"""
     lab = cluster.lab
@@ -167,4 +196,4 @@ def test_members(cluster):
     cluster.wait_well()
 
 
-TESTS = [test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_members]
+TESTS = [test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_no_schedule, test_members]
