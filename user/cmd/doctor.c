@@ -93,9 +93,8 @@ static size_t find_programs(const struct program_status *programs, size_t count,
 			.kind = "probe",
 			.name = programs[i].program->name,
 			.usable = programs[i].attached ? "yes" : "no",
-			.detail = programs[i].attached
-					  ? describe_attached(&programs[i])
-					  : programs[i].reason,
+			.detail = programs[i].attached ? describe_attached(&programs[i])
+						       : programs[i].reason,
 			.required = main_job && programs[i].program->required,
 		};
 		if (findings[i].required && !programs[i].attached)

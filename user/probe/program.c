@@ -193,8 +193,8 @@ static const char *tracepoint_of(const struct program *program)
 	return slash ? slash + 1 : program->hook;
 }
 
-/* What a tracepoint tells only with so many arguments, unless the kernel has a function that finds it
- * out otherwise. */
+/* What a tracepoint tells only with so many arguments, unless the kernel has a function that finds
+ * it out otherwise. */
 static const struct {
 	const char *tracepoint;
 	int arguments;
@@ -224,8 +224,8 @@ static const char *untold(const struct btf *btf, const char *tracepoint, int arg
 	return NULL;
 }
 
-/* Marks the programs whose tracepoint this kernel lacks, or which tells less here. Returns -ENOTSUP without BTF: nothing can
- * be loaded. */
+/* Marks the programs whose tracepoint this kernel lacks, or which tells less here. Returns -ENOTSUP
+ * without BTF: nothing can be loaded. */
 static int leave_out_missing(struct program_status *statuses, size_t count)
 {
 	struct btf *btf;
