@@ -58,7 +58,7 @@ static void assert_contents(const char *file, const char *expected)
 	FILE *stream = fopen(file, "re");
 
 	assert_non_null(stream);
-	(void)fread(data, 1, sizeof(data) - 1, stream);
+	data[fread(data, 1, sizeof(data) - 1, stream)] = '\0';
 	fclose(stream);
 	assert_string_equal(data, expected);
 }

@@ -185,6 +185,9 @@ static void on_committed(void *context, const char *node, enum store_commit_resu
 	handler_runs(bench, "committed");
 }
 
+/* Where all takes longer, so do the answers of the server, which is this process. */
+#define PATIENCE (slowdown() > 1 ? 5 : 1)
+
 static void open_store(struct bench *bench)
 {
 	char url[64], reason[256] = "";
@@ -193,8 +196,8 @@ static void open_store(struct bench *bench)
 		.endpoints = {url},
 		.endpoint_count = 1,
 		.prefix = "/t/",
-		.request_limit_ms = 50,
-		.renew_interval_ms = bench->renew_interval_ms ?: 20,
+		.request_limit_ms = 50 * PATIENCE,
+		.renew_interval_ms = bench->renew_interval_ms ?: 20 * PATIENCE,
 	};
 	const struct store_handlers handlers = {
 		.context = bench,
@@ -355,10 +358,6 @@ static void test_silent_watch(void **state)
 	struct bench *bench = *state;
 	struct fake_client *watcher;
 
-	if (slowdown() > 1) {
-		print_message("at this speed a renewal is found missing before the watch is\n");
-		skip();
-	}
 	wait_for(bench, store_state(bench->store)->connected);
 	watcher = bench->watcher;
 	bench->watcher = NULL;
