@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "kubernetes/link.h"
-#include "kubernetes/watch.h"
+#include "kubernetes/object.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,13 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Events of what has no namespace lie in this one. */
 #define EVENTS_PATH  "/api/v1/namespaces/default/events"
 #define EVENTS_MAX   32
 #define AGGREGATE_NS (600 * NS_PER_S)
-#define TIME_MAX     32
 #define REASON_MAX   80
 #define MESSAGE_MAX  512
 #define UID_MAX	     64
@@ -43,15 +41,6 @@ struct node_events {
 	struct event *written; /* by the call */
 	uint64_t left_out;
 };
-
-static void format_time(uint64_t realtime_ns, char text[static TIME_MAX])
-{
-	time_t seconds = (time_t)(realtime_ns / NS_PER_S);
-	struct tm utc = {0};
-
-	gmtime_r(&seconds, &utc);
-	strftime(text, TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
 
 /* The same again, or a free place, or the oldest that is written; NULL: all wait. */
 static struct event *choose(struct node_events *events, const char *node, const char *reason,
@@ -93,8 +82,7 @@ void node_events_add(struct node_events *events, const json_t *node, bool warns,
 		randombytes_buf(&random, sizeof(random));
 		(void)text_copy(event->node, sizeof(event->node), name);
 		snprintf(event->name, sizeof(event->name), "%s.%016" PRIx64, event->node, random);
-		snprintf(event->uid, sizeof(event->uid), "%s",
-			 json_string_value(json_object_get(metadata, "uid")) ?: "");
+		snprintf(event->uid, sizeof(event->uid), "%s", kubernetes_text(metadata, "uid"));
 		snprintf(event->reason, sizeof(event->reason), "%s", reason);
 		event->first_ns = now_ns;
 	}
@@ -107,10 +95,10 @@ void node_events_add(struct node_events *events, const json_t *node, bool warns,
 
 static json_t *encode_whole(const struct node_events *events, const struct event *event)
 {
-	char first[TIME_MAX], last[TIME_MAX];
+	char first[KUBERNETES_TIME_MAX], last[KUBERNETES_TIME_MAX];
 
-	format_time(event->first_ns, first);
-	format_time(event->last_ns, last);
+	kubernetes_format_time(event->first_ns, first);
+	kubernetes_format_time(event->last_ns, last);
 	return json_pack("{ss ss s{ss ss} s{ss ss ss ss} ss ss ss s{ss ss} ss ss ss ss sI}",
 			 "apiVersion", "v1", "kind", "Event", "metadata", "name", event->name,
 			 "namespace", "default", "involvedObject", "apiVersion", "v1", "kind",
@@ -124,9 +112,9 @@ static json_t *encode_whole(const struct node_events *events, const struct event
 
 static json_t *encode_again(const struct event *event)
 {
-	char last[TIME_MAX];
+	char last[KUBERNETES_TIME_MAX];
 
-	format_time(event->last_ns, last);
+	kubernetes_format_time(event->last_ns, last);
 	return json_pack("{sI ss ss}", "count", (json_int_t)event->count, "lastTimestamp", last,
 			 "message", event->message);
 }

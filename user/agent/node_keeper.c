@@ -12,7 +12,7 @@
 #include "isolate/taint.h"
 #include "kubernetes/link.h"
 #include "kubernetes/node.h"
-#include "kubernetes/watch.h"
+#include "kubernetes/object.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ static json_t *own_conditions(const json_t *object)
 
 	json_array_foreach(list, at, condition)
 	{
-		const char *type = json_string_value(json_object_get(condition, "type")) ?: "";
+		const char *type = kubernetes_text(condition, "type");
 
 		for (unsigned int kind = CONDITION_NONE + 1; kind < CONDITION_KINDS; kind++)
 			if (!strcmp(type, condition_name(kind)) &&

@@ -320,16 +320,14 @@ static void close_store(struct store *head)
 {
 	struct kubernetes_store *store = of(head);
 	char path[512];
-	const struct kubernetes_request release = {
-		.method = "PATCH",
-		.path = path,
-		.patch = "merge-patch",
-		.body = store->store.state.renewed_ns ? kubernetes_encode_release(0) : NULL,
-	};
+	struct kubernetes_request release = {
+		.method = "PATCH", .path = path, .patch = "merge-patch"};
 
 	if (store->closing)
 		return;
 	store->closing = true;
+	if (store->store.state.renewed_ns)
+		release.body = kubernetes_encode_release(0);
 	kubernetes_view_close(store);
 	kubernetes_actor_close(store);
 	kubernetes_call_cancel(&store->lease.call);

@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cluster/row.h"
+#include "kubernetes/object.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define LABEL		      "app.kubernetes.io/name"
 #define LABEL_VALUE	      "tocsin"
@@ -18,16 +18,6 @@
 
 /* ---- leases ---- */
 
-static const json_t *metadata_of(const json_t *object)
-{
-	return json_object_get(object, "metadata");
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "";
-}
-
 void kubernetes_decode_lease(const json_t *object, struct kubernetes_lease *lease)
 {
 	const json_t *spec = json_object_get(object, "spec");
@@ -35,8 +25,9 @@ void kubernetes_decode_lease(const json_t *object, struct kubernetes_lease *leas
 	json_int_t transitions = json_integer_value(json_object_get(spec, "leaseTransitions"));
 
 	*lease = (struct kubernetes_lease){0};
-	(void)text_copy(lease->holder, sizeof(lease->holder), text_at(spec, "holderIdentity"));
-	(void)text_copy(lease->renewed, sizeof(lease->renewed), text_at(spec, "renewTime"));
+	(void)text_copy(lease->holder, sizeof(lease->holder),
+			kubernetes_text(spec, "holderIdentity"));
+	(void)text_copy(lease->renewed, sizeof(lease->renewed), kubernetes_text(spec, "renewTime"));
 	if (duration_s < 1)
 		duration_s = 1;
 	if (duration_s > DURATION_S_MAX)
@@ -45,28 +36,12 @@ void kubernetes_decode_lease(const json_t *object, struct kubernetes_lease *leas
 	lease->transitions = transitions > 0 ? (uint64_t)transitions : 0;
 }
 
-bool kubernetes_is_ours(const json_t *object)
-{
-	return !strcmp(text_at(json_object_get(metadata_of(object), "labels"), LABEL), LABEL_VALUE);
-}
-
-void kubernetes_format_time(uint64_t realtime_ns, char buffer[static 40])
-{
-	time_t seconds = (time_t)(realtime_ns / NS_PER_S);
-	struct tm utc = {0};
-	char date[24];
-
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(buffer, 40, "%s.%06" PRIu64 "Z", date, realtime_ns % NS_PER_S / NS_PER_US);
-}
-
 json_t *kubernetes_encode_lease(const char *name, const char *holder, unsigned int duration_s,
 				uint64_t transitions, uint64_t realtime_ns)
 {
-	char now[40];
+	char now[KUBERNETES_TIME_MAX];
 
-	kubernetes_format_time(realtime_ns, now);
+	kubernetes_format_micro_time(realtime_ns, now);
 	return json_pack("{ss ss s{ss s{ss}} s{ss si sI ss ss}}", "apiVersion",
 			 "coordination.k8s.io/v1", "kind", "Lease", "metadata", "name", name,
 			 "labels", LABEL, LABEL_VALUE, "spec", "holderIdentity", holder,
@@ -76,9 +51,9 @@ json_t *kubernetes_encode_lease(const char *name, const char *holder, unsigned i
 
 json_t *kubernetes_encode_renewal(const char *holder, unsigned int duration_s, uint64_t realtime_ns)
 {
-	char now[40];
+	char now[KUBERNETES_TIME_MAX];
 
-	kubernetes_format_time(realtime_ns, now);
+	kubernetes_format_micro_time(realtime_ns, now);
 	/* The label, too: without it nobody would see the lease. */
 	return json_pack("{s{s{ss}} s{ss si ss}}", "metadata", "labels", LABEL, LABEL_VALUE, "spec",
 			 "holderIdentity", holder, "leaseDurationSeconds", (int)duration_s,
@@ -104,9 +79,9 @@ json_t *kubernetes_encode_release(uint64_t revision)
 json_t *kubernetes_encode_election(uint64_t revision, const char *holder, unsigned int duration_s,
 				   uint64_t transitions, uint64_t realtime_ns)
 {
-	char now[40];
+	char now[KUBERNETES_TIME_MAX];
 
-	kubernetes_format_time(realtime_ns, now);
+	kubernetes_format_micro_time(realtime_ns, now);
 	return json_pack("{s{so} s{ss si sI ss ss}}", "metadata", "resourceVersion",
 			 encode_revision(revision), "spec", "holderIdentity", holder,
 			 "leaseDurationSeconds", (int)duration_s, "leaseTransitions",
@@ -130,8 +105,9 @@ json_t *kubernetes_encode_isolations(uint64_t revision, const json_t *isolations
 
 json_t *kubernetes_decode_isolations(const json_t *lease)
 {
-	const json_t *annotations = json_object_get(metadata_of(lease), "annotations");
-	json_t *isolations = json_loads(text_at(annotations, ISOLATIONS_ANNOTATION),
+	const json_t *annotations =
+		json_object_get(json_object_get(lease, "metadata"), "annotations");
+	json_t *isolations = json_loads(kubernetes_text(annotations, ISOLATIONS_ANNOTATION),
 					JSON_REJECT_DUPLICATES, NULL);
 
 	if (json_is_object(isolations))
@@ -172,7 +148,7 @@ static const char *state_of(const json_t *row)
 static void worst_peer(const json_t *row, struct text *text)
 {
 	const json_t *edges = json_object_get(row, "edges");
-	const char *common = text_at(edges, "default");
+	const char *common = kubernetes_text(edges, "default");
 
 	for (size_t i = sizeof(severity) / sizeof(*severity); i-- > 1;) {
 		const char *word = row_word_name(severity[i]);
@@ -199,9 +175,9 @@ static void list_findings(const json_t *row, struct text *text)
 
 	json_array_foreach(findings, i, finding)
 	{
-		const char *subject = text_at(finding, "subject");
+		const char *subject = kubernetes_text(finding, "subject");
 
-		text_printf(text, "%s%s%s%s", i ? ", " : "", text_at(finding, "finding"),
+		text_printf(text, "%s%s%s%s", i ? ", " : "", kubernetes_text(finding, "finding"),
 			    *subject ? " " : "", subject);
 	}
 }

@@ -33,12 +33,6 @@ struct kubernetes_lease {
 /* The holder is "" as well when its name cannot be a node's. */
 void kubernetes_decode_lease(const json_t *object, struct kubernetes_lease *lease);
 
-/* Whether the object bears the label. */
-bool kubernetes_is_ours(const json_t *object);
-
-/* A time as in a Lease (MicroTime): 2026-11-26T22:34:14.000001Z. */
-void kubernetes_format_time(uint64_t realtime_ns, char buffer[static 40]);
-
 /* To create a Lease. 'transitions' is 0 for a node's. */
 json_t *kubernetes_encode_lease(const char *name, const char *holder, unsigned int duration_s,
 				uint64_t transitions, uint64_t realtime_ns);

@@ -2,14 +2,13 @@
 #include "isolate/condition.h"
 
 #include "base/clock.h"
+#include "kubernetes/object.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#define TIME_MAX 32
 
 static const struct {
 	const char *name;
@@ -27,11 +26,6 @@ const char *condition_name(enum condition_kind kind)
 	return kinds[kind].name;
 }
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "";
-}
-
 static const json_t *find(const json_t *node, enum condition_kind kind)
 {
 	const json_t *status = json_object_get(node, "status");
@@ -40,7 +34,7 @@ static const json_t *find(const json_t *node, enum condition_kind kind)
 
 	json_array_foreach(list, at, condition)
 	{
-		if (!strcmp(text_at(condition, "type"), kinds[kind].name))
+		if (!strcmp(kubernetes_text(condition, "type"), kinds[kind].name))
 			return condition;
 	}
 	return NULL;
@@ -48,7 +42,7 @@ static const json_t *find(const json_t *node, enum condition_kind kind)
 
 bool condition_holds(const json_t *node, enum condition_kind kind)
 {
-	return !strcmp(text_at(find(node, kind), "status"), "True");
+	return !strcmp(kubernetes_text(find(node, kind), "status"), "True");
 }
 
 void condition_reason(const char *name, char reason[static 64])
@@ -64,22 +58,12 @@ void condition_reason(const char *name, char reason[static 64])
 	reason[length] = '\0';
 }
 
-/* Kubernetes' Time has seconds. */
-static void format_time(uint64_t realtime_ns, char text[static TIME_MAX])
-{
-	time_t seconds = (time_t)(realtime_ns / NS_PER_S);
-	struct tm utc = {0};
-
-	gmtime_r(&seconds, &utc);
-	strftime(text, TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 /* When it was written last; 0 when that cannot be told. */
 static uint64_t written_ns(const json_t *condition)
 {
 	struct tm utc = {0};
-	const char *end =
-		strptime(text_at(condition, "lastHeartbeatTime"), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	const char *end = strptime(kubernetes_text(condition, "lastHeartbeatTime"),
+				   "%Y-%m-%dT%H:%M:%SZ", &utc);
 	time_t seconds = end && !*end ? timegm(&utc) : 0;
 
 	return seconds > 0 ? (uint64_t)seconds * NS_PER_S : 0;
@@ -97,22 +81,23 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 		   uint64_t realtime_ns, json_t **ret_patch, unsigned int *ret_changed)
 {
 	json_t *list = json_array();
-	char now[TIME_MAX];
+	char now[KUBERNETES_TIME_MAX];
 	int err = 0;
 
 	*ret_patch = NULL;
 	*ret_changed = 0;
-	format_time(realtime_ns, now);
+	kubernetes_format_time(realtime_ns, now);
 	for (unsigned int kind = CONDITION_NONE + 1; kind < CONDITION_KINDS; kind++) {
 		const struct condition_wish *wish = &wishes[kind];
 		const json_t *condition = find(node, kind);
 		const char *status = wish->holds ? "True" : "False";
 		const char *reason = wish->holds ? wish->reason : kinds[kind].good;
-		const char *since = text_at(condition, "lastTransitionTime");
-		bool turns = strcmp(text_at(condition, "status"), status) != 0;
+		const char *since = kubernetes_text(condition, "lastTransitionTime");
+		bool turns = strcmp(kubernetes_text(condition, "status"), status) != 0;
 
-		if (!wish->mine || (!turns && !strcmp(text_at(condition, "reason"), reason) &&
-				    !is_due(condition, realtime_ns)))
+		if (!wish->mine ||
+		    (!turns && !strcmp(kubernetes_text(condition, "reason"), reason) &&
+		     !is_due(condition, realtime_ns)))
 			continue;
 		if (turns && (condition || wish->holds))
 			*ret_changed |= 1U << kind;

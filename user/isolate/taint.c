@@ -2,6 +2,7 @@
 #include "isolate/taint.h"
 
 #include "kubernetes/node.h"
+#include "kubernetes/object.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,11 +14,6 @@
 static const char *const part_names[] = {"NoSchedule", "NoExecute", "cordon"};
 #define PARTS	(sizeof(part_names) / sizeof(*part_names))
 #define EFFECTS 2
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "";
-}
 
 /* "tocsin.dev/isolated-added": "NoSchedule,cordon". */
 static const char *annotation_of(const char *key, char name[static ANNOTATION_MAX])
@@ -31,7 +27,7 @@ unsigned int taint_added(const json_t *node, const char *key)
 	const json_t *metadata = json_object_get(node, "metadata");
 	char name[ANNOTATION_MAX];
 	const char *list =
-		text_at(json_object_get(metadata, "annotations"), annotation_of(key, name));
+		kubernetes_text(json_object_get(metadata, "annotations"), annotation_of(key, name));
 	unsigned int parts = 0;
 
 	while (*list) {
@@ -48,7 +44,8 @@ unsigned int taint_added(const json_t *node, const char *key)
 
 static bool is_taint(const json_t *taint, const char *key, const char *effect)
 {
-	return !strcmp(text_at(taint, "key"), key) && !strcmp(text_at(taint, "effect"), effect);
+	return !strcmp(kubernetes_text(taint, "key"), key) &&
+	       !strcmp(kubernetes_text(taint, "effect"), effect);
 }
 
 /* What of it there is, whoever added it. */
@@ -136,7 +133,7 @@ int taint_plan(const json_t *node, const struct taint_wish *wish, json_t **ret_p
 	if (remove & TAINT_CORDON)
 		err |= json_object_set_new(spec, "unschedulable", json_null());
 	patch = json_pack("{s{ss s{so}} so}", "metadata", "resourceVersion",
-			  text_at(metadata, "resourceVersion"), "annotations",
+			  kubernetes_text(metadata, "resourceVersion"), "annotations",
 			  annotation_of(wish->key, name), remember(remembered), "spec", spec);
 	if (patch && !err) {
 		*ret_patch = patch;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "kubernetes/object.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -148,7 +149,7 @@ static const char *authorization(struct kubernetes_link *link)
 
 static enum kubernetes_outcome outcome_of(unsigned int status, const json_t *root)
 {
-	const char *reason = json_string_value(json_object_get(root, "reason")) ?: "";
+	const char *reason = kubernetes_text(root, "reason");
 
 	switch (status) {
 	case 200 ... 299:
@@ -174,7 +175,7 @@ static enum kubernetes_outcome outcome_of(unsigned int status, const json_t *roo
 static void explain(const struct kubernetes_call *call, enum kubernetes_outcome outcome,
 		    const struct http_result *result, const json_t *root, struct text *text)
 {
-	const char *words = json_string_value(json_object_get(root, "message")) ?: "";
+	const char *words = kubernetes_text(root, "message");
 
 	if (!outcome)
 		return;

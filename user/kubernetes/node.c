@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "kubernetes/node.h"
 
-#include "kubernetes/watch.h"
+#include "kubernetes/object.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,11 +9,6 @@
 #define ZONE_LABEL	    "topology.kubernetes.io/zone"
 #define CONTROL_PLANE_LABEL "node-role.kubernetes.io/control-plane"
 #define PAUSE_ANNOTATION    "tocsin.dev/pause"
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "";
-}
 
 static const json_t *in_metadata(const json_t *object, const char *kind, const char *key)
 {
@@ -38,8 +33,8 @@ static void add_internal(struct config_node *node, const json_t *object)
 	{
 		struct cidr cidr = {.prefix = 128};
 
-		if (!strcmp(text_at(entry, "type"), "InternalIP") &&
-		    !address_parse(text_at(entry, "address"), &cidr.address))
+		if (!strcmp(kubernetes_text(entry, "type"), "InternalIP") &&
+		    !address_parse(kubernetes_text(entry, "address"), &cidr.address))
 			add(node, &cidr);
 	}
 }

@@ -22,32 +22,10 @@
 /* One that ends sooner was not what it should be. */
 #define WATCH_NS_MIN NS_PER_S
 
-uint64_t kubernetes_object_revision(const json_t *object)
-{
-	const json_t *metadata = json_object_get(object, "metadata");
-	const char *text = json_string_value(json_object_get(metadata, "resourceVersion")) ?: "";
-	unsigned long long revision;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return 0;
-	errno = 0;
-	revision = strtoull(text, &end, 10);
-	return errno || *end ? 0 : revision;
-}
-
-const char *kubernetes_object_name(const json_t *object)
-{
-	const json_t *metadata = json_object_get(object, "metadata");
-
-	return json_string_value(json_object_get(metadata, "name")) ?: "";
-}
-
 /* Goes on from this object's revision. Returns whether it has one. */
 static bool take_revision(struct kubernetes_watch *watch, const json_t *object)
 {
-	const json_t *metadata = json_object_get(object, "metadata");
-	const char *text = json_string_value(json_object_get(metadata, "resourceVersion")) ?: "";
+	const char *text = kubernetes_text(json_object_get(object, "metadata"), "resourceVersion");
 	uint64_t revision = kubernetes_object_revision(object);
 
 	if (!*text || text_copy(watch->revision, sizeof(watch->revision), text))
@@ -108,8 +86,7 @@ static void on_listed(void *context, const struct kubernetes_answer *answer)
 {
 	struct kubernetes_watch *watch = context;
 	const json_t *items = json_object_get(answer->root, "items");
-	const json_t *metadata = json_object_get(answer->root, "metadata");
-	const char *next = json_string_value(json_object_get(metadata, "continue")) ?: "";
+	const char *next = kubernetes_text(json_object_get(answer->root, "metadata"), "continue");
 	const json_t *item;
 	size_t i;
 
@@ -162,7 +139,7 @@ static void on_event(void *context, const char *line, size_t length)
 {
 	struct kubernetes_watch *watch = context;
 	json_t *event = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-	const char *type = json_string_value(json_object_get(event, "type")) ?: "";
+	const char *type = kubernetes_text(event, "type");
 	const json_t *object = json_object_get(event, "object");
 
 	/* An error is a Status, of 410 Gone nearly always: what came so far still holds, but what

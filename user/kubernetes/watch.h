@@ -13,6 +13,7 @@
  */
 
 #include "kubernetes/link.h"
+#include "kubernetes/object.h"
 
 #define KUBERNETES_REVISION_MAX 32
 #define KUBERNETES_CONTINUE_MAX 1024
@@ -66,12 +67,5 @@ void kubernetes_watch_forgive(struct kubernetes_watch *watch, uint64_t late_ns);
 bool kubernetes_watch_is_live(const struct kubernetes_watch *watch);
 
 void kubernetes_watch_close(struct kubernetes_watch *watch);
-
-/* The number in an object's metadata.resourceVersion; 0 when it is none. They grow, and are
- * comparable within a kind (KEP-5504). */
-uint64_t kubernetes_object_revision(const json_t *object);
-
-/* A text in metadata; "" when it is missing. */
-const char *kubernetes_object_name(const json_t *object);
 
 #endif
