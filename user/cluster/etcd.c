@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whoever is called so late did not run in between. */
-#define LATE_NS	 (20 * NS_PER_MS)
-#define GRACE_NS (20 * NS_PER_MS) /* to read what came meanwhile */
-
 static struct etcd_store *of(struct store *store)
 {
 	_Static_assert(offsetof(struct etcd_store, store) == 0, "one is the head of the other");
@@ -192,14 +188,6 @@ static bool is_connected(const struct etcd_store *store)
 	       !store->lease.unproven && !store->row.unproven;
 }
 
-static void log_connection(struct etcd_store *store)
-{
-	if (store->store.state.connected)
-		log_info("store connected",
-			 log_string("endpoint", etcd_link_endpoint(store->link)));
-	store->told_connected = store->store.state.connected;
-}
-
 static void update_state(struct etcd_store *store)
 {
 	struct store_state *state = &store->store.state, before = *state;
@@ -224,58 +212,34 @@ static void update_state(struct etcd_store *store)
 				    : "",
 			    *words ? words : "etcd has not answered yet");
 	}
-	if (state->connected != store->told_connected)
-		log_connection(store);
-	if (state->actor != before.actor)
-		log_info(state->actor ? "elected to act" : "not acting any more",
-			 log_unsigned("revision", store->actor.create_revision));
-	if (state->connected != before.connected || state->actor != before.actor ||
-	    state->actor_revision != before.actor_revision ||
-	    strcmp(state->actor_name, before.actor_name))
-		store->store.handlers.changed(store->store.handlers.context, state);
+	store_tell_state(&store->store, &before, etcd_link_endpoint(store->link),
+			 store->actor.create_revision);
 }
-
-static void on_timer(uv_timer_t *timer);
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static void arm_timer(struct etcd_store *store)
+static void arm_turn(struct etcd_store *store)
 {
 	const struct store_state *state = &store->store.state;
-	uint64_t boot_ns = clock_boottime_ns(), now_ns = clock_monotonic_ns();
-	uint64_t due_ns = earlier(etcd_view_due_ns(store), etcd_actor_due_ns(store));
-	uint64_t boot_due_ns = UINT64_MAX, wait_ns = UINT64_MAX;
+	uint64_t boot_due_ns = UINT64_MAX;
 
-	if (store->awake || store->closing)
-		return;
 	if (store->lease.id && !store->lease.call.http && etcd_link_ready(store->link))
 		boot_due_ns = store->lease.next_ns;
 	if (state->actor)
 		boot_due_ns = earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
-	if (due_ns != UINT64_MAX)
-		wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-	if (boot_due_ns != UINT64_MAX)
-		wait_ns = earlier(wait_ns, boot_due_ns > boot_ns ? boot_due_ns - boot_ns : 0);
-	if (wait_ns == UINT64_MAX) {
-		(void)uv_timer_stop(&store->timer);
-		return;
-	}
-	store->due_ns = now_ns + wait_ns;
-	uv_update_time(store->loop);
-	(void)uv_timer_start(&store->timer, on_timer, (wait_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+	store_turn_arm(&store->turn, earlier(etcd_view_due_ns(store), etcd_actor_due_ns(store)),
+		       boot_due_ns);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_turn(void *context, uint64_t now_ns, uint64_t late_ns)
 {
-	struct etcd_store *store = timer->data;
-	uint64_t now_ns = clock_monotonic_ns();
+	struct etcd_store *store = context;
 
-	store->awake = false;
-	if (now_ns > store->due_ns + LATE_NS)
-		etcd_view_forgive(store, now_ns - store->due_ns + GRACE_NS);
+	if (late_ns)
+		etcd_view_forgive(store, late_ns);
 	if (etcd_link_ready(store->link)) {
 		lease_work(store);
 		row_work(store);
@@ -285,16 +249,13 @@ static void on_timer(uv_timer_t *timer)
 	if (!store->closing)
 		update_state(store);
 	if (!store->closing)
-		arm_timer(store);
+		arm_turn(store);
 }
 
 void etcd_wake(struct etcd_store *store)
 {
-	if (store->awake || store->closing)
-		return;
-	store->awake = true;
-	store->due_ns = clock_monotonic_ns();
-	(void)uv_timer_start(&store->timer, on_timer, 0, 0);
+	if (!store->closing)
+		store_turn_wake(&store->turn);
 }
 
 static void on_ready(void *context)
@@ -320,9 +281,9 @@ static void on_failed(void *context)
 
 /* Opening and closing */
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(void *context)
 {
-	struct etcd_store *store = handle->data;
+	struct etcd_store *store = context;
 
 	free(store->row.data);
 	free(store);
@@ -338,7 +299,7 @@ static void close_store(struct store *head)
 	etcd_member_close(store);
 	etcd_actor_close(store);
 	etcd_link_close(store->link, store->lease.id);
-	uv_close((uv_handle_t *)&store->timer, on_closed);
+	store_turn_close(&store->turn);
 }
 
 static void campaign(struct store *head, bool wanted)
@@ -402,7 +363,6 @@ int store_open_etcd(struct store **ret_store, struct uv_loop_s *loop, const char
 	}
 	store->store.operations = &etcd_operations;
 	store->store.handlers = *handlers;
-	store->loop = loop;
 	snprintf(store->node, sizeof(store->node), "%s", node);
 	snprintf(store->prefix, sizeof(store->prefix), "%s", settings->prefix);
 	store->lease_seconds = settings->lease_seconds ?: ETCD_LEASE_S_DEFAULT;
@@ -420,8 +380,7 @@ int store_open_etcd(struct store **ret_store, struct uv_loop_s *loop, const char
 		free(store);
 		return err;
 	}
-	(void)uv_timer_init(loop, &store->timer);
-	store->timer.data = store;
+	store_turn_open(&store->turn, loop, store, on_turn, on_closed);
 	update_state(store);
 	*ret_store = &store->store;
 	return 0;

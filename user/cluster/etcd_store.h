@@ -11,20 +11,16 @@
 
 #include "cluster/etcd.h"
 #include "cluster/etcd_link.h"
+#include "cluster/store_turn.h"
 
 #include <sys/queue.h>
-#include <uv.h>
 
 #define ETCD_PREFIX_MAX 256 /* NUL included */
 
 struct etcd_store {
 	struct store store;
-	uv_loop_t *loop;
-	uv_timer_t timer;
-	bool awake;	 /* the timer is set to run at once */
-	uint64_t due_ns; /* when it is to run, CLOCK_MONOTONIC */
+	struct store_turn turn;
 	bool closing;
-	bool told_connected;
 	struct etcd_link *link;
 	char node[STORE_NAME_MAX];
 	char prefix[ETCD_PREFIX_MAX];

@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whoever is called so late did not run in between. */
-#define LATE_NS	 (20 * NS_PER_MS)
-#define GRACE_NS (20 * NS_PER_MS) /* to read what came meanwhile */
 /* How long a call may take: the API server's own objective is 1 s for 99 % of them. */
 #define REQUEST_LIMIT_MS 1500
 /* Renewals of all clients together: one each so many ms. */
@@ -213,61 +210,35 @@ static void update_state(struct kubernetes_store *store)
 		kubernetes_link_settled(store->link);
 	else
 		explain_state(store, &reason);
-	if (state->connected && !store->told_connected)
-		log_info("store connected",
-			 log_string("endpoint", kubernetes_link_server(store->link)));
-	store->told_connected = state->connected;
-	if (state->actor != before.actor)
-		log_info(state->actor ? "elected to act" : "not acting any more",
-			 log_unsigned("revision", store->actor.elected_revision));
-	if (state->connected != before.connected || state->actor != before.actor ||
-	    state->actor_revision != before.actor_revision ||
-	    strcmp(state->actor_name, before.actor_name))
-		store->store.handlers.changed(store->store.handlers.context, state);
+	store_tell_state(&store->store, &before, kubernetes_link_server(store->link),
+			 store->actor.elected_revision);
 }
-
-static void on_timer(uv_timer_t *timer);
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static void arm_timer(struct kubernetes_store *store)
+static void arm_turn(struct kubernetes_store *store)
 {
 	const struct store_state *state = &store->store.state;
-	uint64_t boot_ns = clock_boottime_ns(), now_ns = clock_monotonic_ns();
-	uint64_t due_ns = earlier(kubernetes_view_due_ns(store), kubernetes_actor_due_ns(store));
-	uint64_t boot_due_ns = UINT64_MAX, wait_ns = UINT64_MAX;
+	uint64_t boot_due_ns = UINT64_MAX;
 
-	if (store->awake || store->closing)
-		return;
 	if (!store->lease.call.http && kubernetes_link_ready(store->link))
 		boot_due_ns = store->lease.next_ns;
 	if (state->actor)
 		boot_due_ns = earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
-	if (due_ns != UINT64_MAX)
-		wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-	if (boot_due_ns != UINT64_MAX)
-		wait_ns = earlier(wait_ns, boot_due_ns > boot_ns ? boot_due_ns - boot_ns : 0);
-	if (wait_ns == UINT64_MAX) {
-		store->due_ns = UINT64_MAX;
-		(void)uv_timer_stop(&store->timer);
-		return;
-	}
-	store->due_ns = now_ns + wait_ns;
-	uv_update_time(store->loop);
-	(void)uv_timer_start(&store->timer, on_timer, (wait_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+	store_turn_arm(&store->turn,
+		       earlier(kubernetes_view_due_ns(store), kubernetes_actor_due_ns(store)),
+		       boot_due_ns);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_turn(void *context, uint64_t now_ns, uint64_t late_ns)
 {
-	struct kubernetes_store *store = timer->data;
-	uint64_t now_ns = clock_monotonic_ns();
+	struct kubernetes_store *store = context;
 
-	store->awake = false;
-	if (store->due_ns != UINT64_MAX && now_ns > store->due_ns + LATE_NS)
-		kubernetes_view_forgive(store, now_ns - store->due_ns + GRACE_NS);
+	if (late_ns)
+		kubernetes_view_forgive(store, late_ns);
 	lease_work(store);
 	row_work(store);
 	kubernetes_view_work(store, now_ns);
@@ -276,16 +247,13 @@ static void on_timer(uv_timer_t *timer)
 	if (!store->closing)
 		update_state(store);
 	if (!store->closing)
-		arm_timer(store);
+		arm_turn(store);
 }
 
 void kubernetes_wake(struct kubernetes_store *store)
 {
-	if (store->awake || store->closing)
-		return;
-	store->awake = true;
-	store->due_ns = clock_monotonic_ns();
-	(void)uv_timer_start(&store->timer, on_timer, 0, 0);
+	if (!store->closing)
+		store_turn_wake(&store->turn);
 }
 
 static void on_link_wake(void *context)
@@ -306,9 +274,9 @@ static void on_link_wake(void *context)
 
 /* ---- opening and closing ---- */
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(void *context)
 {
-	struct kubernetes_store *store = handle->data;
+	struct kubernetes_store *store = context;
 
 	kubernetes_view_free(store);
 	kubernetes_actor_free(store);
@@ -335,7 +303,7 @@ static void close_store(struct store *head)
 	snprintf(path, sizeof(path), "%s/" KUBERNETES_LEASE_PREFIX "%s", store->leases_path,
 		 store->node);
 	kubernetes_link_close(store->link, release.body ? &release : NULL);
-	uv_close((uv_handle_t *)&store->timer, on_closed);
+	store_turn_close(&store->turn);
 }
 
 static void campaign(struct store *head, bool wanted)
@@ -415,7 +383,6 @@ int store_open_kubernetes(struct store **ret_store, struct uv_loop_s *loop, cons
 		goto failed;
 	store->store.operations = &operations;
 	store->store.handlers = *handlers;
-	store->loop = loop;
 	(void)text_copy(store->node, sizeof(store->node), node);
 	snprintf(store->leases_path, sizeof(store->leases_path),
 		 "/apis/coordination.k8s.io/v1/namespaces/%s/leases",
@@ -430,9 +397,7 @@ int store_open_kubernetes(struct store **ret_store, struct uv_loop_s *loop, cons
 	store->row.call.answered = on_row_written;
 	kubernetes_view_open(store);
 	kubernetes_actor_open(store);
-	/* Cannot fail. */
-	(void)uv_timer_init(loop, &store->timer);
-	store->timer.data = store;
+	store_turn_open(&store->turn, loop, store, on_turn, on_closed);
 	kubernetes_wake(store);
 	*ret_store = &store->store;
 	return 0;

@@ -11,11 +11,11 @@
 
 #include "cluster/kubernetes.h"
 #include "cluster/kubernetes_api.h"
+#include "cluster/store_turn.h"
 #include "kubernetes/link.h"
 #include "kubernetes/watch.h"
 
 #include <sys/queue.h>
-#include <uv.h>
 
 /* A node, as its Lease and its TocsinNode tell of it. */
 struct kubernetes_node {
@@ -32,12 +32,8 @@ struct kubernetes_node {
 
 struct kubernetes_store {
 	struct store store;
-	uv_loop_t *loop;
-	uv_timer_t timer;
-	bool awake;	 /* the timer is set to run at once */
-	uint64_t due_ns; /* when it is to run, CLOCK_MONOTONIC */
+	struct store_turn turn;
 	bool closing;
-	bool told_connected;
 	uint64_t failures; /* of the link, that were seen */
 	struct kubernetes_link *link;
 	char node[STORE_NAME_MAX];

@@ -86,6 +86,14 @@ struct store {
 	struct store_state state;
 };
 
+/*
+ * For kinds of store: logs what has changed in store->state since 'before', and tells the handler
+ * if it is anything that it is told. 'election_revision' is of the last election that this node
+ * won.
+ */
+void store_tell_state(struct store *store, const struct store_state *before, const char *endpoint,
+		      uint64_t election_revision);
+
 /* The store of a single node: always connected, always the actor, nothing leaves the process. */
 int store_open_local(struct store **ret_store, struct uv_loop_s *loop, const char *node,
 		     const struct store_handlers *handlers);
