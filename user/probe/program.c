@@ -115,7 +115,15 @@ static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
 	return type ? btf_vlen(type) - 1 : -ENOENT;
 }
 
-int program_tracepoint_arguments(const char *tracepoint)
+/* What is asked of the kernel's types: an answer looks at what it needs. */
+struct question {
+	const char *name;   /* of a tracepoint, a struct or a function */
+	const char *member; /* of the struct */
+	unsigned int argument;
+};
+
+static int ask_kernel(int (*answer)(const struct btf *btf, const struct question *question),
+		      struct question question)
 {
 	struct btf *btf;
 	int r;
@@ -124,47 +132,52 @@ int program_tracepoint_arguments(const char *tracepoint)
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return -ENOTSUP;
-	r = tracepoint_arguments(btf, tracepoint);
+	r = answer(btf, &question);
 	btf__free(btf);
 	return r;
 }
 
+static int answer_arguments(const struct btf *btf, const struct question *question)
+{
+	return tracepoint_arguments(btf, question->name);
+}
+
+int program_tracepoint_arguments(const char *tracepoint)
+{
+	return ask_kernel(answer_arguments, (struct question){.name = tracepoint});
+}
+
+static int answer_is_pointer(const struct btf *btf, const struct question *question)
+{
+	const struct btf_type *type = tracepoint_type(btf, question->name);
+
+	if (!type || question->argument + 1 >= btf_vlen(type))
+		return -ENOENT;
+	type = btf__type_by_id(btf, btf_params(type)[question->argument + 1].type);
+	return type && btf_is_ptr(type);
+}
+
 int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument)
 {
-	const struct btf_type *type;
-	struct btf *btf;
-	int r = -ENOENT;
+	return ask_kernel(answer_is_pointer,
+			  (struct question){.name = tracepoint, .argument = argument});
+}
 
-	listen_to_libbpf();
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return -ENOTSUP;
-	type = tracepoint_type(btf, tracepoint);
-	if (type && argument + 1 < btf_vlen(type)) {
-		type = btf__type_by_id(btf, btf_params(type)[argument + 1].type);
-		r = type && btf_is_ptr(type);
-	}
-	btf__free(btf);
+static int answer_has_member(const struct btf *btf, const struct question *question)
+{
+	int id = btf__find_by_name_kind(btf, question->name, BTF_KIND_STRUCT);
+	const struct btf_type *found = id < 0 ? NULL : btf__type_by_id(btf, (__u32)id);
+	int r = 0;
+
+	for (__u16 i = 0; found && i < btf_vlen(found); i++)
+		r |= !strcmp(btf__name_by_offset(btf, btf_members(found)[i].name_off) ?: "",
+			     question->member);
 	return r;
 }
 
 int program_kernel_has_member(const char *type, const char *member)
 {
-	const struct btf_type *found;
-	struct btf *btf;
-	int id, r = 0;
-
-	listen_to_libbpf();
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return -ENOTSUP;
-	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
-	found = id < 0 ? NULL : btf__type_by_id(btf, (__u32)id);
-	for (__u16 i = 0; found && i < btf_vlen(found); i++)
-		r |= !strcmp(btf__name_by_offset(btf, btf_members(found)[i].name_off) ?: "",
-			     member);
-	btf__free(btf);
-	return r;
+	return ask_kernel(answer_has_member, (struct question){.name = type, .member = member});
 }
 
 static bool has_function(const struct btf *btf, const char *name)
@@ -172,18 +185,14 @@ static bool has_function(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
 }
 
+static int answer_has_function(const struct btf *btf, const struct question *question)
+{
+	return has_function(btf, question->name);
+}
+
 int program_kernel_has_function(const char *name)
 {
-	struct btf *btf;
-	int r;
-
-	listen_to_libbpf();
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return -ENOTSUP;
-	r = has_function(btf, name);
-	btf__free(btf);
-	return r;
+	return ask_kernel(answer_has_function, (struct question){.name = name});
 }
 
 static const char *tracepoint_of(const struct program *program)
