@@ -10,18 +10,21 @@ import json
 import os
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import time
 
 from system import HERE, LabError, inside, run
 
+# Behind the lab's own modules, some of which have the same names.
+sys.path.append(os.path.join(HERE, "..", "kube"))
+
+from client import MERGE, Client
+
 HOST = "api"
 PORT = 6443
 NAMESPACE = "tocsin"
 START_SECONDS = 30
-CALL_SECONDS = 2
 API = os.path.join(HERE, "..", "kube", "api")
 DEPLOY = os.path.join(HERE, "..", "..", "deploy", "kubernetes", "base")
 # What a cluster has of tocsin before its pods start.
@@ -33,7 +36,6 @@ TO_JSON = (
     "[print(json.dumps(o)) for f in sys.argv[1:] for o in yaml.safe_load_all(open(f)) if o]"
 )
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-MERGE = "application/merge-patch+json"
 
 
 class KubernetesStore:
@@ -111,26 +113,18 @@ class KubernetesStore:
 
     # Its own interface
 
-    def call(self, method, path, body=None, content_type="application/json"):
+    def call(self, method, path, body=None, content_type=None):
         """Returns (status, object)."""
-        context = ssl.create_default_context(cafile=os.path.join(self.directory, "ca.crt"))
         with open(os.path.join(self.directory, "admin-token"), encoding="ascii") as file:
-            headers = {"Authorization": "Bearer " + file.read().strip()}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        connection = http.client.HTTPSConnection(
-            self.lab.address(HOST), PORT, timeout=CALL_SECONDS, context=context
-        )
-        with inside(self.lab.namespace(HOST)):
-            connection.connect()
+            token = file.read().strip()
+        authority = os.path.join(self.directory, "ca.crt")
+        client = Client(f"https://{self.lab.address(HOST)}:{PORT}", authority, token)
         try:
-            connection.request(method, path, body and json.dumps(body), headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            with inside(self.lab.namespace(HOST)):
+                answer = client.call(method, path, body, content_type)
         except http.client.HTTPException as error:
             raise OSError(f"{path}: {error!r}") from error
-        finally:
-            connection.close()
+        return answer.code, answer.body
 
     def add_node(self, node):
         addresses = [
