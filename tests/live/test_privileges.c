@@ -145,19 +145,26 @@ static void give_state_dir(const struct agents *agents)
 	assert_int_equal(chown(path, PROCESS_UNPRIVILEGED, PROCESS_UNPRIVILEGED), 0);
 }
 
+/* Another user's, with these capabilities and no more. */
+static void start_confined(struct agents *agents, const char *yaml, uint64_t given)
+{
+	struct process_options options;
+
+	agents_configure(agents, 0, yaml);
+	give_state_dir(agents);
+	options = agents_options(agents, 0);
+	options.user = PROCESS_UNPRIVILEGED;
+	options.capabilities = given;
+	agents_start(agents, 0, &options);
+}
+
 /* As its unit starts it: everything is attached and measured, and what is left is exactly known. */
 static void test_as_service(void **state)
 {
 	struct agents *agents = *state;
-	struct process_options options;
 	pid_t pid;
 
-	agents_configure(agents, 0, "node: n1\n");
-	give_state_dir(agents);
-	options = agents_options(agents, 0);
-	options.user = PROCESS_UNPRIVILEGED;
-	options.capabilities = GIVEN;
-	agents_start(agents, 0, &options);
+	start_confined(agents, "node: n1\n", GIVEN);
 	pid = agents->agent[0].pid;
 	assert_threads(pid, KEPT, true);
 	assert_all_attached(agents);
@@ -171,14 +178,9 @@ static void test_as_service(void **state)
 static void test_restores_probes(void **state)
 {
 	struct agents *agents = *state;
-	struct process_options options;
 
-	agents_configure(agents, 0, "node: n1\nbudget: {cpu_percent: 0.01, restore_after_s: 1}\n");
-	give_state_dir(agents);
-	options = agents_options(agents, 0);
-	options.user = PROCESS_UNPRIVILEGED;
-	options.capabilities = GIVEN;
-	agents_start(agents, 0, &options);
+	start_confined(agents, "node: n1\nbudget: {cpu_percent: 0.01, restore_after_s: 1}\n",
+		       GIVEN);
 	(void)process_expect_log(&agents->agent[0], "\"event\":\"probe shed\"");
 	agents_configure(agents, 0, "node: n1\nbudget: {cpu_percent: 100, restore_after_s: 1}\n");
 	process_signal(&agents->agent[0], SIGHUP);
@@ -190,15 +192,9 @@ static void test_restores_probes(void **state)
 static void test_without_measuring(void **state)
 {
 	struct agents *agents = *state;
-	struct process_options options;
 	pid_t pid;
 
-	agents_configure(agents, 0, "node: n1\n");
-	give_state_dir(agents);
-	options = agents_options(agents, 0);
-	options.user = PROCESS_UNPRIVILEGED;
-	options.capabilities = BIT(CAP_BPF) | BIT(CAP_PERFMON);
-	agents_start(agents, 0, &options);
+	start_confined(agents, "node: n1\n", BIT(CAP_BPF) | BIT(CAP_PERFMON));
 	pid = agents->agent[0].pid;
 	assert_threads(pid, BIT(CAP_BPF), true);
 	assert_all_attached(agents);
@@ -211,14 +207,8 @@ static void test_without_measuring(void **state)
 static void test_sys_admin_alone(void **state)
 {
 	struct agents *agents = *state;
-	struct process_options options;
 
-	agents_configure(agents, 0, "node: n1\n");
-	give_state_dir(agents);
-	options = agents_options(agents, 0);
-	options.user = PROCESS_UNPRIVILEGED;
-	options.capabilities = BIT(CAP_SYS_ADMIN);
-	agents_start(agents, 0, &options);
+	start_confined(agents, "node: n1\n", BIT(CAP_SYS_ADMIN));
 	assert_threads(agents->agent[0].pid, BIT(CAP_SYS_ADMIN), true);
 	assert_all_attached(agents);
 	agents_stop(agents, 0);
