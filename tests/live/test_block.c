@@ -225,6 +225,41 @@ static void test_devices_that_share_a_slot_and_a_number(void **state)
 	assert_int_equal(block_probe_counters(fixture->probe).records_lost, 0);
 }
 
+/* Beyond the file behind the device: each read fails, and is an error and no bytes. */
+static void test_errors(void **state)
+{
+	struct fixture *fixture = *state;
+	char reason[256] = "";
+	struct text error = TEXT(reason);
+	const struct block_disk *disk;
+	void *buffer = NULL;
+	int failed = 0;
+
+	if (obstacle()) {
+		print_message("%s\n", obstacle());
+		skip();
+	}
+	assert_int_equal(posix_memalign(&buffer, BLOCK_BYTES, BLOCK_BYTES), 0);
+	if (block_probe_open(&fixture->probe, &error))
+		fail_msg("%s", reason);
+	assert_int_equal(ftruncate(fixture->disk.image, 0), 0);
+	for (int i = 0; i < 20; i++)
+		failed += pread(fixture->disk.device, buffer, BLOCK_BYTES, (off_t)i * BLOCK_BYTES) <
+			  0;
+	if (!failed) {
+		free(buffer);
+		print_message("reads beyond the file behind a loop device do not fail here; "
+			      "block_fuse has errors of another kind\n");
+		skip();
+	}
+	assert_int_equal(failed, 20);
+	disk = find(fixture);
+	assert_non_null(disk);
+	assert_int_equal(disk->operations[BLOCK_READ].record.errors, 20);
+	assert_int_equal(disk->operations[BLOCK_READ].record.bytes, 0);
+	free(buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_kinds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_devices_that_share_a_slot_and_a_number, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("block", tests, NULL, NULL);
