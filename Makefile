@@ -34,7 +34,7 @@ LIBRARIES := libbpf libelf zlib libuv jansson yaml-0.1 libmicrohttpd libsodium l
 LOADED    := libnftables
 
 CFLAGS   ?= -O2 -g
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat-security
 # Without optimisation the C library cannot fortify, and says so on each file.
 FORTIFY  := $(if $(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SOURCE=2)
 DEFINES  := -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD)

@@ -150,7 +150,7 @@ static void start_confined(struct agents *agents, const char *yaml, uint64_t giv
 {
 	struct process_options options;
 
-	agents_configure(agents, 0, yaml);
+	agents_configure(agents, 0, "%s", yaml);
 	give_state_dir(agents);
 	options = agents_options(agents, 0);
 	options.user = PROCESS_UNPRIVILEGED;
