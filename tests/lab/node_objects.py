@@ -16,6 +16,11 @@ EXTRA = (
     f"watch: [{{port: {PORT}}}]\n"
     "findings: {watched-process-died: {response: no-schedule}}\n"
 )
+# What nobody says again when nothing but the members changes.
+UNCHANGED = [
+    "verdict", "cleared", "isolated", "released", "fenced", "unfenced",
+    "store connected", "store not connected",
+]
 OTHERS_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
 
 
@@ -177,22 +182,43 @@ def test_no_schedule(cluster):
     check(f"{UNHEALTHY}-added" not in annotations, f"annotations of n3: {annotations}")
 
 
+def _wait_members(lab, count, nodes):
+    def members():
+        return {node: len((lab.cluster(node) or {"nodes": []})["nodes"]) for node in nodes}
+
+    _wait(lambda: set(members().values()) == {count}, lambda: f"members: {members()}")
+
+
 def test_members(cluster):
-    """a Node that is deleted is no member any more; one that is made is"""
+    """a Node that is deleted is no member any more, one that is made is, and all else stays as it is"""
     lab = cluster.lab
     lab.store.forget_isolations()
     cluster.wait_well()
-    status, answer = lab.store.call("DELETE", "/api/v1/nodes/n5")
-    check(status == 200, f"n5 cannot be deleted: {answer}")
-
-    def members():
-        return {
-            node: len((lab.cluster(node) or {"nodes": []})["nodes"]) for node in lab.nodes[:4]
-        }
-
-    _wait(lambda: set(members().values()) == {4}, lambda: f"members: {members()}")
-    lab.store.add_node("n5")
-    _wait(lambda: set(members().values()) == {5}, lambda: f"members: {members()}")
+    others, cut = ["n1", "n2", "n3"], "n4"
+    cluster.fault(lambda: lab.cut(cut))
+    cluster.expect_verdict("node-unreachable", [cut], [*others, "n5"])
+    cluster.expect_isolated([cut])
+    cluster.expect_fenced([cut])
+    actor = lab.cluster("n1")["store"]["actor_name"]
+    for change, count in (("DELETE", 4), ("ADD", 5)):
+        cluster.witness.forget()
+        if change == "DELETE":
+            status, answer = lab.store.call("DELETE", "/api/v1/nodes/n5")
+            check(status == 200, f"n5 cannot be deleted: {answer}")
+        else:
+            lab.store.add_node("n5")
+        _wait_members(lab, count, others)
+        # As long as a verdict, or the loss of one, takes to be told.
+        cluster.witness.wait(2, lambda: False)
+        # n5 itself joins anew.
+        for kind in UNCHANGED:
+            said = [s for s in cluster.witness.of_kind(kind) if s["witness"] in others]
+            check(not said, f"{change} of n5: {said}")
+        if actor != "n5":
+            now = lab.cluster("n1")["store"]["actor_name"]
+            check(now == actor, f"{change} of n5: the actor was {actor}, and is {now}")
+    lab.heal()
+    cluster.expect_said("released", node=cut)
     cluster.wait_well()
 
 

@@ -438,6 +438,34 @@ static void test_doubts(void **state)
 	end(&bench);
 }
 
+/* Members 2 and 5 have left: the others' records and refusals are theirs still. */
+static void test_renumber(void **state)
+{
+	static const uint32_t places[] = {0, MEMBERSHIP_NONE, 1, 2, MEMBERSHIP_NONE};
+	struct actor_record *known;
+	struct bench bench;
+	uint64_t isolated_ns;
+
+	(void)state;
+	make(&bench, 5);
+	say(&bench, well);
+	commit(&bench, 2, RECORD_ISOLATED);
+	commit(&bench, 4, RECORD_ISOLATED);
+	isolated_ns = actor_find_record(&bench.actor, 3)->isolated_ns;
+	bench.actor.refusals[0] = (struct actor_refusal){.subject = 4, .rail = RAIL_PAUSED};
+	bench.actor.refusals[1] = (struct actor_refusal){.subject = 2, .rail = RAIL_MAJORITY};
+	bench.actor.refusal_count = 2;
+	actor_renumber(&bench.actor, places);
+	assert_int_equal(bench.actor.count, 1);
+	known = actor_find_record(&bench.actor, 2);
+	assert_non_null(known);
+	assert_int_equal(known->isolated_ns, isolated_ns);
+	assert_int_equal(bench.actor.refusal_count, 1);
+	assert_int_equal(bench.actor.refusals[0].subject, 1);
+	assert_int_equal(bench.actor.refusals[0].rail, RAIL_MAJORITY);
+	end(&bench);
+}
+
 static void test_forgets(void **state)
 {
 	struct bench bench;
@@ -474,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_store_members),
 		cmocka_unit_test(test_control_plane),
 		cmocka_unit_test(test_doubts),
+		cmocka_unit_test(test_renumber),
 		cmocka_unit_test(test_forgets),
 	};
 

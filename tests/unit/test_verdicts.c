@@ -198,6 +198,46 @@ static void test_services_are_apart(void **state)
 		       "2100:cleared:node-unreachable:4 3100:cleared:service-down:4");
 }
 
+/* Members 1 and 3 have left: what stands on them ends, the rest goes on with the same times. */
+static void test_renumber(void **state)
+{
+	static const uint32_t places[] = {0, MEMBERSHIP_NONE, 1, MEMBERSHIP_NONE, 2};
+	uint32_t one[] = {1}, both[] = {2, 4}, partly[] = {2, 3};
+	struct judgement judgement = {
+		.verdict_count = 3,
+		.verdicts = {
+			{.class = VERDICT_NODE_UNREACHABLE, .subjects = one, .subject_count = 1},
+			{.class = VERDICT_COMPLETE_PARTITION, .subjects = both, .subject_count = 2},
+			{.class = VERDICT_PARTIAL_PARTITION,
+			 .subjects = partly,
+			 .subject_count = 2,
+			 .pending = true}}};
+	const struct standing *standing;
+	static const char told[] = "150:raised:node-unreachable:1 150:raised:complete-partition:2 "
+				   "300:cleared:node-unreachable:1";
+	uint32_t now[] = {1, 2};
+	BENCH(bench);
+
+	(void)state;
+	for (; bench.now_ms < 300; bench.now_ms += 50)
+		verdicts_update(&bench.verdicts, &judgement, bench.now_ms * MS, on_raised,
+				on_cleared, &bench);
+	verdicts_renumber(&bench.verdicts, places, on_cleared, &bench);
+	/* The third was not raised: nothing is told of it. */
+	assert_string_equal(bench.told, told);
+	assert_int_equal(bench.verdicts.count, 1);
+	judgement.verdict_count = 1;
+	judgement.verdicts[0] = (struct verdict){
+		.class = VERDICT_COMPLETE_PARTITION, .subjects = now, .subject_count = 2};
+	standing = verdicts_find(&bench.verdicts, &judgement.verdicts[0]);
+	assert_non_null(standing);
+	assert_true(standing->raised);
+	assert_int_equal(standing->first_ns, 0);
+	verdicts_update(&bench.verdicts, &judgement, bench.now_ms * MS, on_raised, on_cleared,
+			&bench);
+	expect(&bench, told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_succession),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_return),
+		cmocka_unit_test(test_renumber),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

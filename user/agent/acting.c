@@ -536,6 +536,21 @@ void acting_reload(struct acting *acting)
 		log_error("no hook will be run", log_string("reason", "out of memory"));
 }
 
+int acting_renumber(struct acting *acting, const struct membership *membership,
+		    const uint32_t *places)
+{
+	bool *hosts_store = calloc(membership->count + 1, sizeof(*hosts_store));
+
+	if (!hosts_store)
+		return -ENOMEM;
+	/* Filled at each decision, in Kubernetes. */
+	free(acting->hosts_store);
+	acting->hosts_store = hosts_store;
+	acting->last_case = (struct actor_case){0};
+	actor_renumber(&acting->actor, places);
+	return 0;
+}
+
 const struct actor *acting_actor(const struct acting *acting)
 {
 	return &acting->actor;

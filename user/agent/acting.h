@@ -21,6 +21,14 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster);
 /* Mode and isolation are other ones: the agent's configuration. What is known of nodes stays. */
 void acting_reload(struct acting *acting);
 
+/*
+ * The members are about to be others, in a store that says itself who hosts it (Kubernetes):
+ * 'places' are those of the present ones in the new membership. Returns 0, or -ENOMEM with all as
+ * it was.
+ */
+int acting_renumber(struct acting *acting, const struct membership *membership,
+		    const uint32_t *places);
+
 /* The store's words. */
 void acting_take_record(struct acting *acting, uint32_t member, const void *data, size_t size_bytes,
 			uint64_t revision);

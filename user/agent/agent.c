@@ -169,7 +169,7 @@ static bool probe_settings_differ(const struct config *a, const struct config *b
 	       !address_equal(&a->http.listen.address, &b->http.listen.address);
 }
 
-/* The members or the store have changed: the view begins anew. */
+/* Another cluster than before: the view begins anew. */
 static void rejoin(struct agent *agent)
 {
 	char buffer[512] = "";
@@ -186,7 +186,7 @@ int agent_apply_config(struct agent *agent, struct config *config)
 {
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
-	bool stays;
+	enum cluster_change change;
 
 	if (heartbeat_reload(agent->heartbeat, config, &error)) {
 		log_error("configuration not reloaded", log_string("error", buffer),
@@ -216,12 +216,10 @@ int agent_apply_config(struct agent *agent, struct config *config)
 	config->tcp = agent->config.tcp;
 	config->http = agent->config.http;
 	config->metrics.max_cgroups = agent->config.metrics.max_cgroups;
-	stays = agent->cluster && !cluster_differs(&agent->config, config);
+	change = agent->cluster ? cluster_compare(&agent->config, config) : CLUSTER_OTHER;
 	config_free(&agent->config);
 	agent->config = *config;
-	if (stays)
-		cluster_reload(agent->cluster);
-	else
+	if (change == CLUSTER_OTHER || cluster_reload(agent->cluster, change))
 		rejoin(agent);
 	log_configure(config->log.format, config->log.level);
 	log_info("configuration reloaded", log_unsigned("nodes", config->node_count));

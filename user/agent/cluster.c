@@ -3,12 +3,12 @@
 
 #include "agent/acting.h"
 #include "agent/agent.h"
+#include "agent/cluster_members.h"
+#include "agent/cluster_store.h"
 #include "agent/findings.h"
 #include "agent/journal.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "cluster/etcd.h"
-#include "cluster/kubernetes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +24,9 @@
 #define RENEWED_LATE_NS (300 * NS_PER_MS)
 /* A row is not written again because of a little more or less distrust: only by steps of this. */
 #define DISTRUST_STEP 0.25
+/* Members that join or leave are taken in by all within this time: they wait for more for half a
+ * second, are told by the store, and tell it. */
+#define AGREE_NS (2 * NS_PER_S)
 
 /* ---- this node's row ---- */
 
@@ -57,12 +60,6 @@ static enum row_word word_of(const struct peer *peer)
 	return words[peer->edge.state];
 }
 
-static uint32_t own_slots(const struct cluster *cluster)
-{
-	return cluster->membership.start[cluster->self + 1] -
-	       cluster->membership.start[cluster->self];
-}
-
 /* Brings the row up to date; returns whether it says anything new. */
 static bool compose_row(struct cluster *cluster)
 {
@@ -74,9 +71,12 @@ static bool compose_row(struct cluster *cluster)
 			 (cluster->paused ? ROW_FLAG_PAUSED : 0) |
 			 (acting_is_fenced(cluster->acting) ? ROW_FLAG_FENCED : 0) |
 			 cluster->leaving_flags;
-	bool news = flags != cluster->row.flags || distrust != cluster->row.distrust_ratio;
+	bool news = flags != cluster->row.flags || distrust != cluster->row.distrust_ratio ||
+		    cluster->row.members != cluster->membership.hash;
 
-	for (uint32_t slot = 0; slot < own_slots(cluster); slot++) {
+	cluster->row.members = cluster->membership.hash;
+	cluster->row.member = cluster->self;
+	for (uint32_t slot = 0; slot < cluster_slots(cluster); slot++) {
 		uint8_t word = (uint8_t)word_of(agent->peers.nodes[cluster->node_of_slot[slot]]);
 
 		news |= word != cluster->words[slot];
@@ -115,7 +115,7 @@ uint32_t cluster_reach(const struct cluster *cluster)
 {
 	uint32_t reach = 1;
 
-	for (uint32_t slot = 0; slot < own_slots(cluster); slot++) {
+	for (uint32_t slot = 0; slot < cluster_slots(cluster); slot++) {
 		enum row_word word = (enum row_word)cluster->words[slot];
 
 		/* Suspicion is not loss yet; what is not known yet is not, either. */
@@ -123,15 +123,15 @@ uint32_t cluster_reach(const struct cluster *cluster)
 			 word != ROW_WORD_INGRESS_CUT;
 	}
 	/* Those that are not observed are as the observed ones are, for the most part. */
-	if (own_slots(cluster) + 1 < cluster->membership.count)
+	if (cluster_slots(cluster) + 1 < cluster->membership.count)
 		reach = (uint32_t)((uint64_t)reach * cluster->membership.count /
-				   (own_slots(cluster) + 1));
+				   (cluster_slots(cluster) + 1));
 	return reach;
 }
 
 bool cluster_leave(struct cluster *cluster, bool halting)
 {
-	if (!store_state(cluster->store)->connected || !own_slots(cluster))
+	if (!store_state(cluster->store)->connected || !cluster_slots(cluster))
 		return false;
 	cluster->leaving_flags = ROW_FLAG_STOPPING | (halting ? ROW_FLAG_HALTING : 0);
 	cluster->leaving_sequence = cluster->row.sequence + 1;
@@ -197,9 +197,12 @@ static void on_row(void *context, const char *node, const void *data, size_t siz
 		cluster->dirty = true;
 		return;
 	}
+	/* Where the store knows them it is so for a moment whenever one joins or leaves. */
 	if (row.members != cluster->membership.hash && !cluster->view.rows[member].other_members)
-		log_warning(
-			"a node has other members configured", log_string("node", node),
+		log_fields(
+			cluster->agent->config.kubernetes.has_members ? LOG_LEVEL_DEBUG
+								      : LOG_LEVEL_WARNING,
+			"a node has other members", log_string("node", node),
 			log_string("consequence", "what it says is not counted until both agree"));
 	cluster->dirty |= view_put(&cluster->view, &row, revision, now_ns);
 }
@@ -354,6 +357,17 @@ static bool anybody_paused(const struct cluster *cluster)
 	return cluster->paused;
 }
 
+/* While most have not taken in yet who has joined or left, what was raised stands: but not for
+ * longer than that takes. */
+static bool agree_on_members(struct cluster *cluster, uint64_t now_ns)
+{
+	if (!view_disagrees(&cluster->view, now_ns))
+		cluster->disagrees_ns = 0;
+	else if (!cluster->disagrees_ns)
+		cluster->disagrees_ns = now_ns;
+	return !cluster->disagrees_ns || now_ns >= cluster->disagrees_ns + AGREE_NS;
+}
+
 bool cluster_turn(struct cluster *cluster)
 {
 	const struct store_state *state = store_state(cluster->store);
@@ -374,6 +388,8 @@ bool cluster_turn(struct cluster *cluster)
 		cluster->view.stalled_ns = now_ns;
 		return false;
 	}
+	if (!agree_on_members(cluster, now_ns))
+		return true;
 	classify(&cluster->classifier, &cluster->view, now_ns, &cluster->judgement);
 	verdicts_update(&cluster->verdicts, &cluster->judgement, now_ns, on_raised, on_cleared,
 			cluster);
@@ -383,95 +399,9 @@ bool cluster_turn(struct cluster *cluster)
 
 /* ---- opening and closing ---- */
 
-/* The members that share the store: without a shared one, this node. */
-static int init_members(struct cluster *cluster)
+int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text *error)
 {
-	const struct config *config = &cluster->agent->config;
-	struct config_node alone = {0};
-	int r;
-
-	memcpy(alone.name, config->node, sizeof(alone.name));
-	cluster->kind = config->node_count ? config->store.kind : CONFIG_STORE_LOCAL;
-	r = cluster->kind == CONFIG_STORE_LOCAL
-		    ? membership_init(&cluster->membership, &alone, 1)
-		    : membership_init(&cluster->membership, config->nodes, config->node_count);
-	if (!r)
-		cluster->self = (uint32_t)membership_find(&cluster->membership, config->node);
-	return r ?: view_init(&cluster->view, &cluster->membership)
-	       ?: classifier_init(&cluster->classifier, &cluster->membership);
-}
-
-/* Members are in the order of names, peers in that of the configuration: found once, not at each
- * turn. */
-static void index_peers(struct cluster *cluster)
-{
-	const struct config *config = &cluster->agent->config;
-	uint32_t start = cluster->membership.start[cluster->self];
-
-	for (unsigned int i = 0; i < config->node_count && own_slots(cluster); i++) {
-		int64_t member = membership_find(&cluster->membership, config->nodes[i].name);
-		int64_t at = member < 0 ? -1
-					: membership_slot(&cluster->membership, cluster->self,
-							  (uint32_t)member);
-
-		if (at >= 0)
-			cluster->node_of_slot[at - start] = i;
-	}
-}
-
-static int open_etcd(struct cluster *cluster, const struct store_handlers *handlers,
-		     struct text *error)
-{
-	const struct config *config = &cluster->agent->config;
-	struct etcd_settings settings = {
-		.clients = config->node_count,
-		.endpoint_count = config->etcd.endpoint_count,
-		.prefix = config->etcd.prefix,
-		.ca_file = config->etcd.ca_file,
-		.cert_file = config->etcd.cert_file,
-		.key_file = config->etcd.key_file,
-		.user = config->etcd.user,
-		.password_file = config->etcd.password_file,
-		.lease_seconds = config->etcd.lease_seconds,
-	};
-
-	for (unsigned int i = 0; i < config->etcd.endpoint_count; i++)
-		settings.endpoints[i] = config->etcd.endpoints[i];
-	return store_open_etcd(&cluster->store, &cluster->agent->loop, config->node, &settings,
-			       handlers, error);
-}
-
-static int open_kubernetes(struct cluster *cluster, const struct store_handlers *handlers,
-			   struct text *error)
-{
-	const struct config *config = &cluster->agent->config;
-	const struct kubernetes_settings settings = {
-		.kubeconfig = config->kubernetes.kubeconfig,
-		.lease_seconds = config->kubernetes.lease_seconds,
-		.renew_interval_ms = config->kubernetes.renew_interval_ms,
-		.clients = config->node_count,
-	};
-
-	return store_open_kubernetes(&cluster->store, &cluster->agent->loop, config->node,
-				     &settings, handlers, error);
-}
-
-static int open_local(struct cluster *cluster, const struct store_handlers *handlers,
-		      struct text *error)
-{
-	(void)error;
-	return store_open_local(&cluster->store, &cluster->agent->loop, cluster->agent->config.node,
-				handlers);
-}
-
-static int open_store(struct cluster *cluster, struct text *error)
-{
-	static int (*const open_kind[])(struct cluster *, const struct store_handlers *,
-					struct text *) = {
-		[CONFIG_STORE_LOCAL] = open_local,
-		[CONFIG_STORE_ETCD] = open_etcd,
-		[CONFIG_STORE_KUBERNETES] = open_kubernetes,
-	};
+	struct cluster *cluster = calloc(1, sizeof(*cluster));
 	const struct store_handlers handlers = {
 		.context = cluster,
 		.row = on_row,
@@ -481,30 +411,19 @@ static int open_store(struct cluster *cluster, struct text *error)
 		.changed = on_changed,
 		.committed = on_committed,
 	};
-
-	return open_kind[cluster->kind](cluster, &handlers, error);
-}
-
-int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text *error)
-{
-	struct cluster *cluster = calloc(1, sizeof(*cluster));
 	int r = -ENOMEM;
 
 	*ret_cluster = NULL;
 	if (!cluster)
 		goto failed;
 	cluster->agent = agent;
-	r = init_members(cluster) ?: acting_open(&cluster->acting, cluster);
+	r = cluster_init_members(cluster) ?: acting_open(&cluster->acting, cluster);
 	if (r)
 		goto failed;
-	index_peers(cluster);
-	cluster->row = (struct row){.epoch = clock_realtime_ns(),
-				    .members = cluster->membership.hash,
-				    .member = cluster->self,
-				    .words = cluster->words};
+	cluster->row = (struct row){.epoch = clock_realtime_ns(), .words = cluster->words};
 	memcpy(cluster->row.node, agent->config.node, sizeof(cluster->row.node));
 	read_boot_id(cluster->row.boot_id);
-	r = open_store(cluster, error);
+	r = cluster_open_store(cluster, &handlers, error);
 	if (r)
 		goto failed;
 	store_campaign(cluster->store, agent->config.mode != CONFIG_MODE_OBSERVE);
@@ -518,67 +437,30 @@ failed:
 	return r;
 }
 
-static bool nodes_differ(const struct config_node *one, const struct config_node *other)
+enum cluster_change cluster_compare(const struct config *one, const struct config *other)
 {
-	if (strcmp(one->name, other->name) != 0 || strcmp(one->zone, other->zone) != 0 ||
-	    one->address_count != other->address_count)
-		return true;
-	for (unsigned int i = 0; i < one->address_count; i++)
-		if (one->addresses[i].prefix != other->addresses[i].prefix ||
-		    !address_equal(&one->addresses[i].address, &other->addresses[i].address))
-			return true;
-	return false;
+	if (strcmp(one->node, other->node) != 0 || !one->node_count != !other->node_count ||
+	    cluster_stores_differ(one, other))
+		return CLUSTER_OTHER;
+	return cluster_members_differ(one, other) ? CLUSTER_MEMBERS : CLUSTER_SAME;
 }
 
-static bool etcds_differ(const struct config *one, const struct config *other)
+int cluster_reload(struct cluster *cluster, enum cluster_change change)
 {
-	if (one->etcd.endpoint_count != other->etcd.endpoint_count)
-		return true;
-	for (unsigned int i = 0; i < one->etcd.endpoint_count; i++)
-		if (strcmp(one->etcd.endpoints[i], other->etcd.endpoints[i]) != 0)
-			return true;
-	return strcmp(one->etcd.prefix, other->etcd.prefix) != 0 ||
-	       strcmp(one->etcd.ca_file, other->etcd.ca_file) != 0 ||
-	       strcmp(one->etcd.cert_file, other->etcd.cert_file) != 0 ||
-	       strcmp(one->etcd.key_file, other->etcd.key_file) != 0 ||
-	       strcmp(one->etcd.user, other->etcd.user) != 0 ||
-	       strcmp(one->etcd.password_file, other->etcd.password_file) != 0 ||
-	       one->etcd.lease_seconds != other->etcd.lease_seconds;
-}
+	int r = 0;
 
-static bool stores_differ(const struct config *one, const struct config *other)
-{
-	if (one->store.kind != other->store.kind)
-		return true;
-	switch (one->store.kind) {
-	case CONFIG_STORE_ETCD:
-		return etcds_differ(one, other);
-	case CONFIG_STORE_KUBERNETES:
-		return strcmp(one->kubernetes.kubeconfig, other->kubernetes.kubeconfig) != 0 ||
-		       one->kubernetes.lease_seconds != other->kubernetes.lease_seconds ||
-		       one->kubernetes.renew_interval_ms != other->kubernetes.renew_interval_ms;
-	default:
-		return false;
-	}
-}
-
-bool cluster_differs(const struct config *one, const struct config *other)
-{
-	if (strcmp(one->node, other->node) != 0 || one->node_count != other->node_count)
-		return true;
-	/* In their order: slots know them by their place in it. */
-	for (unsigned int i = 0; i < one->node_count; i++)
-		if (nodes_differ(&one->nodes[i], &other->nodes[i]))
-			return true;
-	return stores_differ(one, other);
-}
-
-void cluster_reload(struct cluster *cluster)
-{
+	if (change == CLUSTER_MEMBERS &&
+	    !store_tell_again(cluster->store, cluster->agent->config.node_count))
+		r = -EOPNOTSUPP;
+	if (!r && change == CLUSTER_MEMBERS)
+		r = cluster_renumber(cluster, on_cleared);
+	if (r)
+		return r;
 	store_campaign(cluster->store, cluster->agent->config.mode != CONFIG_MODE_OBSERVE);
 	acting_reload(cluster->acting);
 	/* What follows from the verdicts may be something else now. */
 	cluster->dirty = true;
+	return 0;
 }
 
 void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *ret)
@@ -608,8 +490,6 @@ void cluster_close(struct cluster *cluster)
 	store_close(cluster->store);
 	acting_close(cluster->acting);
 	verdicts_free(&cluster->verdicts);
-	classifier_free(&cluster->classifier);
-	view_free(&cluster->view);
-	membership_free(&cluster->membership);
+	cluster_free_members(cluster);
 	free(cluster);
 }

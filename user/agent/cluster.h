@@ -42,6 +42,7 @@ struct cluster {
 	bool connected;		/* the store was, when it told last */
 	bool synced;		/* the view holds all that the store has */
 	bool dirty;		/* something came since the last judgement */
+	uint64_t disagrees_ns;	/* since when the rows do on the members; 0: they do not */
 	uint64_t judged_ns;	/* when that was */
 	bool paused;		/* by the file 'pause' in state_dir */
 	uint64_t pause_checked_ns;
@@ -53,6 +54,13 @@ struct cluster {
  */
 int cluster_open(struct cluster **ret_cluster, struct agent *agent, struct text *error);
 
+/* The members that this node observes. */
+static inline uint32_t cluster_slots(const struct cluster *cluster)
+{
+	return cluster->membership.start[cluster->self + 1] -
+	       cluster->membership.start[cluster->self];
+}
+
 /* To be called at each turn, after the edges are judged. Returns whether it wants the next one
  * soon. */
 bool cluster_turn(struct cluster *cluster);
@@ -62,13 +70,22 @@ uint32_t cluster_reach(const struct cluster *cluster);
 
 void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *ret_snapshot);
 
-/* Whether one configuration makes another cluster of it than the other: members, store, or where
- * and as whom it is there. What may be done (mode, isolation) is not part of that. */
-bool cluster_differs(const struct config *one, const struct config *other);
+/* What another configuration makes of the cluster. What may be done (mode, isolation) is no part of
+ * that. */
+enum cluster_change {
+	CLUSTER_SAME,
+	CLUSTER_MEMBERS, /* the store is the same, and this node's place there; the members are not
+			  */
+	CLUSTER_OTHER,
+};
 
-/* The agent's configuration is a new one that does not differ in that: takes the rest of it, and
- * keeps lease, view and verdicts. */
-void cluster_reload(struct cluster *cluster);
+enum cluster_change cluster_compare(const struct config *one, const struct config *other);
+
+/*
+ * The agent's configuration is a new one that makes such a change, not CLUSTER_OTHER: takes it, and
+ * keeps lease, view and verdicts. Returns 0, or -errno when the cluster must be opened anew for it.
+ */
+int cluster_reload(struct cluster *cluster, enum cluster_change change);
 
 /*
  * Says in this node's row that its agent stops, and whether the machine does. Returns whether the

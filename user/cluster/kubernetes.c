@@ -312,11 +312,38 @@ static void campaign(struct store *head, bool wanted)
 	kubernetes_wake(of(head));
 }
 
+static void set_times(struct kubernetes_store *store, unsigned int clients)
+{
+	uint64_t interval_ms = store->renew_interval_ms ?: KUBERNETES_RENEW_INTERVAL_MS_DEFAULT;
+	uint64_t share_ms = clients * (uint64_t)RENEWAL_SHARE_MS;
+	uint64_t least_s;
+
+	if (share_ms > RENEWAL_MS_MAX)
+		share_ms = RENEWAL_MS_MAX;
+	if (interval_ms < share_ms)
+		interval_ms = share_ms;
+	least_s = (interval_ms * LEASE_RENEWALS + 999) / 1000;
+	store->lease_seconds = store->lease_seconds_wanted ?: KUBERNETES_LEASE_S_DEFAULT;
+	if (store->lease_seconds < least_s)
+		store->lease_seconds = (unsigned int)least_s;
+	store->store.state.renew_interval_ns = interval_ms * NS_PER_MS;
+	store->store.state.lease_ns = store->lease_seconds * NS_PER_S;
+}
+
+static bool tell_again(struct store *head, unsigned int clients)
+{
+	set_times(of(head), clients);
+	of(head)->view.tells_again = true;
+	kubernetes_wake(of(head));
+	return true;
+}
+
 static const struct store_operations operations = {
 	.put_row = put_row,
 	.campaign = campaign,
 	.depose = kubernetes_actor_depose,
 	.commit = kubernetes_actor_commit,
+	.tell_again = tell_again,
 	.close = close_store,
 };
 
@@ -333,24 +360,6 @@ static bool is_object_name(const char *name)
 	return length && length < STORE_NAME_MAX &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == length &&
 	       !strchr(".-", name[0]) && !strchr(".-", name[length - 1]);
-}
-
-static void set_times(struct kubernetes_store *store, const struct kubernetes_settings *settings)
-{
-	uint64_t interval_ms = settings->renew_interval_ms ?: KUBERNETES_RENEW_INTERVAL_MS_DEFAULT;
-	uint64_t share_ms = settings->clients * (uint64_t)RENEWAL_SHARE_MS;
-	uint64_t least_s;
-
-	if (share_ms > RENEWAL_MS_MAX)
-		share_ms = RENEWAL_MS_MAX;
-	if (interval_ms < share_ms)
-		interval_ms = share_ms;
-	least_s = (interval_ms * LEASE_RENEWALS + 999) / 1000;
-	store->lease_seconds = settings->lease_seconds ?: KUBERNETES_LEASE_S_DEFAULT;
-	if (store->lease_seconds < least_s)
-		store->lease_seconds = (unsigned int)least_s;
-	store->store.state.renew_interval_ns = interval_ms * NS_PER_MS;
-	store->store.state.lease_ns = store->lease_seconds * NS_PER_S;
 }
 
 int store_open_kubernetes(struct store **ret_store, struct uv_loop_s *loop, const char *node,
@@ -390,7 +399,9 @@ int store_open_kubernetes(struct store **ret_store, struct uv_loop_s *loop, cons
 	snprintf(store->nodes_path, sizeof(store->nodes_path),
 		 "/apis/tocsin.dev/v1/namespaces/%s/tocsinnodes",
 		 kubernetes_link_namespace(store->link));
-	set_times(store, settings);
+	store->renew_interval_ms = settings->renew_interval_ms;
+	store->lease_seconds_wanted = settings->lease_seconds;
+	set_times(store, settings->clients);
 	store->lease.call.context = store;
 	store->lease.call.answered = on_lease_written;
 	store->row.call.context = store;

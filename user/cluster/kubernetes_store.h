@@ -37,7 +37,8 @@ struct kubernetes_store {
 	uint64_t failures; /* of the link, that were seen */
 	struct kubernetes_link *link;
 	char node[STORE_NAME_MAX];
-	char leases_path[256], nodes_path[256]; /* of the collections */
+	char leases_path[256], nodes_path[256];		      /* of the collections */
+	unsigned int renew_interval_ms, lease_seconds_wanted; /* 0: the default */
 	unsigned int lease_seconds;
 
 	struct {
@@ -63,6 +64,7 @@ struct kubernetes_store {
 		void *by_name;	     /* a tree, as of tsearch() */
 		uint64_t expiry_ns;  /* no lease ends before; CLOCK_BOOTTIME */
 		bool told_all;	     /* the start, up to 'synced' */
+		bool tells_again;    /* that is to be told once more */
 		uint64_t settled_ns; /* by then all that live have been seen; 0: not known yet */
 		bool was_live;	     /* when it was looked at last */
 		uint64_t fresh_ns;   /* as of when the leases were known then; CLOCK_BOOTTIME */

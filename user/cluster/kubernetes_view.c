@@ -319,9 +319,13 @@ static bool is_settled(const struct kubernetes_store *store, uint64_t now_ns)
 static void tell_start(struct kubernetes_store *store)
 {
 	const struct store_handlers *handlers = &store->store.handlers;
+	struct kubernetes_node *node;
 
 	handlers->reset(handlers->context);
 	store->view.told_all = true;
+	store->view.tells_again = false;
+	LIST_FOREACH(node, &store->view.list, list)
+	node->told = false;
 	update_nodes(store);
 	if (!store->closing)
 		kubernetes_actor_tell_all(store);
@@ -366,7 +370,7 @@ void kubernetes_view_work(struct kubernetes_store *store, uint64_t now_ns)
 	store->view.was_live = live;
 	if (!live)
 		return;
-	if (!store->view.told_all && is_settled(store, boot_ns))
+	if (store->view.told_all ? store->view.tells_again : is_settled(store, boot_ns))
 		tell_start(store);
 	else if (store->view.fresh_ns >= store->view.expiry_ns)
 		update_nodes(store);

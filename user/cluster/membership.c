@@ -238,6 +238,18 @@ int64_t membership_slot(const struct membership *membership, uint32_t subject, u
 	return -1;
 }
 
+uint32_t *membership_places(const struct membership *from, const struct membership *to)
+{
+	uint32_t *places = calloc(from->count + 1, sizeof(*places));
+
+	for (uint32_t i = 0; places && i < from->count; i++) {
+		int64_t place = membership_find(to, from->members[i].name);
+
+		places[i] = place < 0 ? MEMBERSHIP_NONE : (uint32_t)place;
+	}
+	return places;
+}
+
 void membership_free(struct membership *membership)
 {
 	free(membership->members);

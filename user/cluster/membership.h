@@ -19,6 +19,9 @@
  * over (MEMBERSHIP_RINGS * (1 + 2 * MEMBERSHIP_RINGS) at most). */
 #define MEMBERSHIP_SLOTS_MAX 64
 
+/* The place of one who is no member. */
+#define MEMBERSHIP_NONE UINT32_MAX
+
 struct member {
 	char name[CONFIG_NAME_MAX];
 	char zone[CONFIG_NAME_MAX]; /* "" when it has none */
@@ -49,6 +52,12 @@ int64_t membership_find(const struct membership *membership, const char *name);
 
 /* The place in membership->observers where 'observer' stands as an observer of 'subject', or -1. */
 int64_t membership_slot(const struct membership *membership, uint32_t subject, uint32_t observer);
+
+/*
+ * Where the members of one membership stand in another, MEMBERSHIP_NONE where they do not: by the
+ * place in the first, rising. To be freed; NULL: no memory.
+ */
+uint32_t *membership_places(const struct membership *from, const struct membership *to);
 
 /* N/2+1. */
 static inline uint32_t membership_quorum(const struct membership *membership)

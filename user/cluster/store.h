@@ -76,6 +76,7 @@ struct store_operations {
 	void (*depose)(struct store *store);
 	int (*commit)(struct store *store, const char *node, const void *data, size_t size_bytes,
 		      uint64_t expected_revision);
+	bool (*tell_again)(struct store *store, unsigned int clients); /* NULL: cannot */
 	void (*close)(struct store *store);
 };
 
@@ -135,6 +136,16 @@ static inline int store_commit(struct store *store, const char *node, const void
 			       size_t size_bytes, uint64_t expected_revision)
 {
 	return store->operations->commit(store, node, data, size_bytes, expected_revision);
+}
+
+/*
+ * Other nodes than before use the store, so many: all there is, also of those who were not known,
+ * is told again ('reset' to 'synced', at once). Returns false when a store of this kind must be
+ * opened anew for that.
+ */
+static inline bool store_tell_again(struct store *store, unsigned int clients)
+{
+	return store->operations->tell_again && store->operations->tell_again(store, clients);
 }
 
 static inline const struct store_state *store_state(const struct store *store)

@@ -139,6 +139,32 @@ void verdicts_update(struct verdicts *verdicts, const struct judgement *judgemen
 	}
 }
 
+static bool has_left(const struct standing *standing, const uint32_t *places)
+{
+	for (uint32_t i = 0; i < standing->subject_count; i++)
+		if (places[standing->subjects[i]] == MEMBERSHIP_NONE)
+			return true;
+	return false;
+}
+
+void verdicts_renumber(struct verdicts *verdicts, const uint32_t *places,
+		       verdicts_function *cleared, void *context)
+{
+	for (unsigned int i = 0; i < verdicts->count;) {
+		struct standing *standing = &verdicts->standing[i];
+
+		if (has_left(standing, places)) {
+			if (standing->raised)
+				cleared(context, standing, NULL);
+			drop(verdicts, i);
+			continue;
+		}
+		for (uint32_t j = 0; j < standing->subject_count; j++)
+			standing->subjects[j] = places[standing->subjects[j]];
+		i++;
+	}
+}
+
 void verdicts_free(struct verdicts *verdicts)
 {
 	while (verdicts->count)

@@ -54,6 +54,13 @@ void verdicts_update(struct verdicts *verdicts, const struct judgement *judgemen
 const struct standing *verdicts_find(const struct verdicts *verdicts,
 				     const struct verdict *verdict);
 
+/*
+ * The members have other places now: 'places', by the former ones, rising. A verdict on one who is
+ * none any more ends, and is told as cleared, with the former places, if it was raised.
+ */
+void verdicts_renumber(struct verdicts *verdicts, const uint32_t *places,
+		       verdicts_function *cleared, void *context);
+
 /* Forgets all, without telling. */
 void verdicts_free(struct verdicts *verdicts);
 

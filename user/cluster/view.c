@@ -91,7 +91,9 @@ bool view_put(struct view *view, const struct row *row, uint64_t revision, uint6
 	known->distrust_ratio = row->distrust_ratio;
 	take_findings(known, row, now_ns);
 	memcpy(known->boot_id, row->boot_id, sizeof(known->boot_id));
-	for (uint32_t i = start; i < membership->start[row->member + 1]; i++)
+	/* What one with other members said before is void, but may be what it says afterwards. */
+	for (uint32_t i = start; !known->other_members && i < membership->start[row->member + 1];
+	     i++)
 		set_word(view, i, (enum row_word)row->words[i - start], revision, now_ns);
 	return true;
 }
@@ -134,6 +136,55 @@ void view_reset(struct view *view)
 	}
 	memset(view->word_revision, 0,
 	       membership->start[membership->count] * sizeof(*view->word_revision));
+}
+
+static void take_over_words(struct view *view, uint32_t member, const struct view *from,
+			    uint32_t former, const uint32_t *places)
+{
+	const struct membership *members = from->membership;
+
+	for (uint32_t i = members->start[former]; i < members->start[former + 1]; i++) {
+		uint32_t observer = places[members->observers[i]];
+		int64_t at = observer == MEMBERSHIP_NONE
+				     ? -1
+				     : membership_slot(view->membership, member, observer);
+
+		if (at < 0)
+			continue;
+		view->words[at] = from->words[i];
+		view->word_since_ns[at] = from->word_since_ns[i];
+		view->word_revision[at] = from->word_revision[i];
+	}
+}
+
+void view_take_over(struct view *view, struct view *from, const uint32_t *places)
+{
+	bool same = from->membership->hash == view->membership->hash;
+
+	for (uint32_t former = 0; former < from->membership->count; former++) {
+		struct view_row *row = &from->rows[former];
+
+		if (places[former] == MEMBERSHIP_NONE)
+			continue;
+		take_over_words(view, places[former], from, former, places);
+		/* Whether its writer has these members, too, is not known before its next row. */
+		row->other_members |= !same;
+		view->rows[places[former]] = *row;
+		*row = (struct view_row){0};
+	}
+	view->stalled_ns = from->stalled_ns;
+}
+
+bool view_disagrees(const struct view *view, uint64_t now_ns)
+{
+	const struct membership *membership = view->membership;
+	uint32_t rows = 0, agreeing = 0;
+
+	for (uint32_t i = 0; i < membership->count; i++) {
+		rows += view->rows[i].present && view->rows[i].arrived_ns + VIEW_STALE_NS > now_ns;
+		agreeing += view_row_current(view, i, now_ns);
+	}
+	return rows >= membership_quorum(membership) && agreeing < membership_quorum(membership);
 }
 
 void view_unwritten(struct view *view, uint32_t member)

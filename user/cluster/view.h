@@ -98,6 +98,18 @@ void view_drop(struct view *view, uint32_t member, uint64_t now_ns);
 /* Forgets all rows: the store's words are about to come anew, and it may be another store. */
 void view_reset(struct view *view);
 
+/*
+ * Takes over what a view of other members has of those who are members of both; 'places' are theirs
+ * in 'view', by those in 'from', which is left without.
+ */
+void view_take_over(struct view *view, struct view *from, const uint32_t *places);
+
+/*
+ * As many rows as make a majority are there, but fewer with these members: so it is after nodes
+ * have joined or left, until all have taken that in.
+ */
+bool view_disagrees(const struct view *view, uint64_t now_ns);
+
 /* A member's row, this node's own, is known all the same, whatever the store has. */
 void view_unwritten(struct view *view, uint32_t member);
 

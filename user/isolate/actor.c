@@ -84,6 +84,25 @@ int64_t actor_find_doubted(const struct actor *actor)
 	return -1;
 }
 
+void actor_renumber(struct actor *actor, const uint32_t *places)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < actor->count; i++) {
+		actor->records[kept] = actor->records[i];
+		actor->records[kept].member = places[actor->records[i].member];
+		kept += actor->records[kept].member != MEMBERSHIP_NONE;
+	}
+	actor->count = kept;
+	kept = 0;
+	for (unsigned int i = 0; i < actor->refusal_count; i++) {
+		actor->refusals[kept] = actor->refusals[i];
+		actor->refusals[kept].subject = places[actor->refusals[i].subject];
+		kept += actor->refusals[kept].subject != MEMBERSHIP_NONE;
+	}
+	actor->refusal_count = kept;
+}
+
 void actor_free(struct actor *actor)
 {
 	free(actor->records);

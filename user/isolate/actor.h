@@ -94,6 +94,10 @@ void actor_doubt(struct actor *actor);
 /* After that: a member whose record was not told again, or -1. */
 int64_t actor_find_doubted(const struct actor *actor);
 
+/* The members have other places now: 'places', by the former ones. Of those who are none any more
+ * nothing is kept: the store still has their records. */
+void actor_renumber(struct actor *actor, const uint32_t *places);
+
 /* To be called after each judgement. */
 void actor_update(struct actor *actor, const struct actor_case *now,
 		  const struct actor_handlers *handlers);
