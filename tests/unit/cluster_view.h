@@ -4,8 +4,8 @@
 
 /*
  * Views written as matrices: a line a node, a letter for what it says of each node in turn:
- * h(ealthy), l(ossy), s(uspect), u(nreachable), e(gress-cut), i(ngress-cut), a(gent-silent), a comma for
- * nothing, - for itself. A line "." is a node without a row.
+ * h(ealthy), l(ossy), s(uspect), u(nreachable), e(gress-cut), i(ngress-cut), a(gent-silent),
+ * a comma for nothing, - for itself. A line "." is a node without a row.
  */
 
 #include "cluster/view.h"
