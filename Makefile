@@ -12,6 +12,9 @@
 #   make lint    formatting and static analysis
 #   make install DESTDIR= PREFIX=/usr/local
 #   make deb     the Debian package, in build/deb
+#   make image   the container image, in build/image; no daemon, no registry
+#   make test-image     it in a pod of deploy/kubernetes, as a container runtime runs that here
+#   make test-manifests deploy/kubernetes and deploy/helm: what kubectl and helm make of them
 #   make test-packages  it in a Debian 12 and a Debian 13: installed, upgraded, removed, purged
 #
 # V=1 shows the commands. BUILD=DIR builds elsewhere. CC, CLANG, BPFTOOL, PKG_CONFIG, CPPFLAGS, CFLAGS and
@@ -278,14 +281,28 @@ install: all
 deb: deps-deb
 	$(Q)scripts/deb $(BUILD)
 
+image: deps-image
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/image $(BUILD)
+
+test-image: deps-pod
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/image $(BUILD)
+	$(Q)V=$(V) tests/run $(BUILD) image/
+
+test-manifests: deps-manifests
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/kube-tools $(BUILD)
+	$(Q)V=$(V) tests/run $(BUILD) deploy/test_manifests
+
 test-packages: deps-packages
 	$(Q)tests/packages/run $(BUILD)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install deb test-packages clean unit-tests \
-	plain-unit-tests \
+.PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install deb image test-image \
+	test-manifests test-packages clean unit-tests plain-unit-tests \
 	fuzzers live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 
