@@ -162,6 +162,27 @@ class KubernetesStore:
         records = json.loads(annotations.get("tocsin.dev/isolations", "{}"))
         return {node: entry["record"] for node, entry in records.items()}
 
+    def unused_verbs(self):
+        """What the roles of the manifests let an agent do, and none has done: (namespace, group, resource, verb)."""
+        with open(self.lab.path("manifests.json"), encoding="utf-8") as file:
+            objects = [json.loads(line) for line in file]
+        granted = {
+            (role["metadata"].get("namespace", ""), group, resource, verb)
+            for role in objects
+            for rule in role.get("rules", [])
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        with open(os.path.join(self.directory, "audit.jsonl"), encoding="utf-8") as file:
+            audit = [json.loads(line) for line in file]
+        user = f"system:serviceaccount:{NAMESPACE}:tocsin"
+        return granted - {
+            (line["namespace"], line["group"], line["resource"], line["verb"])
+            for line in audit
+            if line.get("user") == user and line["code"] < 400
+        }
+
     def forget_isolations(self):
         """Deletes the records of isolations, with their history of relapses."""
         patch = {"metadata": {"annotations": {"tocsin.dev/isolations": None}}}
