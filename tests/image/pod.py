@@ -126,7 +126,9 @@ class Pod:
                 raise Unknown(f"{name}: only true is known in tests/image/pod.py")
         # With hostNetwork the name is the node's, too.
         del config["hostname"]
-        linux["namespaces"] = [{"type": "mount"}, {"type": "ipc"}]
+        # Of control groups only with their second version, as containerd has it.
+        kinds = ["mount", "ipc", *["cgroup"] * os.path.exists("/sys/fs/cgroup/cgroup.controllers")]
+        linux["namespaces"] = [{"type": kind} for kind in kinds]
         linux["resources"] = self._resources()
         process["terminal"] = False
         process["args"] = [process["args"][0], *(arguments or self.container["args"])]
