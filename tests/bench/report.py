@@ -102,9 +102,15 @@ class Report:
         """Figures beside their peers', and what measured them. Counts what is missed."""
         self.note("")
         self.table(ROW_COLUMNS, [row_cells(row) for row in rows])
+        commands = {}
         for row in rows:
-            self.say(f"- {row.what}: `{row.command}`" + (f": not measured: {row.why}" if row.why else ""))
+            commands.setdefault(row.command, []).append(row.what)
             self.missed += row.met() is False
+        for command, what in commands.items():
+            self.say(f"- `{command}`: {'; '.join(what)}")
+        for row in rows:
+            if row.why:
+                self.say(f"- {row.what}: not measured: {row.why}")
         self.all_rows += rows
 
     def target(self, text, met):
