@@ -4,7 +4,8 @@
 #   make run     install what is missing, build, run the agent here with its embedded defaults
 #   make test    install what is missing, build, run the tests
 #   make demo    five nodes on this machine, one is cut off: who notices, and when
-#   make bench   what it costs and how fast it is, measured here
+#   make bench   what it costs and how fast it is, measured here, into docs/performance.md (some 25 min);
+#                BENCH="--quick programs" only prints these sections, BENCH=--help names all
 #   make test-kernels  the same binary on other kernels, in virtual machines
 #   make fuzz    the parsers under libFuzzer, FUZZ_SECONDS=120 each; FUZZ="config row" only these
 #   make valgrind      the unit tests under memcheck
@@ -251,7 +252,7 @@ demo: deps-test
 
 bench: deps-bench
 	+$(Q)$(AGAIN) all benches
-	$(Q)tests/bench/run $(BUILD)
+	$(Q)tests/bench/run $(BUILD) $(or $(BENCH),--write docs/performance.md)
 
 test-kernels: deps-vm
 	+$(Q)$(AGAIN) all live-tests

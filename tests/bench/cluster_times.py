@@ -23,7 +23,7 @@ QUIET_SECONDS = 2.5
 HEAL_SECONDS = 40
 # What is not well by then is told; after this time the bench gives up.
 HEAL_LIMIT_SECONDS = 300
-# So many of the runs of each fault wait for what etcd itself has to say.
+# So many of the runs of each fault wait for what etcd itself has to say, or a quarter of them.
 BASELINE_RUNS = 5
 BASELINE_SECONDS = 10
 # What takes longer is told with all that was said, to find the reason.
@@ -131,6 +131,10 @@ def one_run(report, cluster, case, series, baseline):
     case.undo()
 
 
+def baseline_runs(runs):
+    return max(1, min(runs // 4, BASELINE_RUNS))
+
+
 def measure(report, cluster, scenario, runs):
     series = Series(scenario)
     for number in range(runs):
@@ -142,7 +146,7 @@ def measure(report, cluster, scenario, runs):
         cluster.lab.store.forget_isolations()
         report.note(f"{series.name}: {number + 1} of {runs}")
         case = scenario(cluster.lab, random)
-        one_run(report, cluster, case, series, number < BASELINE_RUNS)
+        one_run(report, cluster, case, series, number < baseline_runs(runs))
     return series
 
 
@@ -190,7 +194,7 @@ def section(report, build, runs):
         cluster = Cluster(lab)
         for scenario in SCENARIOS:
             all_series.append(measure(report, cluster, scenario, runs))
-        lease = lease_seconds(cluster, min(runs, BASELINE_RUNS))
+        lease = lease_seconds(cluster, baseline_runs(runs))
     report.note("")
     rows = []
     for series in all_series:

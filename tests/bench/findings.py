@@ -164,6 +164,16 @@ OVERLOADS = (
         begin_s=75,
     ),
     Fault(
+        "task-hung",
+        "all I/O of a disk hangs, and who reads it (rule: 30 s, looked at every 5 s)",
+        lambda bench: bench.disk.order("stall"),
+        lambda bench: bench.disk.order("heal"),
+        # Who reads is the disk's own program.
+        lambda bench: "fault_disk",
+        seconds=60,
+        kernel=lambda bench: r"blocked for more than",
+    ),
+    Fault(
         "cpu-overload",
         f"{HOGS_PER_CPU} busy processes a CPU (rule: 3 windows of 5 s)",
         lambda bench: bench.hogs.start(),
@@ -360,23 +370,13 @@ class Hogs:
     close = stop
 
 
-class Agent:
-    """`tocsin agent` in a network namespace of its own, and what it logs."""
+class AgentLog:
+    """What an agent logs, as it comes."""
 
-    def __init__(self, build, directory, settings):
-        config = os.path.join(directory, "tocsin.yaml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(settings.format(directory=directory))
-        self.log = open(os.path.join(directory, "log"), "w+", encoding="utf-8")
+    def __init__(self, path, process):
+        self.log = open(path, encoding="utf-8")
+        self.process = process
         self.rest = ""
-        self.process = subprocess.Popen(
-            ["unshare", "--net", os.path.join(build, "tocsin"), "agent", "-c", config],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=os.open(self.log.name, os.O_WRONLY | os.O_APPEND),
-        )
-        if not self.wait(20, lambda said: said.get("event") == "agent started"):
-            raise LabError("the agent does not start")
 
     def said(self):
         """What has been logged since the last call."""
@@ -401,13 +401,35 @@ class Agent:
         return None
 
     def close(self):
+        self.log.close()
+
+
+class Agent(AgentLog):
+    """`tocsin agent` in a network namespace of its own."""
+
+    def __init__(self, build, directory, settings):
+        config, log = (os.path.join(directory, name) for name in ("tocsin.yaml", "log"))
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(settings.format(directory=directory))
+        with open(log, "ab") as file:
+            process = subprocess.Popen(
+                ["unshare", "--net", os.path.join(build, "tocsin"), "agent", "-c", config],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+            )
+        super().__init__(log, process)
+        if not self.wait(20, lambda said: said.get("event") == "agent started"):
+            raise LabError("the agent does not start")
+
+    def close(self):
         self.process.terminate()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.log.close()
+        super().close()
 
 
 class KernelLog:
@@ -545,15 +567,16 @@ def row_of(series):
 
 def section(report, build, runs):
     report.section("Findings")
-    measure(report, build, runs, FAULTS)
+    measure(report, Bench(build), runs, FAULTS)
 
 
 def overload(report, build, runs):
     report.section("Overload")
-    measure(report, build, runs, OVERLOADS)
+    measure(report, Bench(build), runs, OVERLOADS)
 
 
-def measure(report, build, runs, faults):
+def measure(report, opened, runs, faults):
+    """opened: what an agent and its faults are, as a context manager."""
     report.say(
         f"One agent with the default rules; each fault {runs} times, at a random phase, from just before it is"
         " injected to the finding. Beside it, what somebody learns who reads the kernel's log every"
@@ -562,7 +585,7 @@ def measure(report, build, runs, faults):
     )
     report.say()
     all_series = []
-    with Bench(build) as bench:
+    with opened as bench:
         for fault in faults:
             series = Series(fault)
             all_series.append(series)

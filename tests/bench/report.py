@@ -121,7 +121,7 @@ class Report:
         for line in table_lines(header, rows):
             self.say(line)
 
-    def machine(self, command):
+    def machine(self, title, command):
         model = "unknown"
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -130,7 +130,7 @@ class Report:
                     break
         with open("/proc/meminfo", encoding="utf-8") as file:
             memory_gib = int(file.readline().split()[1]) / (1 << 20)
-        self.say("# Performance")
+        self.say(f"# {title}")
         self.say()
         self.say(f"Measured {time.strftime('%Y-%m-%d %H:%M %Z')} by `{command}`.")
         self.say()

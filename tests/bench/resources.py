@@ -16,12 +16,22 @@ import subprocess
 import time
 
 from lab import Lab
+from report import Row
 from system import LabError, inside, run
 
+# The situations that are held against each other, of the same time.
+WITH_PEERS, BESIDE_THEM = "agent, 5 peers with agents", "node exporter beside it"
 RESIDENT_MIB = 10
 CPU_PERCENT = 1
 START_MS = 500
 START_RUNS = 10
+# Name, column and unit of what is at most the node exporter's.
+BESIDE_EXPORTER = (
+    ("resident memory", "resident MiB", "MiB"),
+    ("CPU", "CPU %", "%"),
+    ("scrape", "scrapes ms", "ms"),
+    ("size of /metrics", "KiB", "KiB"),
+)
 SETTLE_SECONDS = 5
 SCRAPE_SECONDS = 5
 SCRAPES = 20
@@ -172,6 +182,7 @@ def situation(lab, traffic, exporter, seconds):
             "resident MiB": status_mib(server.pid, "VmRSS"),
             "peak MiB": status_mib(server.pid, "VmHWM"),
             "CPU %": percent,
+            "scrapes ms": tuple(server.milliseconds),
             "scrape ms": statistics.median(server.milliseconds),
             "scrape max ms": max(server.milliseconds),
             "KiB": len(server.body) / 1024,
@@ -205,7 +216,11 @@ def measure(build, seconds):
     with Lab(6, build) as lab:
         lab.start_agents()
         lab.wait_all_heard(15)
-        figures["agent, 5 peers with agents"] = situation(lab, None, None, seconds)[0]
+        with contextlib.closing(Exporter(lab)) as exporter:
+            rows = situation(lab, None, exporter, seconds)
+        figures[WITH_PEERS] = rows[0]
+        if len(rows) > 1:
+            figures[BESIDE_THEM] = rows[1]
     return figures
 
 
@@ -257,10 +272,26 @@ def measure_start(build):
     return ours, theirs
 
 
-def spread(values):
-    if not values:
-        return "not measured"
-    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+def rows_of(figures, ours, theirs, command):
+    """What is held against a target or against the node exporter."""
+    agent, exporter = figures[WITH_PEERS], figures.get(BESIDE_THEM, {})
+    most = max(row["CPU %"] for what, row in figures.items() if what.startswith("agent"))
+    yield Row("resident, 5 peers", command, "MiB", (agent["resident MiB"],), limit=RESIDENT_MIB)
+    yield Row("CPU at rest, with 5 and with 200 peers, at most", command, "%", (most,), limit=CPU_PERCENT)
+    why = "" if exporter else "prometheus-node-exporter is missing; scripts/install-deps bench installs it"
+    for name, column, unit in BESIDE_EXPORTER:
+        pair = [row[column] if isinstance(row[column], tuple) else (row[column],)
+                for row in (agent, exporter) if row]
+        yield Row(
+            f"{name}, 5 peers", command, unit, pair[0], "node exporter", pair[1] if exporter else (),
+            limit=1, why=why,
+        )
+    yield Row("start to all programs attached", command, "ms", tuple(ours), limit=START_MS)
+    yield Row(
+        "start, beside biolatency", command, "ms", tuple(ours), "biolatency", tuple(theirs),
+        why="" if theirs else "biolatency is missing; scripts/install-deps bench installs it",
+    )
+    yield Row("BPF memory, 5 peers", command, "MiB", (agent["BPF MiB"],))
 
 
 def section(report, build, seconds):
@@ -283,30 +314,4 @@ def section(report, build, seconds):
             for what, row in figures.items()
         ],
     )
-    report.say(
-        f"Start to all programs attached, {START_RUNS} times in turn, median (least to most) in ms: agent"
-        f" {spread(ours)}, biolatency {spread(theirs)}."
-    )
-    report.say()
-    with_peers = figures["agent, 5 peers with agents"]
-    report.target(
-        f"resident with 5 peers {with_peers['resident MiB']:.1f} MiB, target at most {RESIDENT_MIB}",
-        with_peers["resident MiB"] <= RESIDENT_MIB,
-    )
-    most = max(row["CPU %"] for what, row in figures.items() if what != "node exporter")
-    report.target(
-        f"CPU at most {most:.2f} % of a core, target at most {CPU_PERCENT}", most <= CPU_PERCENT
-    )
-    if "node exporter" in figures:
-        theirs_row = figures["node exporter"]
-        for column in ("resident MiB", "CPU %", "scrape ms", "KiB"):
-            report.target(
-                f"{column} with 5 peers {with_peers[column]:.2f}, the node exporter's {theirs_row[column]:.2f}",
-                with_peers[column] <= theirs_row[column],
-            )
-    else:
-        report.say("- beside the node exporter: not measured (prometheus-node-exporter is missing)")
-    report.target(
-        f"start {statistics.median(ours):.0f} ms, target at most {START_MS}",
-        statistics.median(ours) <= START_MS,
-    )
+    report.rows(list(rows_of(figures, ours, theirs, f"RESOURCE_SECONDS={seconds} tests/bench/run build resources")))
