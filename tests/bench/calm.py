@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from findings import Agent, CONFIG
+from agent import Agent, CONFIG
 from lab import Lab
 from system import HERE as LAB_HERE
 from system import LabError

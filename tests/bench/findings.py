@@ -2,7 +2,6 @@
 """How long from a fault of the node's own to the finding; a row of FAULTS each."""
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -16,16 +15,12 @@ import tempfile
 import threading
 import time
 
+from agent import Agent, CONFIG
 from report import quantile
 from system import LabError
 
 SCRAPE_SECONDS = 1
 CLEAR_SECONDS = 30
-CONFIG = """
-node: bench
-state_dir: {directory}/state
-log: {{format: json}}
-"""
 # The rules' own numbers, but for how soon a finding is cleared.
 RULES = """
 findings:
@@ -370,68 +365,6 @@ class Hogs:
     close = stop
 
 
-class AgentLog:
-    """What an agent logs, as it comes."""
-
-    def __init__(self, path, process):
-        self.log = open(path, encoding="utf-8")
-        self.process = process
-        self.rest = ""
-
-    def said(self):
-        """What has been logged since the last call."""
-        self.rest += self.log.read()
-        *lines, self.rest = self.rest.split("\n")
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                yield json.loads(line)
-
-    def wait(self, seconds, wanted, other=None):
-        """The first event that is wanted, or None; all before it are given to other()."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for said in self.said():
-                if wanted(said):
-                    return said
-                if other:
-                    other(said)
-            if self.process.poll() is not None:
-                raise LabError(f"the agent has ended with {self.process.returncode}")
-            time.sleep(0.005)
-        return None
-
-    def close(self):
-        self.log.close()
-
-
-class Agent(AgentLog):
-    """`tocsin agent` in a network namespace of its own."""
-
-    def __init__(self, build, directory, settings):
-        config, log = (os.path.join(directory, name) for name in ("tocsin.yaml", "log"))
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(settings.format(directory=directory))
-        with open(log, "ab") as file:
-            process = subprocess.Popen(
-                ["unshare", "--net", os.path.join(build, "tocsin"), "agent", "-c", config],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=file,
-            )
-        super().__init__(log, process)
-        if not self.wait(20, lambda said: said.get("event") == "agent started"):
-            raise LabError("the agent does not start")
-
-    def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        super().close()
-
-
 class KernelLog:
     """Who reads the kernel's log once a second, from a fault on: what a log scraper learns."""
 
@@ -473,7 +406,7 @@ class KernelLog:
 
 
 class Bench:
-    """The agent, and all that can be made to fail."""
+    """An agent, and all that can be made to fail: what begin() makes, and ends with it."""
 
     def __init__(self, build):
         self.parts = contextlib.ExitStack()
@@ -481,24 +414,30 @@ class Bench:
 
     def __enter__(self):
         with self.parts:
-            directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
-            self.disk = self._keep(Disk(self.build))
-            self.space = self._keep(Space(directory))
-            self.watched = self._keep(Watched(directory))
-            self.crasher = Crasher(directory)
-            self.listener = self._keep(Listener())
-            self.group = self._keep(Group())
-            self.hogs = self._keep(Hogs())
-            self.agent = self._keep(Agent(self.build, directory, CONFIG + RULES))
+            self.begin()
             self.parts = self.parts.pop_all()
         return self
 
-    def _keep(self, part):
-        self.parts.callback(part.close)
-        return part
+    def keep(self, part):
+        return self.parts.enter_context(contextlib.closing(part))
 
     def __exit__(self, *error):
         self.parts.close()
+
+
+class NodeBench(Bench):
+    """One agent alone, and its node."""
+
+    def begin(self):
+        directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
+        self.disk = self.keep(Disk(self.build))
+        self.space = self.keep(Space(directory))
+        self.watched = self.keep(Watched(directory))
+        self.crasher = Crasher(directory)
+        self.listener = self.keep(Listener())
+        self.group = self.keep(Group())
+        self.hogs = self.keep(Hogs())
+        self.agent = self.keep(Agent(self.build, directory, CONFIG + RULES))
 
 
 class Series:
@@ -567,12 +506,12 @@ def row_of(series):
 
 def section(report, build, runs):
     report.section("Findings")
-    measure(report, Bench(build), runs, FAULTS)
+    measure(report, NodeBench(build), runs, FAULTS)
 
 
 def overload(report, build, runs):
     report.section("Overload")
-    measure(report, Bench(build), runs, OVERLOADS)
+    measure(report, NodeBench(build), runs, OVERLOADS)
 
 
 def measure(report, opened, runs, faults):

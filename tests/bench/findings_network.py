@@ -5,11 +5,13 @@ import contextlib
 import socket
 import threading
 
-from findings import AgentLog, Fault, measure
+from agent import AgentLog
+from findings import Bench, Fault, measure
 from lab import Lab
 from system import inside
 
 PORT = 7001
+RECEIVE_BYTES = 4096
 FLOOD_AT_ONCE, FLOOD_PAUSE_SECONDS = 20, 0.02
 JOIN_SECONDS = 15
 
@@ -63,6 +65,8 @@ class Unread:
         with inside(lab.namespace("n2")):
             listener = socket.create_server((lab.address("n2"), PORT))
         with listener:
+            # Less than the other end sends without waiting.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
             with inside(lab.namespace("n1")):
                 client = socket.create_connection((lab.address("n2"), PORT), timeout=10)
             self.ends = [client, listener.accept()[0]]
@@ -102,32 +106,18 @@ FAULTS = (
 )
 
 
-class Bench:
-    """Two nodes; what the first one's agent finds."""
+class NetworkBench(Bench):
+    """Two nodes, and what the first one's agent finds."""
 
-    def __init__(self, build):
-        self.parts = contextlib.ExitStack()
-        self.build = build
-
-    def __enter__(self):
-        with self.parts:
-            lab = self.parts.enter_context(Lab(2, self.build))
-            lab.start_agents()
-            lab.wait_all_heard(JOIN_SECONDS)
-            self.agent = self._keep(AgentLog(lab.log_file("n1"), lab.agents["n1"]))
-            self.flood = self._keep(Flood(lab))
-            self.unread = self._keep(Unread(lab))
-            self.parts = self.parts.pop_all()
-        return self
-
-    def _keep(self, part):
-        self.parts.callback(part.close)
-        return part
-
-    def __exit__(self, *error):
-        self.parts.close()
+    def begin(self):
+        lab = self.parts.enter_context(Lab(2, self.build))
+        lab.start_agents()
+        lab.wait_all_heard(JOIN_SECONDS)
+        self.agent = self.keep(AgentLog(lab.log_file("n1"), lab.agents["n1"]))
+        self.flood = self.keep(Flood(lab))
+        self.unread = self.keep(Unread(lab))
 
 
 def section(report, build, runs):
     report.section("Findings of the network")
-    measure(report, Bench(build), runs, FAULTS)
+    measure(report, NetworkBench(build), runs, FAULTS)

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from findings import Agent
+from agent import Agent
 from system import LabError
 
 # All that the programs may see, and nothing is given up, however much it costs.

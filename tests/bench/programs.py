@@ -4,6 +4,7 @@
 import contextlib
 import shlex
 import time
+from contextlib import closing
 from typing import NamedTuple
 
 from lab import Lab
@@ -28,24 +29,16 @@ RETRANSMITS = (
 
 
 @contextlib.contextmanager
-def ended(process):
-    try:
-        yield
-    finally:
-        process.close()
-
-
-@contextlib.contextmanager
 def reads(_build):
     disk = Disk()
-    with ended(disk), ended(Process("fio", fio_command(disk, LOAD_SECONDS))):
+    with closing(disk), closing(Process("fio", fio_command(disk, LOAD_SECONDS))):
         yield
 
 
 def driven(kind):
     @contextlib.contextmanager
     def work(build):
-        with ended(Process(f"load {kind}", load_command(build, kind, LOAD_SECONDS))):
+        with closing(Process(f"load {kind}", load_command(build, kind, LOAD_SECONDS))):
             yield
 
     return work
@@ -55,12 +48,12 @@ def driven(kind):
 def losses(build):
     """Transfers between two namespaces, of which a part is lost on the way."""
     with Lab(2, build, members=False) as lab:
-        with ended(Process("iperf3 -s", lab.command("n2", ["iperf3", "-s"]))):
+        with closing(Process("iperf3 -s", lab.command("n2", ["iperf3", "-s"]))):
             listening = lab.command("n2", ["ss", "-Hltn", "sport = :5201"])
             wait_until(lambda: run(listening).stdout.strip(), START_SECONDS, "iperf3 listens")
             lab.loss("n2", LOSS_PERCENT)
             argv = ["iperf3", "-c", lab.address("n2"), "-P", "16", "-t", str(LOAD_SECONDS)]
-            with ended(Process("iperf3", lab.command("n1", argv))):
+            with closing(Process("iperf3", lab.command("n1", argv))):
                 yield
 
 
@@ -133,8 +126,7 @@ def one_round(build, case, ours_first):
     with contextlib.ExitStack() as parts:
 
         def keep(part):
-            parts.callback(part.close)
-            return part
+            return parts.enter_context(closing(part))
 
         # The first of a chain pays for the cache: an empty one. Then ours and theirs in turn, with what is
         # taken off between them.
