@@ -10,7 +10,6 @@ from lab import Lab
 from report import quantile
 from scenarios import SCENARIOS
 from store import Store
-from system import LabError
 
 TARGETS = {
     "edge verdict": (400, 700),

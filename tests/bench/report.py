@@ -150,7 +150,7 @@ class Report:
             "Ours over the peer's, of the same run and in turn with it: median (least to most) of the rounds."
             " What is missed is left so. The commands stand in the sections below.",
             "",
-            *table_lines(ROW_COLUMNS, [row_cells(row) for row in self.all_rows]),
+            *table_lines(ROW_COLUMNS, [row_cells(row) for row in self.all_rows])[:-1],
         ]
 
     def write(self, path):
