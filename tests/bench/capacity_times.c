@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * When it is foreseen that something will be used up: the rule itself, in simulated time, because what
- * it looks for takes hours. Use is steady with noise, and from some moment on (at a random phase of the
- * rule's steps) grows evenly. Prints one markdown table.
+ * When it is foreseen that something will be used up: the rule itself, in simulated time, because
+ * what it looks for takes hours. Use is steady with noise, and from some moment on (at a random
+ * phase of the rule's steps) grows evenly. Prints one markdown table.
  */
 #include "base/clock.h"
 #include "detect/forecast.h"
@@ -89,10 +89,13 @@ static void print_spread(double *seconds, size_t count)
 int main(void)
 {
 	srand48(SEED);
-	printf("Simulated time, the default rule (%d %% within %d min), a sample each %d s, %d times each; "
+	printf("Simulated time, the default rule (%d %% within %d min), a sample each %d s, %d "
+	       "times each; "
 	       "minutes:\n\n"
-	       "| capacity: use grows | n | from the growth's begin to the finding | from when the limit is "
-	       "within the horizon | ahead of the limit | passed unforeseen |\n|---|---|---|---|---|---|\n",
+	       "| capacity: use grows | n | from the growth's begin to the finding | from when the "
+	       "limit is "
+	       "within the horizon | ahead of the limit | passed unforeseen "
+	       "|\n|---|---|---|---|---|---|\n",
 	       (int)LIMIT_PERCENT, HORIZON_S / 60, SAMPLE_S, ROUNDS);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		double injected[ROUNDS], horizon[ROUNDS], ahead[ROUNDS];
