@@ -494,6 +494,38 @@ def test_pods_of_a_node(server):
     same(found[0]["spec"]["restartPolicy"], "Always", "restartPolicy")
 
 
+def test_watch_of_the_pods_of_a_node(server):
+    """what becomes of those alone; one that gets its node later is added then"""
+    space, node = server.namespace(), server.name("node")
+    path = f"/api/v1/namespaces/{space}/pods"
+    # From the server's cache, however old: agents ask so, and for a page that then has no limit.
+    selector = {"fieldSelector": f"spec.nodeName={node}"}
+    head = server.get(f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}&resourceVersion=0&limit=500")
+    same(head["items"], [], "before")
+    with server.client.watch(
+        "/api/v1/pods",
+        resourceVersion=head["metadata"]["resourceVersion"],
+        timeoutSeconds=10,
+        **selector,
+    ) as watch:
+        _pod(server, space, server.name("other"))
+        unbound = _pod(server, space, None)["metadata"]["name"]
+        bound = _pod(server, space, node)["metadata"]["name"]
+        event = watch.next()
+        same((event["type"], event["object"]["metadata"]["name"]), ("ADDED", bound), "bound")
+        statuses = [{"name": "c", "containerID": "containerd://1a", "image": "i", "imageID": ""}]
+        body = {"status": {"containerStatuses": statuses}}
+        server.patch(f"{path}/{bound}/status", body)
+        event = watch.next()
+        same(event["type"], "MODIFIED", "its status")
+        found = event["object"]["status"]["containerStatuses"][0]
+        same(found["containerID"], "containerd://1a", "its container")
+        server.delete(f"{path}/{unbound}")
+        server.delete(f"{path}/{bound}", {"gracePeriodSeconds": 0})
+        event = watch.next()
+        same((event["type"], event["object"]["metadata"]["name"]), ("DELETED", bound), "deleted")
+
+
 def test_pod_deletion(server):
     """a pod on a node is marked first and goes with a grace of 0"""
     space = server.namespace()

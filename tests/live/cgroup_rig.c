@@ -3,6 +3,7 @@
 
 #include "base/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -29,7 +30,7 @@ const char *cgroup_rig_obstacle(void)
 
 static void enter(const struct cgroup_rig *cgroup, const char *directory)
 {
-	char path[CGROUP_RIG_NAME_BYTES + 16];
+	char path[CGROUP_PATH_MAX];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
@@ -55,9 +56,46 @@ void cgroup_rig_enter(const struct cgroup_rig *cgroup)
 	enter(cgroup, cgroup->name);
 }
 
+void cgroup_rig_make_below(const struct cgroup_rig *cgroup, const char *path)
+{
+	char full[CGROUP_PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s/%s/", cgroup->name, path);
+	for (char *end = strchr(full, '/'); end; end = strchr(end + 1, '/')) {
+		*end = '\0';
+		if (mkdirat(cgroup->tree, full, 0755) && errno != EEXIST)
+			fail_msg("cannot make the cgroup %s: %s", full, strerror(errno));
+		*end = '/';
+	}
+}
+
+void cgroup_rig_enter_below(const struct cgroup_rig *cgroup, const char *path)
+{
+	char full[CGROUP_PATH_MAX - 16];
+
+	snprintf(full, sizeof(full), "%s/%s", cgroup->name, path);
+	enter(cgroup, full);
+}
+
 void cgroup_rig_leave(const struct cgroup_rig *cgroup)
 {
 	enter(cgroup, ".");
+}
+
+/* A process that was waited for may be in it for a moment yet. */
+static void remove_group(int directory, const char *name)
+{
+	int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (stream && (entry = readdir(stream)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			remove_group(fd, entry->d_name);
+	if (stream)
+		closedir(stream);
+	for (int i = 0; i < 500 && unlinkat(directory, name, AT_REMOVEDIR); i++)
+		usleep(2000);
 }
 
 void cgroup_rig_down(struct cgroup_rig *cgroup)
@@ -65,9 +103,7 @@ void cgroup_rig_down(struct cgroup_rig *cgroup)
 	if (cgroup->tree <= 0)
 		return;
 	cgroup_rig_leave(cgroup);
-	/* A process that was waited for may be in it for a moment yet. */
-	for (int i = 0; i < 500 && unlinkat(cgroup->tree, cgroup->name, AT_REMOVEDIR); i++)
-		usleep(2000);
+	remove_group(cgroup->tree, cgroup->name);
 	close(cgroup->tree);
 	*cgroup = (struct cgroup_rig){0};
 }

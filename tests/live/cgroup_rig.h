@@ -23,7 +23,13 @@ void cgroup_rig_up(struct cgroup_rig *cgroup, const char *purpose);
 void cgroup_rig_enter(const struct cgroup_rig *cgroup);
 void cgroup_rig_leave(const struct cgroup_rig *cgroup);
 
-/* Leaves and removes it; its processes must have ended. One that is not up is fine. */
+/* Makes a group below it, with all on the way there: "kubepods/podUID/ID"; and moves the calling
+ * process into it. */
+void cgroup_rig_make_below(const struct cgroup_rig *cgroup, const char *path);
+void cgroup_rig_enter_below(const struct cgroup_rig *cgroup, const char *path);
+
+/* Leaves and removes it, and what is below; its processes must have ended. One that is not up is
+ * fine. */
 void cgroup_rig_down(struct cgroup_rig *cgroup);
 
 #endif

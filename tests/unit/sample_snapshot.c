@@ -20,11 +20,15 @@ static const struct task_record shop = {
 	.oom_kills = 2,
 	.crashes = {[11] = 3, [TASK_SIGNAL_REALTIME] = 4},
 };
+static const struct task_record stall = {.crashes = {[11] = 5}};
 static const struct task_record others = {.crashes = {[6] = 7}};
 static const struct snapshot_group groups[] = {
-	{"/kubepods/shop/" CONTAINER, CONTAINER, "shop", "", &shop},
-	{"other", "", "", "", &others},
+	{"/kubepods/shop/" CONTAINER, "", "shop", CONTAINER, "", &shop},
+	{"/kubepods/named", "market", "stall-1", "till", "", &stall},
+	{"other", "", "", "", "", &others},
 };
+
+static const struct snapshot_pods pods = {.count = 3, .reason = "the API is away"};
 
 static const struct snapshot_drop drops[] = {{"netfilter_drop", 12}, {"other", 13}};
 
@@ -95,6 +99,7 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 				 .flow_failures = 4,
 				 .wakeups_lost = 5},
 		.groups = groups,
+		.pods = &pods,
 		.group_count = sizeof(groups) / sizeof(*groups),
 		.task_counters = {.events_lost = 1, .records_lost = 2, .repeats_unsure = 3},
 		.drops = drops,

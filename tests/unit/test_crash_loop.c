@@ -162,23 +162,34 @@ static void test_what_counts(void **state)
 
 static void test_names(void **state)
 {
-#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UID "7d3f1c62-9a4e-4d1b-8f0a-2b6c5d4e3f21"
 	static const struct {
 		const char *path, *name;
+		struct pod_name pod;
 	} cases[] = {
-		{NULL, "program make"},
-		{"/", "program make"},
-		{"/system.slice/nginx.service", "unit nginx.service"},
-		{"/system.slice/docker-" ID ".scope", "container 0123456789ab"},
-		{"/user.slice/user-0.slice/session-3.scope", "program make"},
-		{"/system.slice/a\xff\n.service", "unit a??.service"},
+		{"", "program make", {"", "", ""}},
+		{"/", "program make", {"", "", ""}},
+		{"/system.slice/nginx.service", "unit nginx.service", {"", "", ""}},
+		{"/system.slice/docker-" ID ".scope", "container 0123456789ab", {"", "", ""}},
+		{"/user.slice/user-0.slice/session-3.scope", "program make", {"", "", ""}},
+		{"/system.slice/a\xff\n.service", "unit a??.service", {"", "", ""}},
+		/* Each start of a container makes another: what loops is the pod. */
+		{"/kubepods/pod" UID "/" ID, "pod " UID, {"", "", ""}},
+		{"/kubepods/pod" UID "/" ID, "pod shop/web-1", {"shop", "web-1", ""}},
+		{"/kubepods/pod" UID "/" ID, "pod shop/web-1", {"shop", "web-1", "app"}},
+		{"/kubepods/pod" UID "/system.slice/a.service",
+		 "pod shop/web-1",
+		 {"shop", "web-1", ""}},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char name[FINDING_SUBJECT_MAX];
+		struct cgroup_name group;
 
-		crash_loop_name(cases[i].path, "make", name);
+		cgroup_name_parse(cases[i].path, &group);
+		crash_loop_name(&group, &cases[i].pod, "make", name);
 		assert_string_equal(name, cases[i].name);
 	}
 }

@@ -152,8 +152,8 @@ static void test_sentences(void **state)
 	struct text text = TEXT(sentence);
 
 	(void)state;
-	hung_explain(&subject, "folio_wait_bit", "/a.service", AFTER_S * NS_PER_S, 41 * NS_PER_S,
-		     &text);
+	hung_explain(&subject, "folio_wait_bit", "group /a.service", AFTER_S * NS_PER_S,
+		     41 * NS_PER_S, &text);
 	assert_string_equal(sentence,
 			    "3 tasks are in uninterruptible sleep without a break; the longest, "
 			    "pid 7 thread 8, for at least 41 s in folio_wait_bit, expected less "

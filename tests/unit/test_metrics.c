@@ -108,7 +108,7 @@ static bool has_line(const char *text, const char *line)
 	return false;
 }
 
-#define SHOP	  "{cgroup=\"/kubepods/shop/" CONTAINER "\",container=\"" CONTAINER "\",pod=\"shop\""
+#define SHOP	  "{cgroup=\"/kubepods/shop/" CONTAINER "\",pod=\"shop\",container=\"" CONTAINER "\""
 #define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define N2	  "{peer=\"n2\""
 
@@ -185,7 +185,10 @@ static void test_samples(void **state)
 		"tocsin_probe_sheds_total{family=\"sched\"} 2",
 		"tocsin_task_crashes_total" SHOP ",signal=\"SIGSEGV\"} 3",
 		"tocsin_task_crashes_total" SHOP ",signal=\"SIGRT\"} 4",
+		"tocsin_task_crashes_total{cgroup=\"/kubepods/named\",namespace=\"market\","
+		"pod=\"stall-1\",container=\"till\",signal=\"SIGSEGV\"} 5",
 		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGABRT\"} 7",
+		"tocsin_pods 3",
 		"tocsin_task_oom_kills_total" SHOP "} 2",
 		"tocsin_task_events_lost_total 1",
 		"tocsin_task_records_lost_total 2",

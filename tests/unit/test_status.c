@@ -141,10 +141,14 @@ static const char expected_json[] =
 	" 'error': null},"
 	"'disks': [], 'disks_error': null,"
 	"'cgroups': ["
-	"{'cgroup': '/kubepods/shop/" CONTAINER "', 'container': '" CONTAINER "', 'pod': 'shop',"
+	"{'cgroup': '/kubepods/shop/" CONTAINER "', 'namespace': null, 'pod': 'shop',"
+	" 'container': '" CONTAINER "',"
 	" 'unit': null, 'crashes': {'SIGSEGV': 3, 'SIGRT': 4}, 'oom_kills': 2},"
-	"{'cgroup': 'other', 'container': null, 'pod': null, 'unit': null,"
+	"{'cgroup': '/kubepods/named', 'namespace': 'market', 'pod': 'stall-1',"
+	" 'container': 'till', 'unit': null, 'crashes': {'SIGSEGV': 5}, 'oom_kills': 0},"
+	"{'cgroup': 'other', 'namespace': null, 'pod': null, 'container': null, 'unit': null,"
 	" 'crashes': {'SIGABRT': 7}, 'oom_kills': 0}],"
+	"'pods': {'count': 3, 'reason': 'the API is away'},"
 	"'dropped_packets': {'netfilter_drop': 12, 'other': 13},"
 	"'run_queue_delay': {'count': 100, 'p50_us': 3, 'p99_us': 4},"
 	"'counters': {'peer_table_slots': 4096, 'peer_table_used': 17, 'peers_created': 1,"
@@ -299,7 +303,8 @@ static void test_table(void **state)
 		"    2     3    4       5\n"
 		"    its kernel answers, our heartbeats do not get there\n"
 		"    all is well\n"
-		"probe tcp_reset (tp_btf/tcp_send_reset) is not attached: this kernel has no BTF\n",
+		"probe tcp_reset (tp_btf/tcp_send_reset) is not attached: this kernel has no BTF\n"
+		"names of pods may not be known: the API is away\n",
 		"PEER", "ADDRESS", LONG_V6, LONG_V6, "n2", "10.0.0.3", "n10", "10.0.0.2");
 	assert_string_equal(text, expected);
 	free(text);

@@ -74,6 +74,7 @@ struct agent {
 	size_t snapshot_capacity;
 	struct snapshot_disk snapshot_disks[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	struct snapshot_group *snapshot_groups;
+	struct snapshot_pods snapshot_pods;
 	struct snapshot_drop snapshot_drops[DROP_SLOTS];
 	struct snapshot_cluster snapshot_cluster;
 	struct incident_totals snapshot_incidents;

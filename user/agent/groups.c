@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/groups.h"
 
+#include "agent/pods.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -70,6 +71,29 @@ const char *groups_path(const struct groups *groups, const struct task_group *gr
 	const struct group_member *member = find_member(groups, group);
 
 	return member ? member->path : NULL;
+}
+
+struct group_owner groups_owner(const struct groups *groups, const struct pods *pods,
+				const struct task_group *group)
+{
+	struct group_owner owner;
+
+	cgroup_name_parse(groups_path(groups, group) ?: "", &owner.group);
+	pods_find(pods, &owner.group, &owner.pod);
+	return owner;
+}
+
+void groups_name_pods(struct groups *groups, const struct pods *pods)
+{
+	for (size_t i = 0; i < groups->series_count; i++) {
+		struct group_owner *owner = &groups->series[i]->owner;
+		struct pod_name found;
+
+		/* What was known stays: the pod may be gone, and its series is not. */
+		pods_find(pods, &owner->group, &found);
+		if (*found.container || (*found.pod && !*owner->pod.pod))
+			owner->pod = found;
+	}
 }
 
 static void drop_member(struct groups *groups, struct group_member *member)
@@ -150,7 +174,7 @@ static struct group_series *make_series(struct groups *groups, const char *path)
 		free(series);
 		return NULL;
 	}
-	cgroup_name_parse(path, &series->name);
+	cgroup_name_parse(path, &series->owner.group);
 	groups->series[groups->series_count++] = series;
 	return series;
 }

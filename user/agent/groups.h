@@ -11,14 +11,23 @@
 
 #include "base/cgroup.h"
 #include "base/cgroup_name.h"
+#include "base/pod_name.h"
 #include "probe/task.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
+struct pods;
+
+/* Whose a group is, as far as that is known. */
+struct group_owner {
+	struct cgroup_name group; /* what the path tells */
+	struct pod_name pod;	  /* and the API of Kubernetes */
+};
+
 struct group_series {
-	char *path;		 /* "id:NUMBER" of a group that was gone before it was looked up */
-	struct cgroup_name name; /* what the path tells */
+	char *path; /* "id:NUMBER" of a group that was gone before it was looked up */
+	struct group_owner owner;
 	struct task_record sum;	 /* as last read */
 	struct task_record past; /* of groups whose records are given up */
 	size_t members;
@@ -54,6 +63,13 @@ void groups_note(struct groups *groups, struct task_probe *probe, const struct t
 
 /* The name of a group that was noted, or NULL. */
 const char *groups_path(const struct groups *groups, const struct task_group *group);
+
+/* Whose such a group is. 'pods' may be NULL. */
+struct group_owner groups_owner(const struct groups *groups, const struct pods *pods,
+				const struct task_group *group);
+
+/* Gives the series the names of their pods that have become known. 'pods' may be NULL. */
+void groups_name_pods(struct groups *groups, const struct pods *pods);
 
 /* Fills the sums of all series, and 'other', from the kernel's records. Returns 0 or a negative
  * errno. */

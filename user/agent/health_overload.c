@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/node_objects.h"
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "detect/overload.h"
@@ -242,17 +243,18 @@ static void look_at_io(struct overload_family *family, uint64_t now_ns)
 	set_blind(family, FINDING_IO_PRESSURE, family->reasons[PRESSURE_IO], "", "");
 }
 
-/* The unit or the container where the group belongs to one, else the group itself. */
-static void name_victim(const char *path, char subject[static FINDING_SUBJECT_MAX])
+/* The pod, the unit or the container where the group belongs to one, else the group itself. */
+static void name_victim(const struct group_owner *owner, const char *path,
+			char subject[static FINDING_SUBJECT_MAX])
 {
-	struct cgroup_name name = {0};
-	const char *shown = path;
+	const char *shown = path ? path : "a group that is gone";
 
-	cgroup_name_parse(path, &name);
-	if (*name.unit)
-		shown = name.unit;
-	else if (*name.container)
-		shown = name.container;
+	if (pod_name_subject(&owner->group, &owner->pod, subject, FINDING_SUBJECT_MAX))
+		return;
+	if (*owner->group.unit)
+		shown = owner->group.unit;
+	else if (*owner->group.container)
+		shown = owner->group.container;
 	snprintf(subject, FINDING_SUBJECT_MAX, "%.*s", FINDING_SUBJECT_MAX - 1, shown);
 }
 
@@ -276,16 +278,23 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 	const char *path = groups_path(&family->agent->groups, &event->group);
 	char subject[FINDING_SUBJECT_MAX], sentence[FINDING_SENTENCE_MAX] = "";
 	struct text text = TEXT(sentence);
+	struct group_owner owner;
 	char *victim;
 
 	if (!event->oom_killed || is_off(family, FINDING_MEMORY_PRESSURE))
 		return;
-	name_victim(path ? path : "a group that is gone", subject);
+	owner = groups_owner(&family->agent->groups, node_objects_pods(family->agent->node_objects),
+			     &event->group);
+	name_victim(&owner, path, subject);
 	victim = find_victim(family, subject);
 	text_printf(&text,
 		    "the kernel killed %.*s (pid %" PRIu32 ") for want of memory, expected no such "
-		    "kill; control group %s",
-		    TASK_COMM_BYTES, event->comm, event->pid, path ? path : "gone");
+		    "kill; ",
+		    TASK_COMM_BYTES, event->comm, event->pid);
+	if (*owner.group.pod)
+		pod_name_explain(&owner.group, &owner.pod, &text);
+	else
+		text_printf(&text, "control group %s", path ? path : "gone");
 	if (victim)
 		memcpy(victim, subject, sizeof(subject));
 	findings_say(list_of(family), FINDING_MEMORY_PRESSURE, victim ? subject : SUBJECT,

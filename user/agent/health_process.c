@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/node_objects.h"
 #include "base/clock.h"
 #include "detect/crash_loop.h"
 
@@ -34,6 +35,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 	char name[FINDING_SUBJECT_MAX], sentence[FINDING_SENTENCE_MAX] = "";
 	struct text text = TEXT(sentence);
 	const struct crash_subject *subject;
+	struct group_owner owner;
 	uint64_t since_ns = 0;
 
 	if (config->findings.settings[FINDING_CRASH_LOOP].response == FINDING_RESPONSE_OFF ||
@@ -41,13 +43,20 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 		return;
 	memcpy(crash.comm, event->comm, sizeof(crash.comm));
 	crash.comm[sizeof(crash.comm) - 1] = '\0';
-	crash_loop_name(groups_path(&family->agent->groups, &event->group), crash.comm, name);
+	owner = groups_owner(&family->agent->groups, node_objects_pods(family->agent->node_objects),
+			     &event->group);
+	crash_loop_name(&owner.group, &owner.pod, crash.comm, name);
 	subject = crash_loop_note(&family->loop, name, &crash);
 	if (crash_loop_judge(subject, limits->crash_loop.crashes,
 			     limits->crash_loop.within_s * NS_PER_S, now_ns, &since_ns,
-			     &text) == FINDING_ACTIVE)
-		findings_say(agent_findings_list(family->agent->findings), FINDING_CRASH_LOOP, name,
-			     FINDING_ACTIVE, since_ns, 0, clock_monotonic_ns(), sentence);
+			     &text) != FINDING_ACTIVE)
+		return;
+	if (*owner.group.pod) {
+		text_printf(&text, " in ");
+		pod_name_explain(&owner.group, &owner.pod, &text);
+	}
+	findings_say(agent_findings_list(family->agent->findings), FINDING_CRASH_LOOP, name,
+		     FINDING_ACTIVE, since_ns, 0, clock_monotonic_ns(), sentence);
 }
 
 static bool has_stopped(const struct crash_family *family, const char *name, uint64_t within_ns,

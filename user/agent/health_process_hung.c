@@ -4,6 +4,8 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/node_objects.h"
+#include "agent/pods.h"
 #include "base/clock.h"
 #include "detect/hung.h"
 
@@ -61,26 +63,36 @@ static void read_place(const struct hung_sighting *sighting, char *place, size_t
 	place[length == 1 && *place == '0' ? 0 : length] = '\0';
 }
 
-static void read_path(const struct hung_family *family, const struct hung_sighting *sighting,
-		      char *path, size_t size)
+/* The container and the pod that it belongs to, else its control group. */
+static void read_owner(const struct hung_family *family, const struct hung_sighting *sighting,
+		       struct text *text)
 {
-	const struct groups *groups = &family->agent->groups;
-	int tree = sighting->cgroup_tree < TASK_TREES ? groups->trees[sighting->cgroup_tree] : -1;
+	const struct agent *agent = family->agent;
+	int tree = sighting->cgroup_tree < TASK_TREES ? agent->groups.trees[sighting->cgroup_tree]
+						      : -1;
+	char path[CGROUP_PATH_MAX];
+	struct group_owner owner;
 
-	if (tree < 0 || cgroup_path(tree, sighting->cgroup_id, path, size))
-		*path = '\0';
+	if (tree < 0 || cgroup_path(tree, sighting->cgroup_id, path, sizeof(path)))
+		return;
+	cgroup_name_parse(path, &owner.group);
+	pods_find(node_objects_pods(agent->node_objects), &owner.group, &owner.pod);
+	if (*owner.group.pod)
+		pod_name_explain(&owner.group, &owner.pod, text);
+	else
+		text_printf(text, "group %s", path);
 }
 
 static void tell(struct hung_family *family, const struct hung_subject *subject, uint64_t after_ns,
 		 uint64_t now_ns)
 {
 	const struct hung_sighting *longest = &subject->longest->sighting;
-	char place[64], path[CGROUP_PATH_MAX], sentence[FINDING_SENTENCE_MAX] = "";
-	struct text text = TEXT(sentence);
+	char place[64], owner[CGROUP_PATH_MAX + 16] = "", sentence[FINDING_SENTENCE_MAX] = "";
+	struct text text = TEXT(sentence), owner_text = TEXT(owner);
 
 	read_place(longest, place, sizeof(place));
-	read_path(family, longest, path, sizeof(path));
-	hung_explain(subject, place, path, after_ns, now_ns, &text);
+	read_owner(family, longest, &owner_text);
+	hung_explain(subject, place, owner, after_ns, now_ns, &text);
 	findings_say(agent_findings_list(family->agent->findings), FINDING_TASK_HUNG, subject->name,
 		     FINDING_ACTIVE, subject->longest->since_ns, 0, now_ns, sentence);
 }

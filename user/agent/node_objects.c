@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "agent/api_endpoints.h"
 #include "agent/node_keeper.h"
+#include "agent/pods.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/overlap.h"
@@ -25,6 +26,7 @@ struct node_objects {
 	struct kubernetes_watch watch;
 	struct node_keeper *keeper;
 	struct api_endpoints *api;
+	struct pods *pods;
 	uv_timer_t call_timer;	 /* at once: makes calls */
 	uv_timer_t settle_timer; /* tells that the members are other ones */
 	struct node_object **list;
@@ -267,19 +269,23 @@ struct kubernetes_link *node_objects_link(struct node_objects *objects)
 	return objects->link;
 }
 
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 static void on_call_timer(uv_timer_t *timer)
 {
 	struct node_objects *objects = timer->data;
 
-	uint64_t now_ns = clock_monotonic_ns(), due_ns, api_due_ns;
+	uint64_t now_ns = clock_monotonic_ns(), due_ns;
 
 	kubernetes_watch_work(&objects->watch, now_ns);
 	api_endpoints_work(objects->api, now_ns);
+	pods_work(objects->pods, now_ns);
 	node_keeper_work(objects->keeper);
-	due_ns = kubernetes_watch_due_ns(&objects->watch);
-	api_due_ns = api_endpoints_due_ns(objects->api);
-	if (api_due_ns < due_ns)
-		due_ns = api_due_ns;
+	due_ns = earlier(kubernetes_watch_due_ns(&objects->watch),
+			 earlier(api_endpoints_due_ns(objects->api), pods_due_ns(objects->pods)));
 	/* Fails only for a timer that is being closed. */
 	if (due_ns != UINT64_MAX)
 		(void)uv_timer_start(timer, on_call_timer,
@@ -298,6 +304,11 @@ static void on_wake(void *context)
 const struct api_endpoints *node_objects_api(const struct node_objects *objects)
 {
 	return objects ? objects->api : NULL;
+}
+
+const struct pods *node_objects_pods(const struct node_objects *objects)
+{
+	return objects ? objects->pods : NULL;
 }
 
 void node_objects_turn(struct node_objects *objects)
@@ -325,6 +336,8 @@ void node_objects_close(struct node_objects *objects)
 	objects->closing = true;
 	node_keeper_close(objects->keeper);
 	api_endpoints_close(objects->api);
+	pods_close(objects->pods);
+	objects->pods = NULL;
 	kubernetes_watch_close(&objects->watch);
 	kubernetes_link_close(objects->link, NULL);
 	uv_close((uv_handle_t *)&objects->call_timer, on_timer_closed);
@@ -352,7 +365,8 @@ int node_objects_open(struct node_objects **ret_objects, struct agent *agent,
 	objects->open_timers = 2;
 	kubernetes_watch_open(&objects->watch, objects->link, KUBERNETES_NODES_PATH, "", &handlers);
 	err = node_keeper_open(&objects->keeper, agent, objects)
-		      ?: api_endpoints_open(&objects->api, objects->link);
+		      ?: api_endpoints_open(&objects->api, objects->link)
+		      ?: pods_open(&objects->pods, objects->link, agent->config.node);
 	if (err) {
 		node_objects_close(objects);
 		return err;

@@ -17,6 +17,7 @@ struct agent;
 struct api_endpoints;
 struct kubernetes_link;
 struct node_objects;
+struct pods;
 
 struct node_object {
 	struct config_node member;
@@ -53,6 +54,9 @@ bool node_objects_are_live(const struct node_objects *objects);
 
 /* Where the API servers are, for a fence to leave them open. NULL is allowed. */
 const struct api_endpoints *node_objects_api(const struct node_objects *objects);
+
+/* The pods of this node. NULL is allowed. */
+const struct pods *node_objects_pods(const struct node_objects *objects);
 
 /* At each turn of the agent's. NULL is allowed. */
 void node_objects_turn(struct node_objects *objects);

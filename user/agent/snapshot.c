@@ -5,6 +5,8 @@
 #include "agent/cluster.h"
 #include "agent/findings.h"
 #include "agent/incidents.h"
+#include "agent/node_objects.h"
+#include "agent/pods.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -269,6 +271,20 @@ static void describe_disks(struct agent *agent, struct snapshot *ret)
 	ret->block_counters = block_probe_counters(probe);
 }
 
+static struct snapshot_group describe_group(const struct group_series *series)
+{
+	const struct group_owner *owner = &series->owner;
+
+	return (struct snapshot_group){
+		.cgroup = series->path,
+		.namespace = owner->pod.namespace,
+		.pod = *owner->pod.pod ? owner->pod.pod : owner->group.pod,
+		.container = *owner->pod.container ? owner->pod.container : owner->group.container,
+		.unit = owner->group.unit,
+		.record = &series->sum,
+	};
+}
+
 static void describe_groups(struct agent *agent, struct snapshot *ret)
 {
 	struct task_probe *probe = agent->probes.open[PROBE_TASK];
@@ -282,16 +298,12 @@ static void describe_groups(struct agent *agent, struct snapshot *ret)
 		log_error("crashes cannot be read", log_errno("error", r));
 		return;
 	}
+	groups_name_pods(groups, node_objects_pods(agent->node_objects));
 	for (size_t i = 0; i < groups->series_count; i++)
-		agent->snapshot_groups[ret->group_count++] = (struct snapshot_group){
-			.cgroup = groups->series[i]->path,
-			.container = groups->series[i]->name.container,
-			.pod = groups->series[i]->name.pod,
-			.unit = groups->series[i]->name.unit,
-			.record = &groups->series[i]->sum,
-		};
+		agent->snapshot_groups[ret->group_count++] = describe_group(groups->series[i]);
 	agent->snapshot_groups[ret->group_count++] = (struct snapshot_group){
 		.cgroup = "other",
+		.namespace = "",
 		.container = "",
 		.pod = "",
 		.unit = "",
@@ -311,6 +323,16 @@ static void add_drop(void *context, const char *reason, uint64_t packets)
 	struct drop_rows *rows = context;
 
 	rows->rows[rows->count++] = (struct snapshot_drop){reason, packets};
+}
+
+static void describe_pods(struct agent *agent, struct snapshot *ret)
+{
+	const struct pods *pods = node_objects_pods(agent->node_objects);
+
+	if (!pods)
+		return;
+	agent->snapshot_pods = pods_snapshot(pods);
+	ret->pods = &agent->snapshot_pods;
 }
 
 static void describe_drops(struct agent *agent, struct snapshot *ret)
@@ -378,6 +400,7 @@ void agent_snapshot(void *context, struct snapshot *ret)
 	agent_budget_snapshot(agent->budget, &ret->budget);
 	describe_disks(agent, ret);
 	describe_groups(agent, ret);
+	describe_pods(agent, ret);
 	describe_drops(agent, ret);
 	describe_sched(agent, ret);
 	describe_journal(agent, ret);

@@ -54,8 +54,8 @@ const char *row_word_name(enum row_word word);
 const char *row_flag_name(unsigned int index);
 
 struct row_finding {
-	char name[32];	  /* "disk-stalled" */
-	char subject[64]; /* "sda"; "" for the node */
+	char name[32];	   /* "disk-stalled" */
+	char subject[128]; /* "sda"; "" for the node */
 	char sentence[ROW_FINDING_MAX];
 };
 

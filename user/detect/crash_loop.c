@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "detect/crash_loop.h"
 
-#include "base/cgroup_name.h"
 #include "base/clock.h"
 #include "base/signal_name.h"
 
@@ -36,20 +35,20 @@ bool crash_loop_counts(uint32_t signal, bool oom_killed)
 	}
 }
 
-void crash_loop_name(const char *path, const char *comm, char name[static FINDING_SUBJECT_MAX])
+void crash_loop_name(const struct cgroup_name *group, const struct pod_name *pod, const char *comm,
+		     char name[static FINDING_SUBJECT_MAX])
 {
-	struct cgroup_name group = {0};
-	size_t length;
+	size_t length = strlen(group->unit);
 
-	if (path)
-		cgroup_name_parse(path, &group);
-	length = strlen(group.unit);
-	/* In a scope, as of a login, run programs that have nothing to do with each other. */
-	if (*group.container)
+	if (pod_name_subject(group, pod, name, FINDING_SUBJECT_MAX))
+		;
+	else if (*group->container)
 		snprintf(name, FINDING_SUBJECT_MAX, "container %.*s", CONTAINER_DIGITS,
-			 group.container);
-	else if (length > 8 && !strcmp(group.unit + length - 8, ".service"))
-		snprintf(name, FINDING_SUBJECT_MAX, "unit %.58s", group.unit);
+			 group->container);
+	/* In a scope, as of a login, run programs that have nothing to do with each other. */
+	else if (length > 8 && !strcmp(group->unit + length - 8, ".service"))
+		snprintf(name, FINDING_SUBJECT_MAX, "unit %.*s",
+			 FINDING_SUBJECT_MAX - (int)sizeof("unit "), group->unit);
 	else
 		snprintf(name, FINDING_SUBJECT_MAX, "program %s", comm);
 	/* As it stands in the finding. */

@@ -2,8 +2,9 @@
 #ifndef TOCSIN_DETECT_CRASH_LOOP_H
 #define TOCSIN_DETECT_CRASH_LOOP_H
 
-/* Whether something crashes again and again: a unit, a container, else a program. Pure. */
+/* Whether something crashes again and again: a pod, a container, a unit, else a program. Pure. */
 
+#include "base/pod_name.h"
 #include "base/text.h"
 #include "detect/findings.h"
 
@@ -37,9 +38,10 @@ struct crash_loop {
 /* Whether the end of a process by this signal is a crash: not when somebody wanted it to end. */
 bool crash_loop_counts(uint32_t signal, bool oom_killed);
 
-/* What the loop is told of: "unit nginx.service", "container 0123456789ab", else "program make".
- * 'path' is that of its control group; NULL when it is not known. */
-void crash_loop_name(const char *path, const char *comm, char name[static FINDING_SUBJECT_MAX]);
+/* What the loop is told of: "pod shop/web-1", "container 0123456789ab", "unit nginx.service", else
+ * "program make". */
+void crash_loop_name(const struct cgroup_name *group, const struct pod_name *pod, const char *comm,
+		     char name[static FINDING_SUBJECT_MAX]);
 
 /* Takes in a crash. Crashes of a subject come in the order of time. */
 const struct crash_subject *crash_loop_note(struct crash_loop *loop, const char *name,

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FINDING_SUBJECT_MAX  64 /* bytes, NUL included */
+#define FINDING_SUBJECT_MAX  128 /* bytes, NUL included */
 #define FINDING_SENTENCE_MAX 256
 #define FINDINGS_MAX	     64 /* that stand at a time */
 

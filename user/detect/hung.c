@@ -87,7 +87,7 @@ unsigned int hung_list(const struct hung *hung, uint64_t after_ns, uint64_t now_
 	return count;
 }
 
-void hung_explain(const struct hung_subject *subject, const char *place, const char *path,
+void hung_explain(const struct hung_subject *subject, const char *place, const char *owner,
 		  uint64_t after_ns, uint64_t now_ns, struct text *sentence)
 {
 	const struct hung_sighting *longest = &subject->longest->sighting;
@@ -105,6 +105,6 @@ void hung_explain(const struct hung_subject *subject, const char *place, const c
 		text_printf(sentence, " in %s", place);
 	text_printf(sentence, ", expected less than %" PRIu64 " s%s", after_ns / NS_PER_S,
 		    longest->killable ? "; it can be killed" : "");
-	if (*path)
-		text_printf(sentence, "; group %s", path);
+	if (*owner)
+		text_printf(sentence, "; %s", owner);
 }

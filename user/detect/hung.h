@@ -54,9 +54,9 @@ void hung_end_look(struct hung *hung);
 unsigned int hung_list(const struct hung *hung, uint64_t after_ns, uint64_t now_ns,
 		       struct hung_subject subjects[static HUNG_SUBJECTS_MAX]);
 
-/* 'place': where the longest one waits, in the kernel; "": not known. 'path': of its control
- * group; "" likewise. */
-void hung_explain(const struct hung_subject *subject, const char *place, const char *path,
+/* 'place': where the longest one waits, in the kernel; "": not known. 'owner': whose it is, "group
+ * /a.service"; "" likewise. */
+void hung_explain(const struct hung_subject *subject, const char *place, const char *owner,
 		  uint64_t after_ns, uint64_t now_ns, struct text *sentence);
 
 #endif

@@ -127,8 +127,9 @@ static void list(struct kubernetes_watch *watch)
 	watch->synced = false;
 	watch->call.line = NULL;
 	watch->call.answered = on_listed;
-	snprintf(path, sizeof(path), "%s?limit=%d%s%s%s%s", watch->path, PAGE_OBJECTS,
+	snprintf(path, sizeof(path), "%s?limit=%d%s%s%s%s%s", watch->path, PAGE_OBJECTS,
 		 *watch->selector ? "&" : "", watch->selector,
+		 watch->cached && !*watch->next_page ? "&resourceVersion=0" : "",
 		 *watch->next_page ? "&continue=" : "", watch->next_page);
 	kubernetes_link_call(watch->link, &watch->call, &request);
 }

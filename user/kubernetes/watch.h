@@ -27,7 +27,7 @@ struct kubernetes_watch_handlers {
 	void (*synced)(void *context);
 };
 
-/* Private but for 'synced' and 'reason'. */
+/* Private but for 'synced', 'reason', and 'cached', which is set after opening. */
 struct kubernetes_watch {
 	struct kubernetes_link *link;
 	struct kubernetes_call call;
@@ -36,6 +36,9 @@ struct kubernetes_watch {
 	bool synced;		     /* all that was there has been told, and what came since */
 	bool listing;		     /* in pages */
 	bool closed;
+	/* Lists come from the server's cache, however old that is, in one page: to find the few
+	 * that a selector of fields picks, it would else read all that there are. */
+	bool cached;
 	bool proven; /* something came since the last failure */
 	char revision[KUBERNETES_REVISION_MAX];
 	char next_page[KUBERNETES_CONTINUE_MAX]; /* "": the first */

@@ -254,8 +254,10 @@ static void write_summary(const struct exposition *exposition, const struct labe
 
 static void add_group_labels(struct labels *labels, const struct snapshot_group *group)
 {
-	const struct label known[] = {
-		{"container", group->container}, {"pod", group->pod}, {"unit", group->unit}};
+	const struct label known[] = {{"namespace", group->namespace},
+				      {"pod", group->pod},
+				      {"container", group->container},
+				      {"unit", group->unit}};
 
 	add_label(labels, "cgroup", group->cgroup);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)

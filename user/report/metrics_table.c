@@ -159,6 +159,12 @@ VALUE(task_events_lost, number, snapshot->task_counters.events_lost)
 VALUE(task_records_lost, number, snapshot->task_counters.records_lost)
 VALUE(task_repeats_unsure, number, snapshot->task_counters.repeats_unsure)
 
+static struct metric_value pods(const struct metric_subject *subject, unsigned int index)
+{
+	(void)index;
+	return subject->snapshot->pods ? number(subject->snapshot->pods->count) : absent();
+}
+
 static struct metric_value budget_share(const struct metric_subject *subject, unsigned int index)
 {
 	const struct snapshot_budget *budget = &subject->snapshot->budget;
@@ -436,6 +442,9 @@ static const struct metric node_table[] = {
 	{"tocsin_task_repeats_unsure", METRIC_COUNTER,
 	 "Crashes and OOM kills that may have been counted twice.",
 	 "", METRIC_OF_AGENT, .value = task_repeats_unsure},
+	{"tocsin_pods", METRIC_GAUGE,
+	 "Pods of this node whose names are known; no sample without the API of Kubernetes.",
+	 "", METRIC_OF_AGENT, .value = pods},
 
 	/* The network stack. */
 	{"tocsin_drop_packets", METRIC_COUNTER,

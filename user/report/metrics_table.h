@@ -31,7 +31,7 @@ enum metric_scope {
 	METRIC_OF_DROP,	    /* label reason */
 	METRIC_OF_CLASS,    /* of incidents: label class */
 	METRIC_OF_FINDING,  /* those with series of their own: labels finding and subject */
-	METRIC_OF_GROUP,    /* labels cgroup, and container, pod, unit where they are known */
+	METRIC_OF_GROUP,    /* labels cgroup, and namespace, pod, container, unit where known */
 };
 
 /* Where a value function looks: 'snapshot' always, the others as the scope says. */

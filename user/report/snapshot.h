@@ -64,9 +64,18 @@ struct snapshot_disk {
 
 /* A control group in which processes crashed or were killed for want of memory. */
 struct snapshot_group {
-	const char *cgroup;		    /* its path, or "other": all that have no row */
-	const char *container, *pod, *unit; /* "" where the path tells none */
+	const char *cgroup; /* its path, or "other": all that have no row */
+	/* By name where that is known, else by id; "" where there is none. Only a pod whose name is
+	 * known has a namespace. */
+	const char *namespace, *pod, *container;
+	const char *unit; /* "" where the path tells none */
 	const struct task_record *record;
+};
+
+/* The pods of this node whose names are known. */
+struct snapshot_pods {
+	unsigned int count;
+	const char *reason; /* why some names may not be known; "" when all are */
 };
 
 struct snapshot_drop {
@@ -162,6 +171,8 @@ struct snapshot {
 	const struct snapshot_group *groups;
 	size_t group_count;
 	struct task_counters task_counters;
+
+	const struct snapshot_pods *pods; /* NULL: nothing asks for them */
 
 	/* Packets that this node's kernel dropped. */
 	const struct snapshot_drop *drops;

@@ -260,8 +260,9 @@ static json_t *crashes_json(const struct task_record *record)
 
 static json_t *group_json(const struct snapshot_group *group)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "cgroup", string_value(group->cgroup),
-			 "container", name_value(group->container), "pod", name_value(group->pod),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cgroup",
+			 string_value(group->cgroup), "namespace", name_value(group->namespace),
+			 "pod", name_value(group->pod), "container", name_value(group->container),
 			 "unit", name_value(group->unit), "crashes", crashes_json(group->record),
 			 "oom_kills", unsigned_value(group->record->oom_kills));
 }
@@ -274,6 +275,13 @@ static json_t *groups_json(const struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->group_count; i++)
 		failed |= json_array_append_new(array, group_json(&snapshot->groups[i]));
 	return unless(failed, array);
+}
+
+static json_t *pods_json(const struct snapshot_pods *pods)
+{
+	return pods ? json_pack("{s:o, s:o}", "count", unsigned_value(pods->count), "reason",
+				name_value(pods->reason))
+		    : json_null();
 }
 
 static json_t *drops_json(const struct snapshot *snapshot)
@@ -358,7 +366,7 @@ json_t *status_json(const struct snapshot *snapshot)
 	json_t *blind = snapshot->blind ? string_value(snapshot->blind_reason) : json_null();
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "node", string_value(snapshot->node),
 			 "version", string_value(snapshot->version),
 			 "uptime_ms", unsigned_value(snapshot->uptime_ns / NS_PER_MS),
@@ -375,6 +383,7 @@ json_t *status_json(const struct snapshot *snapshot)
 			 "disks", disks_json(snapshot),
 			 "disks_error", snapshot->disks_error ? string_value(snapshot->disks_error) : json_null(),
 			 "cgroups", groups_json(snapshot),
+			 "pods", pods_json(snapshot->pods),
 			 "dropped_packets", drops_json(snapshot),
 			 "run_queue_delay", sched_json(snapshot),
 			 "counters", counters_json(snapshot));

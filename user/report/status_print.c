@@ -379,6 +379,18 @@ static void print_probes(FILE *stream, const json_t *probes)
 	}
 }
 
+static void print_pods(FILE *stream, const json_t *pods)
+{
+	char buffer[SNAPSHOT_SENTENCE_MAX + 256] = "";
+	struct text line = TEXT(buffer);
+
+	if (!json_is_string(json_object_get(pods, "reason")))
+		return;
+	text_printf(&line, "names of pods may not be known: ");
+	cell_string(&line, pods, "reason");
+	fprintf(stream, "%s\n", buffer);
+}
+
 int status_print(FILE *stream, const json_t *status, bool colour)
 {
 	const json_t *array = json_object_get(status, "peers");
@@ -399,6 +411,7 @@ int status_print(FILE *stream, const json_t *status, bool colour)
 		print_peers(stream, peers, count, colour);
 	}
 	print_probes(stream, json_object_get(status, "probes"));
+	print_pods(stream, json_object_get(status, "pods"));
 	if (fflush(stream) || ferror(stream))
 		error = -EIO;
 	free(peers);

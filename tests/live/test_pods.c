@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * An agent on a node of Kubernetes: processes that crash in control groups as the kubelet makes
+ * them, of pods that the API tells.
+ */
+#include "base/clock.h"
+#include "live/agents.h"
+#include "live/cgroup_rig.h"
+#include "live/child.h"
+#include "live/kube_api.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HEX16	"0123456789abcdef"
+#define ID(end) HEX16 HEX16 HEX16 "0123456789abcd" end
+#define STATIC	"5f1ab0c9d8e7f6a5b4c3d2e1f0a9b8c7"
+#define UID_MAX 64
+#define STATUS	"strategic-merge-patch+json"
+
+static struct cgroup_rig cgroup;
+static struct kube_api api;
+static char group[256]; /* below the rig's, in which the next process runs */
+
+static void skip_if(const char *obstacle)
+{
+	if (!obstacle)
+		return;
+	print_message("%s\n", obstacle);
+	skip();
+}
+
+/* The API is in host a, as the agent is. */
+static void enter_host(const struct agents *agents)
+{
+	assert_int_equal(setns(agents->rig.namespaces[SIDE_A], CLONE_NEWNET), 0);
+}
+
+static void leave_host(const struct agents *agents)
+{
+	assert_int_equal(setns(agents->rig.home, CLONE_NEWNET), 0);
+}
+
+static unsigned int call(const struct agents *agents, const char *method, const char *path,
+			 const char *type, const char *body, json_t **ret_answer)
+{
+	unsigned int status;
+
+	enter_host(agents);
+	status = kube_api_call(&api, method, path, type, body, ret_answer);
+	leave_host(agents);
+	return status;
+}
+
+static void begin(struct agents *agents)
+{
+	skip_if(cgroup_rig_obstacle());
+	skip_if(kube_api_obstacle());
+	cgroup_rig_up(&cgroup, "pods");
+	enter_host(agents);
+	kube_api_start(&api);
+	leave_host(agents);
+	assert_int_equal(
+		call(agents, "POST", "/api/v1/nodes", NULL,
+		     "{\"metadata\":{\"name\":\"n1\"},\"status\":{\"addresses\":[{\"type\":"
+		     "\"InternalIP\",\"address\":\"10.99.0.1\"}]}}",
+		     NULL),
+		201);
+	assert_int_equal(call(agents, "POST", "/api/v1/namespaces", NULL,
+			      "{\"metadata\":{\"name\":\"shop\"}}", NULL),
+			 201);
+}
+
+static int tear_down(void **state)
+{
+	agents_tear_down(state);
+	if (api.pid)
+		kube_api_stop(&api);
+	api = (struct kube_api){0};
+	cgroup_rig_down(&cgroup);
+	return 0;
+}
+
+/* 'more': of the metadata, with a comma in front. Fills in its uid. */
+static void make_pod(const struct agents *agents, const char *name, const char *node,
+		     const char *more, char uid[static UID_MAX])
+{
+	const json_t *metadata;
+	char body[512];
+	json_t *pod;
+
+	snprintf(body, sizeof(body),
+		 "{\"metadata\":{\"name\":\"%s\"%s},\"spec\":{\"nodeName\":\"%s\",\"containers\":"
+		 "[{\"name\":\"app\",\"image\":\"i\"}]}}",
+		 name, more, node);
+	assert_int_equal(call(agents, "POST", "/api/v1/namespaces/shop/pods", NULL, body, &pod),
+			 201);
+	metadata = json_object_get(pod, "metadata");
+	snprintf(uid, UID_MAX, "%s", json_string_value(json_object_get(metadata, "uid")));
+	assert_int_equal(strlen(uid), 36);
+	json_decref(pod);
+}
+
+static void tell_container(const struct agents *agents, const char *pod, const char *id)
+{
+	char path[128], body[512];
+
+	snprintf(path, sizeof(path), "/api/v1/namespaces/shop/pods/%s/status", pod);
+	snprintf(body, sizeof(body),
+		 "{\"status\":{\"containerStatuses\":[{\"name\":\"app\",\"image\":\"i\","
+		 "\"imageID\":\"\",\"containerID\":\"containerd://%s\"}]}}",
+		 id);
+	assert_int_equal(call(agents, "PATCH", path, STATUS, body, NULL), 200);
+}
+
+static void start_agent(struct agents *agents)
+{
+	const struct process_options options = agents_options(agents, 0);
+
+	agents_configure(agents, 0,
+			 "node: n1\nstore: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
+			 "kubernetes: {kubeconfig: %s}\n"
+			 "findings: {crash-loop: {crashes: 3, within_s: 60}}\n",
+			 api.kubeconfig);
+	agents_start(agents, 0, &options);
+}
+
+static bool knows_two(void *context)
+{
+	return agents_metric(context, SIDE_A, AGENTS_URL, "tocsin_pods") == 2;
+}
+
+static bool knows_three(void *context)
+{
+	return agents_metric(context, SIDE_A, AGENTS_URL, "tocsin_pods") == 3;
+}
+
+static void abort_in_group(void *unused)
+{
+	(void)unused;
+	cgroup_rig_enter_below(&cgroup, group);
+	abort();
+}
+
+static void crash_in(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void crash_in(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(group, sizeof(group), format, arguments);
+	va_end(arguments);
+	cgroup_rig_make_below(&cgroup, group);
+	assert_int_equal(WTERMSIG(child_wait(child_start(abort_in_group, NULL))), SIGABRT);
+}
+
+/* The next finding of a kind, which is about this and says that. */
+static void expect_finding(struct agents *agents, const char *subject, const char *words)
+{
+	const char *line;
+	char text[256];
+
+	do
+		line = process_expect_log(&agents->agent[0], "\"finding\"");
+	while (!strstr(line, "\"crash-loop\""));
+	snprintf(text, sizeof(text), "\"subject\":\"%s\"", subject);
+	if (!strstr(line, text) || !strstr(line, words))
+		fail_msg("no %s, '%s' in: %s", text, words, line);
+}
+
+/* How many requests for pods there were. */
+static unsigned int pod_requests(void)
+{
+	char path[96], line[1024];
+	unsigned int count = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/audit.jsonl", api.directory);
+	stream = fopen(path, "re");
+	assert_non_null(stream);
+	while (fgets(line, sizeof(line), stream))
+		count += strstr(line, "/api/v1/pods?") != NULL;
+	fclose(stream);
+	return count;
+}
+
+static void expect_series(struct agents *agents, const char *labels)
+{
+	assert_int_equal(process_get(&agents->rig, SIDE_A, AGENTS_URL "/metrics", agents->body),
+			 200);
+	for (char *line = strtok(agents->body, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, "tocsin_task_crashes_total{", 26) && strstr(line, labels))
+			return;
+	fail_msg("no crashes of %s", labels);
+}
+
+static void test_names(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX], mirror[UID_MAX], other[UID_MAX], late[UID_MAX];
+	char subject[2 * UID_MAX];
+	json_t *status;
+
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	make_pod(agents, "etcd-n1", "n1",
+		 ",\"annotations\":{\"kubernetes.io/config.mirror\":\"" STATIC "\"}", mirror);
+	make_pod(agents, "web-2", "n2", "", other);
+	tell_container(agents, "web-1", ID("02"));
+	start_agent(agents);
+	rig_wait(knows_two, agents, "the names of this node's pods");
+
+	/* Each start of its container makes another. The API has not told of the newest. */
+	crash_in("kubepods/burstable/pod%s/" ID("01"), web);
+	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
+	crash_in("kubepods/burstable/pod%s/" ID("03"), web);
+	expect_finding(agents, "pod shop/web-1", "in container 0123456789ab of pod shop/web-1");
+	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
+	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"app\",signal");
+	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" ID("03") "\",signal");
+
+	/* A static pod runs under another uid than its object has. */
+	for (int i = 0; i < 3; i++)
+		crash_in("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" STATIC
+			 ".slice/cri-containerd-" ID("04") ".scope");
+	expect_finding(agents, "pod shop/etcd-n1", "of pod shop/etcd-n1");
+	/* What runs here and is not of this node is not known by name. */
+	for (int i = 0; i < 3; i++)
+		crash_in("kubepods/pod%s/" ID("05"), other);
+	snprintf(subject, sizeof(subject), "pod %s", other);
+	expect_finding(agents, subject, "container 0123456789ab of pod ");
+
+	/* One that comes while the agent runs; its container is told before it crashes. */
+	make_pod(agents, "late", "n1", "", late);
+	tell_container(agents, "late", ID("06"));
+	rig_wait(knows_three, agents, "the name of another pod");
+	for (int i = 0; i < 2; i++)
+		crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
+	/* What is told of a pod that is gone still goes by its name. */
+	assert_int_equal(call(agents, "DELETE", "/api/v1/namespaces/shop/pods/late", NULL,
+			      "{\"gracePeriodSeconds\":0}", NULL),
+			 200);
+	rig_wait(knows_two, agents, "that a pod is gone");
+	crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
+	expect_finding(agents, "pod shop/late", "in container app of pod shop/late");
+	expect_series(agents, "namespace=\"shop\",pod=\"late\",container=\"app\",signal");
+
+	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
+	assert_true(json_is_null(json_object_get(json_object_get(status, "pods"), "reason")));
+	json_decref(status);
+	/* A list and a watch, whatever crashed. */
+	assert_int_equal(pod_requests(), 2);
+	agents_stop(agents, 0);
+}
+
+/* Why names may not be known; "" when they are. */
+static void expect_reason(struct agents *agents, const char *words)
+{
+	json_t *status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
+	const char *reason =
+		json_string_value(json_object_get(json_object_get(status, "pods"), "reason"));
+
+	if (!strstr(reason ?: "", words))
+		fail_msg("no '%s' in '%s'", words, reason ?: "");
+	json_decref(status);
+}
+
+static bool is_well(void *context)
+{
+	struct agents *agents = context;
+	json_t *status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
+	const json_t *pods = json_object_get(status, "pods");
+	bool well = pods && json_is_null(json_object_get(pods, "reason"));
+
+	json_decref(status);
+	return well;
+}
+
+static void test_without_the_api(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX], subject[2 * UID_MAX];
+
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	assert_int_equal(kill(api.pid, SIGSTOP), 0);
+	start_agent(agents);
+	for (int i = 0; i < 3; i++)
+		crash_in("kubepods/pod%s/" ID("01"), web);
+	snprintf(subject, sizeof(subject), "pod %s", web);
+	expect_finding(agents, subject, "container 0123456789ab of pod ");
+	expect_reason(agents, "the API has not listed them yet");
+	snprintf(subject, sizeof(subject), "pod=\"%s\",container=\"" HEX16, web);
+	expect_series(agents, subject);
+	assert_int_equal(kill(api.pid, SIGCONT), 0);
+	rig_wait(is_well, agents, "the API");
+	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
+	agents_stop(agents, 0);
+}
+
+static void test_without_the_right(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX];
+
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	assert_int_equal(
+		call(agents, "PATCH",
+		     "/apis/rbac.authorization.k8s.io/v1/clusterroles/tocsin-nodes",
+		     "json-patch+json",
+		     "[{\"op\":\"replace\",\"path\":\"/rules\",\"value\":[{\"apiGroups\":[\"\"],"
+		     "\"resources\":[\"nodes\"],\"verbs\":[\"list\",\"watch\"]}]}]",
+		     NULL),
+		200);
+	start_agent(agents);
+	(void)process_expect_log(&agents->agent[0], "/api/v1/pods");
+	expect_reason(agents, "this account may not");
+	/* Nothing else suffers. */
+	assert_true(agents_metric(agents, SIDE_A, AGENTS_URL, "tocsin_store_connected") >= 0);
+	agents_stop(agents, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, agents_set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_names),
+		TEST(test_without_the_api),
+		TEST(test_without_the_right),
+	};
+
+	return agents_run_tests("pods", tests);
+}
