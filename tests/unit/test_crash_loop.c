@@ -186,10 +186,10 @@ static void test_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char name[FINDING_SUBJECT_MAX];
-		struct cgroup_name group;
+		struct cgroup_owner owner = {.pod = cases[i].pod};
 
-		cgroup_name_parse(cases[i].path, &group);
-		crash_loop_name(&group, &cases[i].pod, "make", name);
+		cgroup_name_parse(cases[i].path, &owner.group);
+		crash_loop_name(&owner, "make", name);
 		assert_string_equal(name, cases[i].name);
 	}
 }

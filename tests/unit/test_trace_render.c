@@ -103,10 +103,10 @@ static void test_csv(void **state)
 	assert_string_equal(
 		text,
 		"time_unix_ns,kind,remote_address,latency_ns,error,flag,pid,comm,"
-		"container,pod,unit,cgroup\n"
-		"1700000000000000005,one,10.0.0.1,1234567,-113,true,42,\"say \"\"hi\"\",\",,,,\n"
-		"1700000000000000006,9,fd00::7,0,0,false,,,,,,\n"
-		"1700000000000000007,0,0.0.0.0,0,0,false,7,\x1b[2J\xff,,,,id:"
+		"namespace,pod,container,unit,cgroup\n"
+		"1700000000000000005,one,10.0.0.1,1234567,-113,true,42,\"say \"\"hi\"\",\",,,,,\n"
+		"1700000000000000006,9,fd00::7,0,0,false,,,,,,,\n"
+		"1700000000000000007,0,0.0.0.0,0,0,false,7,\x1b[2J\xff,,,,,id:"
 		"9223372036854775807\n");
 	free(text);
 }

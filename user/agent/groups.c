@@ -73,10 +73,10 @@ const char *groups_path(const struct groups *groups, const struct task_group *gr
 	return member ? member->path : NULL;
 }
 
-struct group_owner groups_owner(const struct groups *groups, const struct pods *pods,
-				const struct task_group *group)
+struct cgroup_owner groups_owner(const struct groups *groups, const struct pods *pods,
+				 const struct task_group *group)
 {
-	struct group_owner owner;
+	struct cgroup_owner owner;
 
 	cgroup_name_parse(groups_path(groups, group) ?: "", &owner.group);
 	pods_find(pods, &owner.group, &owner.pod);
@@ -86,7 +86,7 @@ struct group_owner groups_owner(const struct groups *groups, const struct pods *
 void groups_name_pods(struct groups *groups, const struct pods *pods)
 {
 	for (size_t i = 0; i < groups->series_count; i++) {
-		struct group_owner *owner = &groups->series[i]->owner;
+		struct cgroup_owner *owner = &groups->series[i]->owner;
 		struct pod_name found;
 
 		/* What was known stays: the pod may be gone, and its series is not. */

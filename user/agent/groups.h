@@ -10,8 +10,7 @@
  */
 
 #include "base/cgroup.h"
-#include "base/cgroup_name.h"
-#include "base/pod_name.h"
+#include "base/cgroup_owner.h"
 #include "probe/task.h"
 
 #include <stdbool.h>
@@ -19,15 +18,9 @@
 
 struct pods;
 
-/* Whose a group is, as far as that is known. */
-struct group_owner {
-	struct cgroup_name group; /* what the path tells */
-	struct pod_name pod;	  /* and the API of Kubernetes */
-};
-
 struct group_series {
 	char *path; /* "id:NUMBER" of a group that was gone before it was looked up */
-	struct group_owner owner;
+	struct cgroup_owner owner;
 	struct task_record sum;	 /* as last read */
 	struct task_record past; /* of groups whose records are given up */
 	size_t members;
@@ -65,8 +58,8 @@ void groups_note(struct groups *groups, struct task_probe *probe, const struct t
 const char *groups_path(const struct groups *groups, const struct task_group *group);
 
 /* Whose such a group is. 'pods' may be NULL. */
-struct group_owner groups_owner(const struct groups *groups, const struct pods *pods,
-				const struct task_group *group);
+struct cgroup_owner groups_owner(const struct groups *groups, const struct pods *pods,
+				 const struct task_group *group);
 
 /* Gives the series the names of their pods that have become known. 'pods' may be NULL. */
 void groups_name_pods(struct groups *groups, const struct pods *pods);

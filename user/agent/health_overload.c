@@ -244,12 +244,12 @@ static void look_at_io(struct overload_family *family, uint64_t now_ns)
 }
 
 /* The pod, the unit or the container where the group belongs to one, else the group itself. */
-static void name_victim(const struct group_owner *owner, const char *path,
+static void name_victim(const struct cgroup_owner *owner, const char *path,
 			char subject[static FINDING_SUBJECT_MAX])
 {
 	const char *shown = path ? path : "a group that is gone";
 
-	if (pod_name_subject(&owner->group, &owner->pod, subject, FINDING_SUBJECT_MAX))
+	if (cgroup_owner_subject(owner, subject, FINDING_SUBJECT_MAX))
 		return;
 	if (*owner->group.unit)
 		shown = owner->group.unit;
@@ -278,7 +278,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 	const char *path = groups_path(&family->agent->groups, &event->group);
 	char subject[FINDING_SUBJECT_MAX], sentence[FINDING_SENTENCE_MAX] = "";
 	struct text text = TEXT(sentence);
-	struct group_owner owner;
+	struct cgroup_owner owner;
 	char *victim;
 
 	if (!event->oom_killed || is_off(family, FINDING_MEMORY_PRESSURE))
@@ -292,7 +292,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 		    "kill; ",
 		    TASK_COMM_BYTES, event->comm, event->pid);
 	if (*owner.group.pod)
-		pod_name_explain(&owner.group, &owner.pod, &text);
+		cgroup_owner_explain(&owner, &text);
 	else
 		text_printf(&text, "control group %s", path ? path : "gone");
 	if (victim)

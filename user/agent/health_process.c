@@ -35,7 +35,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 	char name[FINDING_SUBJECT_MAX], sentence[FINDING_SENTENCE_MAX] = "";
 	struct text text = TEXT(sentence);
 	const struct crash_subject *subject;
-	struct group_owner owner;
+	struct cgroup_owner owner;
 	uint64_t since_ns = 0;
 
 	if (config->findings.settings[FINDING_CRASH_LOOP].response == FINDING_RESPONSE_OFF ||
@@ -45,7 +45,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 	crash.comm[sizeof(crash.comm) - 1] = '\0';
 	owner = groups_owner(&family->agent->groups, node_objects_pods(family->agent->node_objects),
 			     &event->group);
-	crash_loop_name(&owner.group, &owner.pod, crash.comm, name);
+	crash_loop_name(&owner, crash.comm, name);
 	subject = crash_loop_note(&family->loop, name, &crash);
 	if (crash_loop_judge(subject, limits->crash_loop.crashes,
 			     limits->crash_loop.within_s * NS_PER_S, now_ns, &since_ns,
@@ -53,7 +53,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 		return;
 	if (*owner.group.pod) {
 		text_printf(&text, " in ");
-		pod_name_explain(&owner.group, &owner.pod, &text);
+		cgroup_owner_explain(&owner, &text);
 	}
 	findings_say(agent_findings_list(family->agent->findings), FINDING_CRASH_LOOP, name,
 		     FINDING_ACTIVE, since_ns, 0, clock_monotonic_ns(), sentence);

@@ -71,14 +71,14 @@ static void read_owner(const struct hung_family *family, const struct hung_sight
 	int tree = sighting->cgroup_tree < TASK_TREES ? agent->groups.trees[sighting->cgroup_tree]
 						      : -1;
 	char path[CGROUP_PATH_MAX];
-	struct group_owner owner;
+	struct cgroup_owner owner;
 
 	if (tree < 0 || cgroup_path(tree, sighting->cgroup_id, path, sizeof(path)))
 		return;
 	cgroup_name_parse(path, &owner.group);
 	pods_find(node_objects_pods(agent->node_objects), &owner.group, &owner.pod);
 	if (*owner.group.pod)
-		pod_name_explain(&owner.group, &owner.pod, text);
+		cgroup_owner_explain(&owner, text);
 	else
 		text_printf(text, "group %s", path);
 }

@@ -8,7 +8,7 @@
  * known stays; what is not goes by its ids.
  */
 
-#include "base/pod_name.h"
+#include "base/cgroup_owner.h"
 #include "report/snapshot.h"
 
 #include <stdint.h>

@@ -273,13 +273,13 @@ static void describe_disks(struct agent *agent, struct snapshot *ret)
 
 static struct snapshot_group describe_group(const struct group_series *series)
 {
-	const struct group_owner *owner = &series->owner;
+	const struct cgroup_owner *owner = &series->owner;
 
 	return (struct snapshot_group){
 		.cgroup = series->path,
 		.namespace = owner->pod.namespace,
-		.pod = *owner->pod.pod ? owner->pod.pod : owner->group.pod,
-		.container = *owner->pod.container ? owner->pod.container : owner->group.container,
+		.pod = cgroup_owner_pod(owner),
+		.container = cgroup_owner_container(owner),
 		.unit = owner->group.unit,
 		.record = &series->sum,
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "base/cgroup.h"
 
+#include "base/cgroup_name.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -203,9 +204,28 @@ static int find_by_path(int tree, const char *path, struct cgroup_place *ret_pla
 	return 0;
 }
 
-/* Goes through the tree for the groups whose last name contains the id. */
-static int find_by_container(int directory, const char *id, uint32_t level,
-			     struct cgroup_place *ret_place, unsigned int *found)
+static bool is_of_container(const char *name, const char *id)
+{
+	return strstr(name, id);
+}
+
+static bool is_of_pod(const char *name, const char *uid)
+{
+	struct cgroup_name parts;
+
+	cgroup_name_parse(name, &parts);
+	return !strcmp(parts.pod, uid);
+}
+
+struct search {
+	bool (*matches)(const char *name, const char *wanted);
+	const char *wanted;
+	struct cgroup_place place; /* of the last that was found */
+	unsigned int found;
+};
+
+/* Goes through the tree for the groups whose last name matches; not below those. */
+static int search_below(int directory, uint32_t level, struct search *search)
 {
 	DIR *stream = fdopendir(directory);
 	const struct dirent *entry;
@@ -220,26 +240,38 @@ static int find_by_container(int directory, const char *id, uint32_t level,
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
-		if (strstr(entry->d_name, id)) {
-			*ret_place = (struct cgroup_place){entry->d_ino, level + 1};
-			(*found)++;
+		if (search->matches(entry->d_name, search->wanted)) {
+			search->place = (struct cgroup_place){entry->d_ino, level + 1};
+			search->found++;
 			continue;
 		}
 		below = openat(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		/* Groups come and go while we look. */
 		if (below >= 0)
-			r = find_by_container(below, id, level + 1, ret_place, found);
+			r = search_below(below, level + 1, search);
 	}
 	closedir(stream);
 	return r;
 }
 
+static int search_tree(int tree, struct search *search, struct cgroup_place *ret_place)
+{
+	int copy = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = copy < 0 ? -errno : search_below(copy, 0, search);
+
+	if (r)
+		return r;
+	if (search->found != 1)
+		return search->found ? -EEXIST : -ENOENT;
+	*ret_place = search->place;
+	return 0;
+}
+
 int cgroup_find(int tree, const char *name, struct cgroup_place *ret_place)
 {
-	struct cgroup_place place = {0};
+	struct search search = {.matches = is_of_container, .wanted = name};
 	char mount[CGROUP_PATH_MAX];
-	unsigned int found = 0;
-	int copy, r;
+	int r;
 
 	r = mount_point(tree, mount, sizeof(mount));
 	if (r)
@@ -250,14 +282,12 @@ int cgroup_find(int tree, const char *name, struct cgroup_place *ret_place)
 		r = find_by_path(tree, name, ret_place);
 	if (r != -ENOENT || !is_container_id(name))
 		return r;
-	copy = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (copy < 0)
-		return -errno;
-	r = find_by_container(copy, name, 0, &place, &found);
-	if (r)
-		return r;
-	if (found != 1)
-		return found ? -EEXIST : -ENOENT;
-	*ret_place = place;
-	return 0;
+	return search_tree(tree, &search, ret_place);
+}
+
+int cgroup_find_pod(int tree, const char *uid, struct cgroup_place *ret_place)
+{
+	struct search search = {.matches = is_of_pod, .wanted = uid};
+
+	return search_tree(tree, &search, ret_place);
 }

@@ -40,4 +40,8 @@ int cgroup_path(int tree, uint64_t id, char *path, size_t size);
  */
 int cgroup_find(int tree, const char *name, struct cgroup_place *ret_place);
 
+/* Finds the group that the kubelet has made of a pod, all containers of which are below it. Returns
+ * the same. */
+int cgroup_find_pod(int tree, const char *uid, struct cgroup_place *ret_place);
+
 #endif

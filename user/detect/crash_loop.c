@@ -35,12 +35,13 @@ bool crash_loop_counts(uint32_t signal, bool oom_killed)
 	}
 }
 
-void crash_loop_name(const struct cgroup_name *group, const struct pod_name *pod, const char *comm,
+void crash_loop_name(const struct cgroup_owner *owner, const char *comm,
 		     char name[static FINDING_SUBJECT_MAX])
 {
+	const struct cgroup_name *group = &owner->group;
 	size_t length = strlen(group->unit);
 
-	if (pod_name_subject(group, pod, name, FINDING_SUBJECT_MAX))
+	if (cgroup_owner_subject(owner, name, FINDING_SUBJECT_MAX))
 		;
 	else if (*group->container)
 		snprintf(name, FINDING_SUBJECT_MAX, "container %.*s", CONTAINER_DIGITS,

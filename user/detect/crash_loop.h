@@ -4,7 +4,7 @@
 
 /* Whether something crashes again and again: a pod, a container, a unit, else a program. Pure. */
 
-#include "base/pod_name.h"
+#include "base/cgroup_owner.h"
 #include "base/text.h"
 #include "detect/findings.h"
 
@@ -40,7 +40,7 @@ bool crash_loop_counts(uint32_t signal, bool oom_killed);
 
 /* What the loop is told of: "pod shop/web-1", "container 0123456789ab", "unit nginx.service", else
  * "program make". */
-void crash_loop_name(const struct cgroup_name *group, const struct pod_name *pod, const char *comm,
+void crash_loop_name(const struct cgroup_owner *owner, const char *comm,
 		     char name[static FINDING_SUBJECT_MAX]);
 
 /* Takes in a crash. Crashes of a subject come in the order of time. */

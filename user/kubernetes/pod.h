@@ -4,7 +4,7 @@
 
 /* What a Pod object says, as far as it matters here. Pure. */
 
-#include "base/pod_name.h"
+#include "base/cgroup_owner.h"
 
 #include <jansson.h>
 

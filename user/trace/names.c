@@ -2,6 +2,8 @@
 #include "trace/names.h"
 
 #include "base/block_device.h"
+#include "base/clock.h"
+#include "trace/pod_logs.h"
 #include "trace/symbols.h"
 
 #include <inttypes.h>
@@ -11,8 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_SIZE     256
-#define NAME_MAX_BYTES 512
+#define CACHE_SIZE 256
+/* So much of a container's id as its runtimes show. */
+#define CONTAINER_DIGITS 12
+#define NAME_MAX_BYTES	 512
+/* Whose a cgroup is, when that was not known. */
+#define LOOK_AGAIN_NS NS_PER_S
 
 /* Direct-mapped: what was looked up last under a hash. A device number that is given to another
  * device meanwhile is found out after as many others. */
@@ -22,12 +28,17 @@ struct entry {
 	char name[NAME_MAX_BYTES];
 };
 
+struct owner_entry {
+	uint64_t id;
+	uint64_t looked_ns; /* when it was looked up, CLOCK_MONOTONIC; 0: never */
+	struct cgroup_owner owner;
+};
+
 struct names {
 	struct symbols *symbols;
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
-	struct cgroup_name parts; /* of the cgroup that was last asked for */
-	uint64_t parts_id;
+	struct owner_entry owners[CACHE_SIZE];
 };
 
 struct names *names_open(void)
@@ -92,14 +103,44 @@ const char *names_cgroup(struct names *names, uint64_t id)
 	return look_up(names, names->cgroups, id, find_cgroup);
 }
 
-const struct cgroup_name *names_cgroup_parts(struct names *names, uint64_t id)
+/* Its kubelet makes a container's link only when that has been started. */
+static bool may_be_named_later(const struct cgroup_owner *owner)
 {
-	/* A line asks for each part. */
-	if (names->parts_id != id) {
-		cgroup_name_parse(names_cgroup(names, id), &names->parts);
-		names->parts_id = id;
+	return *owner->group.pod &&
+	       (!*owner->pod.pod || (*owner->group.container && !*owner->pod.container));
+}
+
+const struct cgroup_owner *names_cgroup_owner(struct names *names, uint64_t id)
+{
+	struct owner_entry *entry = &names->owners[id % CACHE_SIZE];
+	struct cgroup_owner *owner = &entry->owner;
+	uint64_t now_ns;
+
+	if (entry->looked_ns && entry->id == id && !may_be_named_later(owner))
+		return owner;
+	now_ns = clock_monotonic_ns();
+	if (!entry->looked_ns || entry->id != id || now_ns >= entry->looked_ns + LOOK_AGAIN_NS) {
+		entry->id = id;
+		entry->looked_ns = now_ns;
+		cgroup_name_parse(names_cgroup(names, id), &owner->group);
+		pod_logs_find(&owner->group, &owner->pod);
 	}
-	return &names->parts;
+	return owner;
+}
+
+void names_cgroup_shown(struct names *names, uint64_t id, char *text, size_t size)
+{
+	const struct cgroup_owner *owner = names_cgroup_owner(names, id);
+
+	/* What -g takes, and then the container. */
+	if (*owner->pod.container)
+		snprintf(text, size, "pod:%s/%s %s", owner->pod.namespace, owner->pod.pod,
+			 owner->pod.container);
+	else if (*owner->pod.pod)
+		snprintf(text, size, "pod:%s/%s %.*s", owner->pod.namespace, owner->pod.pod,
+			 CONTAINER_DIGITS, owner->group.container);
+	else
+		snprintf(text, size, "%s", names_cgroup(names, id));
 }
 
 const char *names_device(struct names *names, uint32_t device)

@@ -5,7 +5,7 @@
 /* Names of what the kernel knows by number: cgroups and block devices, looked up once each. */
 
 #include "base/cgroup.h"
-#include "base/cgroup_name.h"
+#include "base/cgroup_owner.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,8 +20,11 @@ void names_close(struct names *names);
  * call. */
 const char *names_cgroup(struct names *names, uint64_t id);
 
-/* What the path tells: container, pod, unit; "" of what it does not. Valid until the next call. */
-const struct cgroup_name *names_cgroup_parts(struct names *names, uint64_t id);
+/* Whose a cgroup is. Valid until the next call. */
+const struct cgroup_owner *names_cgroup_owner(struct names *names, uint64_t id);
+
+/* A cgroup in few words: "pod:shop/web-1 app" where its pod is known by name, else its path. */
+void names_cgroup_shown(struct names *names, uint64_t id, char *text, size_t size);
 
 /* The name of a block device (the kernel's number of it), or "major:minor" when it has none. Valid
  * until the next call. */

@@ -3,6 +3,7 @@
 
 #include "base/block_device.h"
 #include "base/clock.h"
+#include "trace/pod_logs.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define INTERVAL_MAX_S 86400.0
+#define POD_PREFIX     "pod:"
 
 enum { OPTION_BY = 256, OPTION_LIST, OPTION_EVENTS };
 
@@ -75,8 +77,8 @@ static void print_help(const struct trace_options *options)
 		print_probes();
 	printf("\n  -p, --pid PID          of this process, threads included\n"
 	       "  -g, --cgroup CGROUP    of this cgroup and those below it: a path in the v2 tree, "
-	       "or\n"
-	       "                         a container id\n"
+	       "a\n"
+	       "                         container id, or pod:NAMESPACE/NAME\n"
 	       "  -n, --netns NETNS      of this network namespace: own, an inode number, a name "
 	       "of\n"
 	       "                         `ip netns` or a path\n"
@@ -173,6 +175,55 @@ static int parse_netns(const char *text, uint32_t *ret_inode)
 	return 0;
 }
 
+struct pod_search {
+	int tree;
+	int r; /* -ENOENT: none of them has a group */
+	struct cgroup_place place;
+};
+
+static void find_pod_of(void *context, const char *uid)
+{
+	struct pod_search *search = context;
+	int r;
+
+	/* The one that has a group is the one that runs. */
+	if (search->r == -ENOENT) {
+		r = cgroup_find_pod(search->tree, uid, &search->place);
+		search->r = r;
+	}
+}
+
+static int parse_pod(const struct trace_options *options, const char *text, int tree,
+		     struct cgroup_place *ret_place)
+{
+	struct pod_search search = {.tree = tree, .r = -ENOENT};
+	char namespace[POD_NAMESPACE_BYTES];
+	const char *slash = strchr(text, '/');
+	int known;
+
+	if (!slash || slash == text || !slash[1] || strchr(slash + 1, '/') ||
+	    (size_t)(slash - text) >= sizeof(namespace))
+		return complain(options, "-g: '%s' is no pod, expected pod:NAMESPACE/NAME", text);
+	snprintf(namespace, sizeof(namespace), "%.*s", (int)(slash - text), text);
+	known = pod_logs_uids(namespace, slash + 1, &search, find_pod_of);
+	if (known < 0)
+		return complain(options,
+				"-g: pods are known by the kubelet's " POD_LOGS_PATH
+				", which cannot be read: %s",
+				strerror(-known));
+	if (!known)
+		return complain(options, "-g: no pod '%s' on this node: " POD_LOGS_PATH " has none",
+				text);
+	if (search.r == -ENOENT)
+		return complain(options, "-g: pod '%s' has no cgroup in the v2 tree: does it run?",
+				text);
+	if (search.r)
+		return complain(options, "-g: the cgroup of pod '%s': %s", text,
+				strerror(-search.r));
+	*ret_place = search.place;
+	return 0;
+}
+
 static int parse_cgroup(const struct trace_options *options, const char *text,
 			struct cgroup_place *ret_place)
 {
@@ -181,6 +232,11 @@ static int parse_cgroup(const struct trace_options *options, const char *text,
 
 	if (tree == -ENOENT)
 		return complain(options, "-g: no cgroup v2 tree is mounted here");
+	if (tree >= 0 && !strncmp(text, POD_PREFIX, strlen(POD_PREFIX))) {
+		r = parse_pod(options, text + strlen(POD_PREFIX), tree, ret_place);
+		close(tree);
+		return r;
+	}
 	r = tree < 0 ? tree : cgroup_find(tree, text, ret_place);
 	if (tree >= 0)
 		close(tree);

@@ -132,6 +132,12 @@ static void join_stack(const struct renderer *renderer, const struct column *col
 	}
 }
 
+static const struct cgroup_owner *owner_of(const struct renderer *renderer,
+					   const struct column *column, const void *bytes)
+{
+	return names_cgroup_owner(renderer->names, read_unsigned(column, bytes));
+}
+
 /* What is text in every format; NULL for what is a number or a truth. */
 static const char *read_text(const struct renderer *renderer, const struct column *column,
 			     const void *bytes, char buffer[static CELL_BYTES])
@@ -151,12 +157,14 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 	}
 	case COLUMN_CGROUP:
 		return names_cgroup(renderer->names, read_unsigned(column, bytes));
-	case COLUMN_CONTAINER:
-		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->container;
+	case COLUMN_NAMESPACE:
+		return owner_of(renderer, column, bytes)->pod.namespace;
 	case COLUMN_POD:
-		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->pod;
+		return cgroup_owner_pod(owner_of(renderer, column, bytes));
+	case COLUMN_CONTAINER:
+		return cgroup_owner_container(owner_of(renderer, column, bytes));
 	case COLUMN_UNIT:
-		return names_cgroup_parts(renderer->names, read_unsigned(column, bytes))->unit;
+		return owner_of(renderer, column, bytes)->group.unit;
 	case COLUMN_DEVICE:
 		return names_device(renderer->names, (uint32_t)read_unsigned(column, bytes));
 	case COLUMN_SYMBOL:
@@ -227,6 +235,11 @@ static const char *cell_text(const struct renderer *renderer, const struct colum
 
 	if (is_unknown(column, bytes))
 		return "-";
+	if (column->kind == COLUMN_CGROUP) {
+		names_cgroup_shown(renderer->names, read_unsigned(column, bytes), buffer,
+				   CELL_BYTES);
+		return buffer;
+	}
 	text = read_text(renderer, column, bytes, buffer);
 	if (text)
 		return *text ? text : "-";

@@ -22,10 +22,12 @@ enum column_kind {
 	COLUMN_DURATION, /* ns of 8 bytes; tables show microseconds */
 	COLUMN_STRING,	 /* NUL-terminated within its size */
 	COLUMN_ADDRESS,	 /* struct peer_key */
-	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path */
-	COLUMN_CONTAINER,
+	COLUMN_CGROUP, /* id of 8 bytes; shown as its path, in tables as its pod where that is known
+			*/
+	COLUMN_NAMESPACE,
 	COLUMN_POD,
-	COLUMN_UNIT,   /* the same; shown as what the path tells */
+	COLUMN_CONTAINER,
+	COLUMN_UNIT,   /* the same; shown as what is known of it, by name or else by id */
 	COLUMN_DEVICE, /* number of 4 bytes, as the kernel's programs see it; shown by name */
 	COLUMN_SYMBOL, /* address in the kernel of 8 bytes; shown by symbol */
 	COLUMN_NAMED,  /* unsigned, shown by the column's names */
@@ -55,8 +57,10 @@ struct column {
 /* The columns of a member that is a cgroup's id. A path may be long, so that it is for the end of a
  * line; tables show it alone. */
 #define CGROUP_COLUMNS(record, member)                                                           \
-	COLUMN(NULL, "container", COLUMN_CONTAINER, record, member, 1, .zero_is_unknown = true), \
+	COLUMN(NULL, "namespace", COLUMN_NAMESPACE, record, member, 1, .zero_is_unknown = true), \
 		COLUMN(NULL, "pod", COLUMN_POD, record, member, 1, .zero_is_unknown = true),     \
+		COLUMN(NULL, "container", COLUMN_CONTAINER, record, member, 1,                   \
+		       .zero_is_unknown = true),                                                 \
 		COLUMN(NULL, "unit", COLUMN_UNIT, record, member, 1, .zero_is_unknown = true),   \
 		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, member, 1,                     \
 		       .zero_is_unknown = true)

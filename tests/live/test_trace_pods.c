@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Traces on a node of Kubernetes: whose pod it was, and -g pod:NAMESPACE/NAME. */
+#include "live/child.h"
+#include "live/pod_rig.h"
+#include "live/process.h"
+#include "live/tcp_bench.h"
+#include "live/trace_run.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HEX16	"0123456789abcdef"
+#define ID(end) HEX16 HEX16 HEX16 "0123456789abcd" end
+#define WEB	"7d3f1c62-9a4e-4d1b-8f0a-2b6c5d4e3f21"
+#define OLD_WEB "7d3f1c62-9a4e-4d1b-8f0a-000000000000"
+#define DB	"5f1ab0c9d8e7f6a5b4c3d2e1f0a9b8c7"
+
+struct fixture {
+	struct rig rig;
+	struct pod_rig pods;
+	struct trace_run run;
+	struct process other;
+	char web[256], db[256], target[128];
+};
+
+static struct fixture fixture;
+static const char *group; /* in which the next child runs */
+
+static int set_up_group(void **state)
+{
+	(void)state;
+	rig_up(&fixture.rig);
+	return 0;
+}
+
+static int tear_down_group(void **state)
+{
+	(void)state;
+	rig_down(&fixture.rig);
+	return 0;
+}
+
+/* Two pods: one in host a, whose predecessor of the same name has left its logs, and a static one
+ * in host b. */
+static int set_up(void **state)
+{
+	struct pod_rig *pods = &fixture.pods;
+
+	(void)state;
+	if (pod_rig_obstacle())
+		return 0;
+	pod_rig_up(pods, "pods");
+	pod_rig_name(pods, "web-1", OLD_WEB);
+	pod_rig_name(pods, "web-1", WEB);
+	pod_rig_name(pods, "db-1", DB);
+	pod_rig_container(pods, false, "web-1", WEB, "app", ID("01"), fixture.web);
+	pod_rig_container(pods, true, "db-1", DB, "store", ID("02"), fixture.db);
+	snprintf(fixture.target, sizeof(fixture.target), "pod:%s/web-1", pods->namespace);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	trace_run_discard(&fixture.run);
+	process_discard(&fixture.other);
+	pod_rig_down(&fixture.pods);
+	return 0;
+}
+
+static void begin(void)
+{
+	if (!pod_rig_obstacle())
+		return;
+	print_message("%s\n", pod_rig_obstacle());
+	skip();
+}
+
+static void assert_text(const json_t *line, const char *key, const char *value)
+{
+	if (strcmp(json_string_value(json_object_get(line, key)) ?: "(null)", value) != 0) {
+		char *text = json_dumps(line, 0);
+
+		fail_msg("no %s '%s' in %s", key, value, text);
+	}
+}
+
+/* ---- -g ---- */
+
+static void abort_in_group(void *unused)
+{
+	(void)unused;
+	cgroup_rig_enter_below(&fixture.pods.cgroup, group);
+	abort();
+}
+
+static void crash_in(const char *path)
+{
+	group = path;
+	assert_int_equal(WTERMSIG(child_wait(child_start(abort_in_group, NULL))), SIGABRT);
+}
+
+static void test_pod_filter(void **state)
+{
+	const char *const containers[] = {"app", "later", ID("04")};
+	char later[256], unnamed[256];
+	json_t *lines;
+
+	(void)state;
+	begin();
+	trace_run_start(&fixture.run,
+			(const char *const[]){"crash", "-g", fixture.target, "-o", "json", NULL});
+	crash_in(fixture.db);
+	crash_in(fixture.web);
+	/* Containers that come later are the pod's, too; of one the kubelet has no link yet. */
+	pod_rig_container(&fixture.pods, false, "web-1", WEB, "later", ID("03"), later);
+	crash_in(later);
+	pod_rig_container(&fixture.pods, false, "web-1", WEB, NULL, ID("04"), unnamed);
+	crash_in(unnamed);
+	trace_run_stop(&fixture.run, SIGINT);
+	lines = trace_run_lines(&fixture.run);
+	assert_int_equal(json_array_size(lines), 3);
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *line = json_array_get(lines, i);
+
+		assert_text(line, "namespace", fixture.pods.namespace);
+		assert_text(line, "pod", "web-1");
+		assert_text(line, "container", containers[i]);
+	}
+	json_decref(lines);
+}
+
+static void test_table(void **state)
+{
+	char words[160];
+	char *text;
+
+	(void)state;
+	begin();
+	trace_run_start(&fixture.run, (const char *const[]){"crash", NULL});
+	crash_in(fixture.web);
+	crash_in(fixture.db);
+	trace_run_stop(&fixture.run, SIGINT);
+	text = trace_run_text(&fixture.run);
+	snprintf(words, sizeof(words), " %s app\n", fixture.target);
+	assert_non_null(strstr(text, words));
+	snprintf(words, sizeof(words), " pod:%s/db-1 store\n", fixture.pods.namespace);
+	assert_non_null(strstr(text, words));
+	free(text);
+}
+
+static void test_no_such_pod(void **state)
+{
+	static const struct {
+		const char *target, *said;
+	} cases[] = {
+		{"pod:%s/nobody", "/nobody' on this node: /var/log/pods has none\n"},
+		{"pod:%s/gone", "/gone' has no cgroup in the v2 tree: does it run?\n"},
+		{"pod:%s", "' is no pod, expected pod:NAMESPACE/NAME\n"},
+		{"pod:%s/", "/' is no pod, expected pod:NAMESPACE/NAME\n"},
+		{"pod:%s/web-1/app", "/web-1/app' is no pod, expected pod:NAMESPACE/NAME\n"},
+		{"pod:/web-1", "'/web-1' is no pod, expected pod:NAMESPACE/NAME\n"},
+	};
+
+	(void)state;
+	begin();
+	pod_rig_name(&fixture.pods, "gone", "7d3f1c62-9a4e-4d1b-8f0a-000000000001");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct process_options options = {.arguments = {"trace", "crash", "-g"}};
+		char target[128];
+
+		(void)snprintf(target, sizeof(target), cases[i].target, fixture.pods.namespace);
+		options.arguments[3] = target;
+		assert_int_equal(process_run(&fixture.other, &fixture.rig, &options), 2);
+		if (!strstr(fixture.other.log, cases[i].said) ||
+		    strncmp(fixture.other.log, "tocsin trace crash: -g: ", 24) != 0)
+			fail_msg("%s: %s", target, fixture.other.log);
+		process_discard(&fixture.other);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_pod_filter),
+		TEST(test_table),
+		TEST(test_no_such_pod),
+	};
+
+	if (trace_run_obstacle()) {
+		printf("%s\n", trace_run_obstacle());
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}
