@@ -6,6 +6,7 @@
 #include "live/tcp_bench.h"
 #include "live/trace_run.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ struct fixture {
 	struct pod_rig pods;
 	struct trace_run run;
 	struct process other;
+	pid_t sleepers[2];
 	char web[256], db[256], target[128];
 };
 
@@ -75,6 +78,8 @@ static int tear_down(void **state)
 	(void)state;
 	trace_run_discard(&fixture.run);
 	process_discard(&fixture.other);
+	child_kill(&fixture.sleepers[0]);
+	child_kill(&fixture.sleepers[1]);
 	pod_rig_down(&fixture.pods);
 	return 0;
 }
@@ -190,13 +195,203 @@ static void test_no_such_pod(void **state)
 	}
 }
 
+/* ---- whose connection ---- */
+
+/* The pods talk: sockets are of the group in which their process was when it made them. */
+static int listen_in_db(uint16_t *ret_port)
+{
+	int listener;
+
+	cgroup_rig_enter_below(&fixture.pods.cgroup, fixture.db);
+	listener = rig_listen(&fixture.rig, SIDE_B, AF_INET, ret_port);
+	cgroup_rig_leave(&fixture.pods.cgroup);
+	return listener;
+}
+
+static int connect_from_web(uint16_t port)
+{
+	struct address address = rig_address(SIDE_B, AF_INET);
+	struct sockaddr_storage target;
+	socklen_t length = address_to_sockaddr(&address, port, &target);
+	int fd;
+
+	cgroup_rig_enter_below(&fixture.pods.cgroup, fixture.web);
+	fd = rig_socket(&fixture.rig, SIDE_A, AF_INET, SOCK_STREAM);
+	cgroup_rig_leave(&fixture.pods.cgroup);
+	(void)connect(fd, (struct sockaddr *)&target, length);
+	return fd;
+}
+
+static void talk(int listener, uint16_t port, bool reset, bool lose)
+{
+	static const char segment[100];
+	const struct linger now = {.l_onoff = reset};
+	char buffer[10 * sizeof(segment)];
+	int pair[2];
+
+	pair[SIDE_A] = connect_from_web(port);
+	/* What waits is whose who takes it. */
+	cgroup_rig_enter_below(&fixture.pods.cgroup, fixture.db);
+	pair[SIDE_B] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	cgroup_rig_leave(&fixture.pods.cgroup);
+	assert_true(pair[SIDE_B] >= 0);
+	tcp_bench_exchange(pair, 3);
+	if (lose) {
+		rig_drop(&fixture.rig, SIDE_B, "meta l4proto tcp meta length > 100", 1);
+		for (size_t i = 0; i < 10; i++)
+			assert_int_equal(send(pair[SIDE_A], segment, sizeof(segment), 0),
+					 sizeof(segment));
+		assert_int_equal(recv(pair[SIDE_B], buffer, sizeof(buffer), MSG_WAITALL),
+				 sizeof(buffer));
+		rig_pass(&fixture.rig, SIDE_B);
+	}
+	assert_int_equal(setsockopt(pair[SIDE_A], SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+	close(pair[SIDE_A]);
+	(void)recv(pair[SIDE_B], buffer, sizeof(buffer), 0);
+	close(pair[SIDE_B]);
+}
+
+/* How many lines are of a pod, and of its container. */
+static unsigned int count_of(const json_t *lines, const char *pod, const char *container)
+{
+	unsigned int count = 0;
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+	{
+		const char *name = json_string_value(json_object_get(line, "pod")) ?: "";
+
+		if (strcmp(name, pod) != 0)
+			continue;
+		assert_text(line, "namespace", fixture.pods.namespace);
+		assert_text(line, "container", container);
+		count++;
+	}
+	return count;
+}
+
+/* Nobody says -n: the pods of all network namespaces are seen. */
+static void test_owners(void **state)
+{
+	static const struct {
+		const char *words[3];
+		bool reset, lose;
+		/* At least so many lines of each pod. */
+		unsigned int web, db;
+	} cases[] = {
+		{{"connect"}, false, false, 1, 1}, {{"accept"}, false, false, 0, 1},
+		{{"tcplife"}, false, false, 1, 1}, {{"reset"}, true, false, 0, 1},
+		{{"retrans"}, false, true, 1, 0},  {{"rtt", "--by", "cgroup"}, false, false, 1, 1},
+	};
+	uint16_t port;
+	int listener;
+
+	(void)state;
+	begin();
+	listener = listen_in_db(&port);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *arguments[8] = {cases[i].words[0], "-o", "json"};
+		json_t *lines;
+		char *text;
+
+		for (size_t j = 1; j < 3 && cases[i].words[j]; j++)
+			arguments[2 + j] = cases[i].words[j];
+		trace_run_start(&fixture.run, arguments);
+		talk(listener, port, cases[i].reset, cases[i].lose);
+		trace_run_stop(&fixture.run, SIGINT);
+		lines = trace_run_lines(&fixture.run);
+		if (count_of(lines, "web-1", "app") < cases[i].web ||
+		    count_of(lines, "db-1", "store") < cases[i].db) {
+			text = trace_run_text(&fixture.run);
+			fail_msg("%s: %s", cases[i].words[0], text);
+		}
+		json_decref(lines);
+		trace_run_discard(&fixture.run);
+	}
+	close(listener);
+}
+
+static void sleep_in_b(void *of_db)
+{
+	if (of_db)
+		cgroup_rig_enter_below(&fixture.pods.cgroup, fixture.db);
+	assert_int_equal(setns(fixture.rig.namespaces[SIDE_B], CLONE_NEWNET), 0);
+	for (;;)
+		pause();
+}
+
+static bool is_in_b(void *pid)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)*(pid_t *)pid);
+	return !stat(path, &status) && status.st_ino == fixture.rig.inodes[SIDE_B];
+}
+
+/* How many lines are of the namespace of host b; their pod must be this, and of no others. */
+static unsigned int lines_of_b(const char *pod)
+{
+	json_t *lines = trace_run_lines(&fixture.run);
+	unsigned int count = 0;
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+	{
+		bool of_b = trace_run_number(line, "netns_inode") == fixture.rig.inodes[SIDE_B];
+		const char *shown = json_string_value(json_object_get(line, "pod")) ?: "";
+
+		if (of_b ? strcmp(shown, pod) != 0 : !strcmp(shown, "db-1"))
+			fail_msg("expected '%s' in %s", pod, json_dumps(line, 0));
+		count += of_b;
+	}
+	json_decref(lines);
+	return count;
+}
+
+/* What no socket owns is the pod's whose namespace it is. */
+static void test_owners_of_namespaces(void **state)
+{
+	static const struct {
+		const char *words[3], *pod;
+	} cases[] = {
+		{{"reset"}, "db-1"},
+		{{"drop", "--events"}, "db-1"},
+		/* With others in it, as in the host's own, that is not known. */
+		{{"reset"}, ""},
+	};
+
+	(void)state;
+	begin();
+	fixture.sleepers[0] = child_start(sleep_in_b, &fixture);
+	rig_wait(is_in_b, &fixture.sleepers[0], "a process in the pod's namespace");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *arguments[8] = {cases[i].words[0], "-P", "9", "-o", "json",
+					    cases[i].words[1]};
+
+		if (!*cases[i].pod) {
+			fixture.sleepers[1] = child_start(sleep_in_b, NULL);
+			rig_wait(is_in_b, &fixture.sleepers[1], "another process in it");
+		}
+		trace_run_start(&fixture.run, arguments);
+		/* Nobody listens. */
+		close(connect_from_web(9));
+		trace_run_stop(&fixture.run, SIGINT);
+		if (!lines_of_b(cases[i].pod))
+			fail_msg("%s: nothing", cases[i].words[0]);
+		trace_run_discard(&fixture.run);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_pod_filter),
-		TEST(test_table),
-		TEST(test_no_such_pod),
+		TEST(test_pod_filter),		 TEST(test_table),
+		TEST(test_no_such_pod),		 TEST(test_owners),
+		TEST(test_owners_of_namespaces),
 	};
 
 	if (trace_run_obstacle()) {

@@ -74,7 +74,11 @@ static const struct column event_columns[] = {
 	COLUMN("BYTES", "length_bytes", COLUMN_UNSIGNED, struct drop_event, length_bytes, 6, ),
 	COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, struct drop_event, netns_inode, 10,
 	       .zero_is_unknown = true),
-	COLUMN("LOCATION", "location", COLUMN_SYMBOL, struct drop_event, location, 1, ),
+	COLUMN(NULL, "namespace", COLUMN_NAMESPACE, struct drop_event, netns_inode, 1,
+	       .zero_is_unknown = true),
+	COLUMN("LOCATION", "location", COLUMN_SYMBOL, struct drop_event, location, 32, ),
+	COLUMN("POD", "pod", COLUMN_POD, struct drop_event, netns_inode, 1,
+	       .zero_is_unknown = true),
 };
 
 static const struct column key_columns[] = {

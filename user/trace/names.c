@@ -3,6 +3,7 @@
 
 #include "base/block_device.h"
 #include "base/clock.h"
+#include "trace/netns_pod.h"
 #include "trace/pod_logs.h"
 #include "trace/symbols.h"
 
@@ -38,7 +39,7 @@ struct names {
 	struct symbols *symbols;
 	int tree; /* of cgroups; negative when there is none */
 	struct entry cgroups[CACHE_SIZE], devices[CACHE_SIZE];
-	struct owner_entry owners[CACHE_SIZE];
+	struct owner_entry owners[CACHE_SIZE], namespaces[CACHE_SIZE];
 };
 
 struct names *names_open(void)
@@ -110,37 +111,57 @@ static bool may_be_named_later(const struct cgroup_owner *owner)
 	       (!*owner->pod.pod || (*owner->group.container && !*owner->pod.container));
 }
 
+/* Whether an entry must be filled; it then counts as looked up for this id. */
+static bool must_look(struct owner_entry *entry, uint64_t id, bool complete)
+{
+	uint64_t now_ns;
+
+	if (entry->looked_ns && entry->id == id && complete)
+		return false;
+	now_ns = clock_monotonic_ns();
+	if (entry->looked_ns && entry->id == id && now_ns < entry->looked_ns + LOOK_AGAIN_NS)
+		return false;
+	entry->id = id;
+	entry->looked_ns = now_ns;
+	return true;
+}
+
 const struct cgroup_owner *names_cgroup_owner(struct names *names, uint64_t id)
 {
 	struct owner_entry *entry = &names->owners[id % CACHE_SIZE];
 	struct cgroup_owner *owner = &entry->owner;
-	uint64_t now_ns;
 
-	if (entry->looked_ns && entry->id == id && !may_be_named_later(owner))
-		return owner;
-	now_ns = clock_monotonic_ns();
-	if (!entry->looked_ns || entry->id != id || now_ns >= entry->looked_ns + LOOK_AGAIN_NS) {
-		entry->id = id;
-		entry->looked_ns = now_ns;
+	if (must_look(entry, id, !may_be_named_later(owner))) {
 		cgroup_name_parse(names_cgroup(names, id), &owner->group);
 		pod_logs_find(&owner->group, &owner->pod);
 	}
 	return owner;
 }
 
-void names_cgroup_shown(struct names *names, uint64_t id, char *text, size_t size)
+const struct cgroup_owner *names_netns_owner(struct names *names, uint32_t inode)
 {
-	const struct cgroup_owner *owner = names_cgroup_owner(names, id);
+	struct owner_entry *entry = &names->namespaces[inode % CACHE_SIZE];
+	struct cgroup_owner *owner = &entry->owner;
 
-	/* What -g takes, and then the container. */
-	if (*owner->pod.container)
-		snprintf(text, size, "pod:%s/%s %s", owner->pod.namespace, owner->pod.pod,
-			 owner->pod.container);
-	else if (*owner->pod.pod)
-		snprintf(text, size, "pod:%s/%s %.*s", owner->pod.namespace, owner->pod.pod,
-			 CONTAINER_DIGITS, owner->group.container);
-	else
-		snprintf(text, size, "%s", names_cgroup(names, id));
+	/* A pod's first process may come later than its namespace. */
+	if (must_look(entry, inode, *owner->pod.pod)) {
+		memset(owner, 0, sizeof(*owner));
+		netns_pod_find(inode, owner->group.pod);
+		pod_logs_find(&owner->group, &owner->pod);
+	}
+	return owner;
+}
+
+bool names_pod_shown(const struct cgroup_owner *owner, char *text, size_t size)
+{
+	const char *container = cgroup_owner_container(owner);
+	int length = *owner->pod.container ? POD_CONTAINER_BYTES : CONTAINER_DIGITS;
+
+	if (!*owner->pod.pod)
+		return false;
+	snprintf(text, size, "pod:%s/%s%s%.*s", owner->pod.namespace, owner->pod.pod,
+		 *container ? " " : "", length, container);
+	return true;
 }
 
 const char *names_device(struct names *names, uint32_t device)

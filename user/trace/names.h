@@ -7,6 +7,7 @@
 #include "base/cgroup.h"
 #include "base/cgroup_owner.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +24,12 @@ const char *names_cgroup(struct names *names, uint64_t id);
 /* Whose a cgroup is. Valid until the next call. */
 const struct cgroup_owner *names_cgroup_owner(struct names *names, uint64_t id);
 
-/* A cgroup in few words: "pod:shop/web-1 app" where its pod is known by name, else its path. */
-void names_cgroup_shown(struct names *names, uint64_t id, char *text, size_t size);
+/* The pod that has a network namespace; "" of the host's own. Valid likewise. */
+const struct cgroup_owner *names_netns_owner(struct names *names, uint32_t inode);
+
+/* "pod:shop/web-1 app", what -g takes and then the container. Returns false, with nothing written,
+ * when the pod's name is not known. */
+bool names_pod_shown(const struct cgroup_owner *owner, char *text, size_t size);
 
 /* The name of a block device (the kernel's number of it), or "major:minor" when it has none. Valid
  * until the next call. */

@@ -135,7 +135,15 @@ static void join_stack(const struct renderer *renderer, const struct column *col
 static const struct cgroup_owner *owner_of(const struct renderer *renderer,
 					   const struct column *column, const void *bytes)
 {
-	return names_cgroup_owner(renderer->names, read_unsigned(column, bytes));
+	uint64_t id = read_unsigned(column, bytes);
+	uint32_t netns = 0;
+
+	if (column->size == sizeof(netns))
+		return names_netns_owner(renderer->names, (uint32_t)id);
+	if (id || !column->netns_offset)
+		return names_cgroup_owner(renderer->names, id);
+	memcpy(&netns, (const char *)bytes + column->netns_offset, sizeof(netns));
+	return names_netns_owner(renderer->names, netns);
 }
 
 /* What is text in every format; NULL for what is a number or a truth. */
@@ -156,7 +164,8 @@ static const char *read_text(const struct renderer *renderer, const struct colum
 		return address_format(&address, buffer);
 	}
 	case COLUMN_CGROUP:
-		return names_cgroup(renderer->names, read_unsigned(column, bytes));
+		number = read_unsigned(column, bytes);
+		return number ? names_cgroup(renderer->names, number) : "";
 	case COLUMN_NAMESPACE:
 		return owner_of(renderer, column, bytes)->pod.namespace;
 	case COLUMN_POD:
@@ -191,7 +200,7 @@ static bool is_unknown(const struct column *column, const void *bytes)
 {
 	const char *place = (const char *)bytes + column->offset;
 
-	if (!column->zero_is_unknown)
+	if (!column->zero_is_unknown || column->netns_offset)
 		return false;
 	if (column->kind == COLUMN_ADDRESS)
 		return !memcmp(place, &(struct peer_key){0}, sizeof(struct peer_key));
@@ -235,11 +244,9 @@ static const char *cell_text(const struct renderer *renderer, const struct colum
 
 	if (is_unknown(column, bytes))
 		return "-";
-	if (column->kind == COLUMN_CGROUP) {
-		names_cgroup_shown(renderer->names, read_unsigned(column, bytes), buffer,
-				   CELL_BYTES);
+	if ((column->kind == COLUMN_CGROUP || column->kind == COLUMN_POD) &&
+	    names_pod_shown(owner_of(renderer, column, bytes), buffer, CELL_BYTES))
 		return buffer;
-	}
 	text = read_text(renderer, column, bytes, buffer);
 	if (text)
 		return *text ? text : "-";

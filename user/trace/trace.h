@@ -22,12 +22,11 @@ enum column_kind {
 	COLUMN_DURATION, /* ns of 8 bytes; tables show microseconds */
 	COLUMN_STRING,	 /* NUL-terminated within its size */
 	COLUMN_ADDRESS,	 /* struct peer_key */
-	COLUMN_CGROUP, /* id of 8 bytes; shown as its path, in tables as its pod where that is known
-			*/
+	COLUMN_CGROUP,	 /* id of 8 bytes; shown as its path, in tables as its pod where known */
 	COLUMN_NAMESPACE,
 	COLUMN_POD,
 	COLUMN_CONTAINER,
-	COLUMN_UNIT,   /* the same; shown as what is known of it, by name or else by id */
+	COLUMN_UNIT, /* the same, or a network namespace of 4; by name where known, or else by id */
 	COLUMN_DEVICE, /* number of 4 bytes, as the kernel's programs see it; shown by name */
 	COLUMN_SYMBOL, /* address in the kernel of 8 bytes; shown by symbol */
 	COLUMN_NAMED,  /* unsigned, shown by the column's names */
@@ -42,6 +41,9 @@ struct column {
 	uint16_t offset, size; /* in the record, or in the key or value of an aggregate */
 	uint8_t width;	       /* least, in tables; numbers are aligned to the right */
 	bool zero_is_unknown;  /* "-" in tables, null in JSON, empty in CSV */
+	/* Of a cgroup: where the network namespace is that tells the pod when the cgroup is 0; 0:
+	 * there is none. */
+	uint16_t netns_offset;
 	/* COLUMN_NAMED: the word for a value, or NULL where it has none and the number is shown. */
 	const char *(*name)(uint64_t value);
 };
@@ -55,15 +57,18 @@ struct column {
 	}
 
 /* The columns of a member that is a cgroup's id. A path may be long, so that it is for the end of a
- * line; tables show it alone. */
-#define CGROUP_COLUMNS(record, member)                                                           \
-	COLUMN(NULL, "namespace", COLUMN_NAMESPACE, record, member, 1, .zero_is_unknown = true), \
-		COLUMN(NULL, "pod", COLUMN_POD, record, member, 1, .zero_is_unknown = true),     \
-		COLUMN(NULL, "container", COLUMN_CONTAINER, record, member, 1,                   \
-		       .zero_is_unknown = true),                                                 \
-		COLUMN(NULL, "unit", COLUMN_UNIT, record, member, 1, .zero_is_unknown = true),   \
-		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, member, 1,                     \
-		       .zero_is_unknown = true)
+ * line; tables show it alone. More may be said of all of them. */
+#define CGROUP_COLUMNS(record, member, ...)                                                     \
+	COLUMN(NULL, "namespace", COLUMN_NAMESPACE, record, member, 1, .zero_is_unknown = true, \
+	       __VA_ARGS__),                                                                    \
+		COLUMN(NULL, "pod", COLUMN_POD, record, member, 1, .zero_is_unknown = true,     \
+		       __VA_ARGS__),                                                            \
+		COLUMN(NULL, "container", COLUMN_CONTAINER, record, member, 1,                  \
+		       .zero_is_unknown = true, __VA_ARGS__),                                   \
+		COLUMN(NULL, "unit", COLUMN_UNIT, record, member, 1, .zero_is_unknown = true,   \
+		       __VA_ARGS__),                                                            \
+		COLUMN("CGROUP", "cgroup", COLUMN_CGROUP, record, member, 1,                    \
+		       .zero_is_unknown = true, __VA_ARGS__)
 
 /* The columns of struct owner as member 'owner' of a record. */
 #define OWNER_COLUMNS(record)                                                                  \
@@ -72,7 +77,8 @@ struct column {
 		       .zero_is_unknown = true),                                               \
 		COLUMN("NETNS", "netns_inode", COLUMN_UNSIGNED, record, owner.netns_inode, 10, \
 		       .zero_is_unknown = true),                                               \
-		CGROUP_COLUMNS(record, owner.cgroup_id)
+		CGROUP_COLUMNS(record, owner.cgroup_id,                                        \
+			       .netns_offset = offsetof(record, owner.netns_inode))
 
 struct layout {
 	const struct column *columns;
