@@ -10,6 +10,7 @@
 #include "live/kube_api.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,20 +20,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define HEX16	"0123456789abcdef"
-#define ID(end) HEX16 HEX16 HEX16 "0123456789abcd" end
-#define STATIC	"5f1ab0c9d8e7f6a5b4c3d2e1f0a9b8c7"
-#define UID_MAX 64
-#define STATUS	"strategic-merge-patch+json"
+#define HEX16	 "0123456789abcdef"
+#define ID(end)	 HEX16 HEX16 HEX16 "0123456789abcd" end
+#define STATIC	 "5f1ab0c9d8e7f6a5b4c3d2e1f0a9b8c7"
+#define UID_MAX	 64
+#define CONNECTS 8
+#define STATUS	 "strategic-merge-patch+json"
 
 static struct cgroup_rig cgroup;
 static struct kube_api api;
 static char group[256]; /* below the rig's, in which the next process runs */
+static pid_t servers[2];
+static int connects[CONNECTS];
 
 static void skip_if(const char *obstacle)
 {
@@ -85,6 +90,13 @@ static void begin(struct agents *agents)
 
 static int tear_down(void **state)
 {
+	child_kill(&servers[0]);
+	child_kill(&servers[1]);
+	for (size_t i = 0; i < CONNECTS; i++) {
+		if (connects[i] > 0)
+			close(connects[i]);
+		connects[i] = 0;
+	}
 	agents_tear_down(state);
 	if (api.pid)
 		kube_api_stop(&api);
@@ -132,9 +144,15 @@ static void start_agent(struct agents *agents)
 	agents_configure(agents, 0,
 			 "node: n1\nstore: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
 			 "kubernetes: {kubeconfig: %s}\n"
-			 "findings: {crash-loop: {crashes: 3, within_s: 60}}\n",
+			 "findings: {crash-loop: {crashes: 3, within_s: 60}}\n"
+			 "watch: [{port: 7302}]\n",
 			 api.kubeconfig);
 	agents_start(agents, 0, &options);
+}
+
+static bool knows_one(void *context)
+{
+	return agents_metric(context, SIDE_A, AGENTS_URL, "tocsin_pods") == 1;
 }
 
 static bool knows_two(void *context)
@@ -265,6 +283,87 @@ static void test_names(void **state)
 	agents_stop(agents, 0);
 }
 
+struct server {
+	const struct rig *rig;
+	enum side side;
+	uint16_t port;
+};
+
+/* A pod's process that listens and never accepts. */
+static void serve(void *context)
+{
+	const struct server *server = context;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server->port)};
+	int fd;
+
+	cgroup_rig_enter_below(&cgroup, group);
+	fd = rig_socket(server->rig, server->side, AF_INET, SOCK_STREAM);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 2))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static bool listens(void *context)
+{
+	const struct server *server = context;
+	char command[96];
+
+	snprintf(command, sizeof(command), "ip netns exec %s ss -Hltn sport = :%u | grep -q .",
+		 server->rig->names[server->side], server->port);
+	return !system(command);
+}
+
+static const char *expect_line(struct agents *agents, const char *kind)
+{
+	const char *line;
+
+	do
+		line = process_expect_log(&agents->agent[0], "\"finding\"");
+	while (!strstr(line, kind));
+	return line;
+}
+
+/* Findings about processes and listeners, whichever network namespace these are in. */
+static void test_owners(void **state)
+{
+	struct agents *agents = *state;
+	struct server far = {&agents->rig, SIDE_B, 7301}, near = {&agents->rig, SIDE_A, 7302};
+	struct address address = rig_address(SIDE_B, AF_INET);
+	struct sockaddr_storage target;
+	socklen_t length = address_to_sockaddr(&address, far.port, &target);
+	char web[UID_MAX];
+	const char *line;
+
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	tell_container(agents, "web-1", ID("01"));
+	snprintf(group, sizeof(group), "kubepods/pod%s/" ID("01"), web);
+	cgroup_rig_make_below(&cgroup, group);
+	servers[0] = child_start(serve, &far);
+	servers[1] = child_start(serve, &near);
+	rig_wait(listens, &far, "a listener in the pod's own network namespace");
+	rig_wait(listens, &near, "one in the node's");
+	start_agent(agents);
+	rig_wait(knows_one, agents, "the name of the pod");
+	(void)process_expect_log(&agents->agent[0], "process watched");
+	for (size_t i = 0; i < CONNECTS; i++) {
+		connects[i] =
+			rig_socket(&agents->rig, SIDE_A, AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+		(void)connect(connects[i], (struct sockaddr *)&target, length);
+	}
+	line = expect_line(agents, "\"accept-overflow\"");
+	if (!strstr(line, "0.0.0.0:7301 netns ") ||
+	    !strstr(line, "; container app of pod shop/web-1\""))
+		fail_msg("%s", line);
+	child_kill(&servers[1]);
+	line = expect_line(agents, "\"watched-process-died\"");
+	if (!strstr(line, "port 7302") ||
+	    !strstr(line, "; it was of container app of pod shop/web-1\""))
+		fail_msg("%s", line);
+	agents_stop(agents, 0);
+}
+
 /* Why names may not be known; "" when they are. */
 static void expect_reason(struct agents *agents, const char *words)
 {
@@ -339,6 +438,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names),
+		TEST(test_owners),
 		TEST(test_without_the_api),
 		TEST(test_without_the_right),
 	};

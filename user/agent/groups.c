@@ -76,11 +76,7 @@ const char *groups_path(const struct groups *groups, const struct task_group *gr
 struct cgroup_owner groups_owner(const struct groups *groups, const struct pods *pods,
 				 const struct task_group *group)
 {
-	struct cgroup_owner owner;
-
-	cgroup_name_parse(groups_path(groups, group) ?: "", &owner.group);
-	pods_find(pods, &owner.group, &owner.pod);
-	return owner;
+	return pods_owner(pods, groups_path(groups, group) ?: "");
 }
 
 void groups_name_pods(struct groups *groups, const struct pods *pods)

@@ -2,6 +2,8 @@
 #include "agent/agent.h"
 #include "agent/findings.h"
 #include "agent/health_network.h"
+#include "agent/node_objects.h"
+#include "agent/pods.h"
 #include "base/clock.h"
 #include "detect/accept.h"
 #include "probe/listener.h"
@@ -139,6 +141,17 @@ static bool overflows_grew(struct accept_family *family)
 	return !family->first_look && family->overflows > before;
 }
 
+static void say_owner(const struct agent *agent, uint32_t pid, struct text *sentence)
+{
+	const struct cgroup_owner owner =
+		pods_owner_of_process(node_objects_pods(agent->node_objects), pid);
+
+	if (!*owner.group.pod)
+		return;
+	text_printf(sentence, "; ");
+	cgroup_owner_explain(&owner, sentence);
+}
+
 static void judge(struct accept_family *family, bool overflowed, uint64_t now_ns)
 {
 	struct agent *agent = family->agent;
@@ -158,6 +171,8 @@ static void judge(struct accept_family *family, bool overflowed, uint64_t now_ns
 			overflowed && place->netns_inode == agent->peers.netns_inode;
 		level = accept_overflow(&place->memory, &place->evidence, delay_ns, now_ns,
 					&since_ns, &text);
+		if (level == FINDING_ACTIVE)
+			say_owner(agent, place->evidence.pid, &text);
 		findings_say(findings, FINDING_ACCEPT_OVERFLOW, place->subject, level, since_ns,
 			     CLEAR_NS, now_ns, sentence);
 		if (level != FINDING_QUIET ||

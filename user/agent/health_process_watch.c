@@ -9,6 +9,9 @@
 
 #include "agent/agent.h"
 #include "agent/findings.h"
+#include "agent/node_objects.h"
+#include "agent/pods.h"
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "detect/watched.h"
@@ -201,6 +204,8 @@ static int follow(struct watch_family *family, unsigned int watch, struct follow
 		goto failed;
 	}
 	watch_process_exe(pid, followed->end.exe, sizeof(followed->end.exe));
+	/* When it has ended, nobody can tell. */
+	(void)cgroup_name_of_process(pid, &followed->end.group);
 	r = uv_poll_init(&family->agent->loop, &followed->poll, followed->pidfd);
 	if (r)
 		goto failed;
@@ -256,11 +261,17 @@ static void say_died(struct watch_family *family, unsigned int watch, uint64_t n
 {
 	const struct watched *watched = &family->watched[watch];
 	uint64_t age_ns = clock_boottime_ns() - watched->end.end_ns;
+	struct cgroup_owner owner = {.group = watched->end.group};
 	char name[FINDING_SUBJECT_MAX], sentence[FINDING_SENTENCE_MAX] = "";
 	struct text text = TEXT(sentence);
 
 	name_of(&family->watches[watch], name);
 	watched_explain_death(watched, name, &text);
+	if (*owner.group.pod) {
+		pods_find(node_objects_pods(family->agent->node_objects), &owner.group, &owner.pod);
+		text_printf(&text, "; it was of ");
+		cgroup_owner_explain(&owner, &text);
+	}
 	findings_say(agent_findings_list(family->agent->findings), FINDING_WATCHED_PROCESS_DIED,
 		     name, FINDING_ACTIVE, now_ns - age_ns, 0, now_ns, sentence);
 }

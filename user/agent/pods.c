@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/pods.h"
 
+#include "base/cgroup.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "kubernetes/pod.h"
@@ -161,6 +162,25 @@ void pods_find(const struct pods *pods, const struct cgroup_name *group, struct 
 		if (!strcmp(pod->containers[i].id, group->container))
 			memcpy(ret_name->container, pod->containers[i].name,
 			       sizeof(ret_name->container));
+}
+
+struct cgroup_owner pods_owner(const struct pods *pods, const char *path)
+{
+	struct cgroup_owner owner;
+
+	cgroup_name_parse(path, &owner.group);
+	pods_find(pods, &owner.group, &owner.pod);
+	return owner;
+}
+
+struct cgroup_owner pods_owner_of_process(const struct pods *pods, uint32_t pid)
+{
+	struct cgroup_owner owner;
+
+	/* One that is gone is nobody's. */
+	(void)cgroup_name_of_process(pid, &owner.group);
+	pods_find(pods, &owner.group, &owner.pod);
+	return owner;
 }
 
 struct snapshot_pods pods_snapshot(const struct pods *pods)

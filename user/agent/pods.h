@@ -30,6 +30,10 @@ uint64_t pods_due_ns(const struct pods *pods);
 /* The names that belong to a group, as far as they are known. NULL is allowed: none are. */
 void pods_find(const struct pods *pods, const struct cgroup_name *group, struct pod_name *ret_name);
 
+/* Whose a group is by its path, "" when that is not known, and a process by its groups. */
+struct cgroup_owner pods_owner(const struct pods *pods, const char *path);
+struct cgroup_owner pods_owner_of_process(const struct pods *pods, uint32_t pid);
+
 struct snapshot_pods pods_snapshot(const struct pods *pods);
 
 /* NULL is allowed. */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "base/cgroup.h"
 
-#include "base/cgroup_name.h"
 #include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -173,6 +173,28 @@ int cgroup_path(int tree, uint64_t id, char *path, size_t size)
 	int r = path_by_handle(tree, id, path, size);
 
 	return r == -EPERM ? path_by_walk(tree, id, path, size) : r;
+}
+
+int cgroup_name_of_process(uint32_t pid, struct cgroup_name *ret_name)
+{
+	char path[64], line[CGROUP_PATH_MAX];
+	struct cgroup_name name;
+	FILE *stream;
+
+	*ret_name = (struct cgroup_name){0};
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cgroup", pid);
+	stream = fopen(path, "re");
+	if (!stream)
+		return -errno;
+	while (!*ret_name->pod && !*ret_name->container && fgets(line, sizeof(line), stream)) {
+		/* "4:memory:/kubepods/...", and "0::/kubepods/..." of v2. */
+		line[strcspn(line, "\n")] = '\0';
+		cgroup_name_parse(line + strcspn(line, "/"), &name);
+		if (*name.pod || *name.container || *name.unit)
+			*ret_name = name;
+	}
+	fclose(stream);
+	return 0;
 }
 
 static bool is_container_id(const char *name)

@@ -4,6 +4,8 @@
 
 /* Control groups, wherever their tree is mounted: ids to paths and back. */
 
+#include "base/cgroup_name.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +34,11 @@ bool cgroup_is_at(int tree, const char *path, uint64_t id);
 /* The path of a group below the root of the tree, "/" for the root itself. Returns 0, or a negative
  * errno (-ESTALE: it is gone) with nothing written. */
 int cgroup_path(int tree, uint64_t id, char *path, size_t size);
+
+/* Whose a process is, by the paths of its groups in the trees of v1 and v2: the first that tells a
+ * pod or a container counts, else the last unit. Returns 0 or a negative errno (-ENOENT: it is
+ * gone). */
+int cgroup_name_of_process(uint32_t pid, struct cgroup_name *ret_name);
 
 /*
  * Finds a group by its path, as seen below the mount ("/system.slice/a.service", or with the mount

@@ -8,6 +8,7 @@
  * none. Pure.
  */
 
+#include "base/cgroup_name.h"
 #include "base/text.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@ struct watched_end {
 	uint32_t status; /* as wait() has it */
 	bool oom_killed;
 	char exe[WATCHED_EXE_MAX]; /* "": not known */
+	struct cgroup_name group;  /* as it was when it was found */
 };
 
 struct watched {
