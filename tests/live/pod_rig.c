@@ -60,8 +60,8 @@ void pod_rig_name(struct pod_rig *pods, const char *pod, const char *uid)
 	make_directory(path);
 }
 
-static void make_link(struct pod_rig *pods, const char *pod, const char *uid, const char *name,
-		      const char *id)
+void pod_rig_link(struct pod_rig *pods, const char *pod, const char *uid, const char *name,
+		  const char *id)
 {
 	char *path = pods->links[pods->link_count++], target[256];
 
@@ -90,5 +90,5 @@ void pod_rig_container(struct pod_rig *pods, bool systemd, const char *pod, cons
 		snprintf(path, 256, "kubepods/burstable/pod%s/%s", uid, id);
 	cgroup_rig_make_below(&pods->cgroup, path);
 	if (name)
-		make_link(pods, pod, uid, name, id);
+		pod_rig_link(pods, pod, uid, name, id);
 }

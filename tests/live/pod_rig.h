@@ -37,4 +37,8 @@ void pod_rig_name(struct pod_rig *pods, const char *pod, const char *uid);
 void pod_rig_container(struct pod_rig *pods, bool systemd, const char *pod, const char *uid,
 		       const char *name, const char *id, char path[static 256]);
 
+/* That link alone. */
+void pod_rig_link(struct pod_rig *pods, const char *pod, const char *uid, const char *name,
+		  const char *id);
+
 #endif

@@ -184,18 +184,21 @@ static void crash_in(const char *format, ...)
 	assert_int_equal(WTERMSIG(child_wait(child_start(abort_in_group, NULL))), SIGABRT);
 }
 
-/* The next finding of a kind, which is about this and says that. */
-static void expect_finding(struct agents *agents, const char *subject, const char *words)
+/* Others crash, listen and end on this machine, too: waits for a finding of this kind about this,
+ * which must say those words. */
+static void expect_finding(struct agents *agents, const char *kind, const char *subject,
+			   const char *words)
 {
+	char kind_text[64], subject_text[256];
 	const char *line;
-	char text[256];
 
+	snprintf(kind_text, sizeof(kind_text), "\"finding\":\"%s\"", kind);
+	snprintf(subject_text, sizeof(subject_text), "\"subject\":\"%s", subject);
 	do
-		line = process_expect_log(&agents->agent[0], "\"finding\"");
-	while (!strstr(line, "\"crash-loop\""));
-	snprintf(text, sizeof(text), "\"subject\":\"%s\"", subject);
-	if (!strstr(line, text) || !strstr(line, words))
-		fail_msg("no %s, '%s' in: %s", text, words, line);
+		line = process_expect_log(&agents->agent[0], kind_text);
+	while (!strstr(line, subject_text));
+	if (!strstr(line, words))
+		fail_msg("no '%s' in: %s", words, line);
 }
 
 /* How many requests for pods there were. */
@@ -244,7 +247,8 @@ static void test_names(void **state)
 	crash_in("kubepods/burstable/pod%s/" ID("01"), web);
 	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
 	crash_in("kubepods/burstable/pod%s/" ID("03"), web);
-	expect_finding(agents, "pod shop/web-1", "in container 0123456789ab of pod shop/web-1");
+	expect_finding(agents, "crash-loop", "pod shop/web-1",
+		       "in container 0123456789ab of pod shop/web-1");
 	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
 	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"app\",signal");
 	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" ID("03") "\",signal");
@@ -253,12 +257,12 @@ static void test_names(void **state)
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" STATIC
 			 ".slice/cri-containerd-" ID("04") ".scope");
-	expect_finding(agents, "pod shop/etcd-n1", "of pod shop/etcd-n1");
+	expect_finding(agents, "crash-loop", "pod shop/etcd-n1", "of pod shop/etcd-n1");
 	/* What runs here and is not of this node is not known by name. */
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods/pod%s/" ID("05"), other);
 	snprintf(subject, sizeof(subject), "pod %s", other);
-	expect_finding(agents, subject, "container 0123456789ab of pod ");
+	expect_finding(agents, "crash-loop", subject, "container 0123456789ab of pod ");
 
 	/* One that comes while the agent runs; its container is told before it crashes. */
 	make_pod(agents, "late", "n1", "", late);
@@ -272,7 +276,7 @@ static void test_names(void **state)
 			 200);
 	rig_wait(knows_two, agents, "that a pod is gone");
 	crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
-	expect_finding(agents, "pod shop/late", "in container app of pod shop/late");
+	expect_finding(agents, "crash-loop", "pod shop/late", "in container app of pod shop/late");
 	expect_series(agents, "namespace=\"shop\",pod=\"late\",container=\"app\",signal");
 
 	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
@@ -314,16 +318,6 @@ static bool listens(void *context)
 	return !system(command);
 }
 
-static const char *expect_line(struct agents *agents, const char *kind)
-{
-	const char *line;
-
-	do
-		line = process_expect_log(&agents->agent[0], "\"finding\"");
-	while (!strstr(line, kind));
-	return line;
-}
-
 /* Findings about processes and listeners, whichever network namespace these are in. */
 static void test_owners(void **state)
 {
@@ -333,7 +327,6 @@ static void test_owners(void **state)
 	struct sockaddr_storage target;
 	socklen_t length = address_to_sockaddr(&address, far.port, &target);
 	char web[UID_MAX];
-	const char *line;
 
 	begin(agents);
 	make_pod(agents, "web-1", "n1", "", web);
@@ -352,15 +345,11 @@ static void test_owners(void **state)
 			rig_socket(&agents->rig, SIDE_A, AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
 		(void)connect(connects[i], (struct sockaddr *)&target, length);
 	}
-	line = expect_line(agents, "\"accept-overflow\"");
-	if (!strstr(line, "0.0.0.0:7301 netns ") ||
-	    !strstr(line, "; container app of pod shop/web-1\""))
-		fail_msg("%s", line);
+	expect_finding(agents, "accept-overflow", "0.0.0.0:7301 netns ",
+		       "; container app of pod shop/web-1\"");
 	child_kill(&servers[1]);
-	line = expect_line(agents, "\"watched-process-died\"");
-	if (!strstr(line, "port 7302") ||
-	    !strstr(line, "; it was of container app of pod shop/web-1\""))
-		fail_msg("%s", line);
+	expect_finding(agents, "watched-process-died", "port 7302",
+		       "; it was of container app of pod shop/web-1\"");
 	agents_stop(agents, 0);
 }
 
@@ -399,13 +388,40 @@ static void test_without_the_api(void **state)
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods/pod%s/" ID("01"), web);
 	snprintf(subject, sizeof(subject), "pod %s", web);
-	expect_finding(agents, subject, "container 0123456789ab of pod ");
+	expect_finding(agents, "crash-loop", subject, "container 0123456789ab of pod ");
 	expect_reason(agents, "the API has not listed them yet");
 	snprintf(subject, sizeof(subject), "pod=\"%s\",container=\"" HEX16, web);
 	expect_series(agents, subject);
 	assert_int_equal(kill(api.pid, SIGCONT), 0);
 	rig_wait(is_well, agents, "the API");
 	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
+	agents_stop(agents, 0);
+}
+
+/* What happens while no watch is open, and cannot be told any more, is found by the next list. */
+static void test_listed_again(void **state)
+{
+	struct agents *agents = *state;
+	char uid[UID_MAX];
+
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", uid);
+	make_pod(agents, "web-2", "n1", "", uid);
+	start_agent(agents);
+	rig_wait(knows_two, agents, "the names of this node's pods");
+	assert_int_equal(call(agents, "POST", "/testing/faults", NULL,
+			      "{\"match\":{\"resource\":\"pods\",\"verb\":[\"list\",\"watch\"]},"
+			      "\"code\":503,\"count\":1000}",
+			      NULL),
+			 200);
+	assert_int_equal(call(agents, "POST", "/testing/watches/drop", NULL, "{}", NULL), 200);
+	assert_int_equal(call(agents, "DELETE", "/api/v1/namespaces/shop/pods/web-2", NULL,
+			      "{\"gracePeriodSeconds\":0}", NULL),
+			 200);
+	assert_int_equal(call(agents, "POST", "/testing/compact", NULL, "{}", NULL), 200);
+	assert_false(knows_one(agents));
+	assert_int_equal(call(agents, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
+	rig_wait(knows_one, agents, "that a pod is gone");
 	agents_stop(agents, 0);
 }
 
@@ -440,6 +456,7 @@ int main(void)
 		TEST(test_names),
 		TEST(test_owners),
 		TEST(test_without_the_api),
+		TEST(test_listed_again),
 		TEST(test_without_the_right),
 	};
 

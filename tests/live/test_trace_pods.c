@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Traces on a node of Kubernetes: whose pod it was, and -g pod:NAMESPACE/NAME. */
+#include "base/clock.h"
 #include "live/child.h"
 #include "live/pod_rig.h"
 #include "live/process.h"
@@ -144,6 +145,40 @@ static void test_pod_filter(void **state)
 		assert_text(line, "container", containers[i]);
 	}
 	json_decref(lines);
+}
+
+/* The kubelet makes a container's link when that runs already. */
+static void test_named_later(void **state)
+{
+	uint64_t limit_ns = clock_monotonic_ns() + 15 * NS_PER_S;
+	bool named = false;
+	char path[256];
+	size_t count = 0;
+
+	(void)state;
+	begin();
+	pod_rig_container(&fixture.pods, false, "web-1", WEB, NULL, ID("05"), path);
+	trace_run_start(&fixture.run,
+			(const char *const[]){"crash", "-g", fixture.target, "-o", "json", NULL});
+	while (!named) {
+		json_t *lines;
+		const char *shown;
+
+		crash_in(path);
+		trace_run_expect_lines(&fixture.run, ++count);
+		lines = trace_run_lines(&fixture.run);
+		shown = trace_run_string(json_array_get(lines, count - 1), "container");
+		named = !strcmp(shown, "late");
+		if (!named && strcmp(shown, ID("05")) != 0)
+			fail_msg("%s", shown);
+		json_decref(lines);
+		if (count == 1)
+			pod_rig_link(&fixture.pods, "web-1", WEB, "late", ID("05"));
+		if (clock_monotonic_ns() > limit_ns)
+			fail_msg("its name is never known");
+	}
+	assert_true(count > 1);
+	trace_run_stop(&fixture.run, SIGINT);
 }
 
 static void test_table(void **state)
@@ -355,25 +390,28 @@ static unsigned int lines_of_b(const char *pod)
 static void test_owners_of_namespaces(void **state)
 {
 	static const struct {
-		const char *words[3], *pod;
+		const char *words[2], *processes[2], *pod;
 	} cases[] = {
-		{{"reset"}, "db-1"},
-		{{"drop", "--events"}, "db-1"},
+		{{"reset"}, {"db"}, "db-1"},
+		{{"reset"}, {"db", "db"}, "db-1"},
+		{{"drop", "--events"}, {"db"}, "db-1"},
 		/* With others in it, as in the host's own, that is not known. */
-		{{"reset"}, ""},
+		{{"reset"}, {"db", "other"}, ""},
+		{{"reset"}, {"other", "db"}, ""},
+		{{"reset"}, {"other"}, ""},
+		{{"reset"}, {NULL}, ""},
 	};
 
 	(void)state;
 	begin();
-	fixture.sleepers[0] = child_start(sleep_in_b, &fixture);
-	rig_wait(is_in_b, &fixture.sleepers[0], "a process in the pod's namespace");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const char *arguments[8] = {cases[i].words[0], "-P", "9", "-o", "json",
 					    cases[i].words[1]};
 
-		if (!*cases[i].pod) {
-			fixture.sleepers[1] = child_start(sleep_in_b, NULL);
-			rig_wait(is_in_b, &fixture.sleepers[1], "another process in it");
+		for (size_t j = 0; j < 2 && cases[i].processes[j]; j++) {
+			fixture.sleepers[j] = child_start(
+				sleep_in_b, *cases[i].processes[j] == 'd' ? &fixture : NULL);
+			rig_wait(is_in_b, &fixture.sleepers[j], "a process in the namespace");
 		}
 		trace_run_start(&fixture.run, arguments);
 		/* Nobody listens. */
@@ -382,6 +420,8 @@ static void test_owners_of_namespaces(void **state)
 		if (!lines_of_b(cases[i].pod))
 			fail_msg("%s: nothing", cases[i].words[0]);
 		trace_run_discard(&fixture.run);
+		child_kill(&fixture.sleepers[0]);
+		child_kill(&fixture.sleepers[1]);
 	}
 }
 
@@ -389,9 +429,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_pod_filter),		 TEST(test_table),
-		TEST(test_no_such_pod),		 TEST(test_owners),
-		TEST(test_owners_of_namespaces),
+		TEST(test_pod_filter),	TEST(test_named_later), TEST(test_table),
+		TEST(test_no_such_pod), TEST(test_owners),	TEST(test_owners_of_namespaces),
 	};
 
 	if (trace_run_obstacle()) {

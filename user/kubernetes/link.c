@@ -115,6 +115,11 @@ void kubernetes_link_fail(struct kubernetes_link *link, const char *reason)
 	back_off(link, 0);
 }
 
+void kubernetes_link_wake(struct kubernetes_link *link)
+{
+	link->wake(link->context);
+}
+
 void kubernetes_link_settled(struct kubernetes_link *link)
 {
 	link->failures = 0;

@@ -81,6 +81,9 @@ void kubernetes_link_call(struct kubernetes_link *link, struct kubernetes_call *
 /* Drops a call if it is in flight. */
 void kubernetes_call_cancel(struct kubernetes_call *call);
 
+/* Has the owner look for what there is to do. */
+void kubernetes_link_wake(struct kubernetes_link *link);
+
 /* Pauses as after a failure, for this reason. */
 void kubernetes_link_fail(struct kubernetes_link *link, const char *reason);
 

@@ -148,6 +148,8 @@ static void on_event(void *context, const char *line, size_t length)
 	if (!strcmp(type, "ERROR") || !take_revision(watch, object)) {
 		kubernetes_call_cancel(&watch->call);
 		list_again(watch, "the watch ended with an error");
+		/* What is dropped ends without a word to its owner. */
+		kubernetes_link_wake(watch->link);
 	} else {
 		all_is_well(watch);
 		if (!strcmp(type, "ADDED") || !strcmp(type, "MODIFIED") || !strcmp(type, "DELETED"))
