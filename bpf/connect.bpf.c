@@ -20,12 +20,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 trace_grouping = CONNECT_OF_ALL;
 
 /* When a connect began. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, __u64);
-} begun SEC(".maps");
+SOCKET_RECORDS(connect_begin, __u64, SOCKETS_BY_ADDRESS_MAX)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -88,20 +83,20 @@ int BPF_PROG(connects, struct sock *sk, int old_state, int new_state)
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	if (old_state == TCP_CLOSE && new_state == TCP_SYN_SENT) {
-		begun_ns = bpf_sk_storage_get(&begun, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		begun_ns = connect_begin_find_or_make(sk);
 		if (begun_ns)
 			*begun_ns = bpf_ktime_get_ns();
 		else
 			__sync_fetch_and_add(&trace_counters.updates_lost, 1);
 		/* Its program notes it, too, but may come later. */
-		socket_owner_note(sk, bpf_get_current_task_btf());
+		socket_owner_note(sk, (struct task_struct *)bpf_get_current_task());
 		return 0;
 	}
 	if ((old_state != TCP_SYN_SENT && old_state != TCP_SYN_RECV) ||
 	    (!established && new_state != TCP_CLOSE))
 		return 0;
 	/* Where both ends connect at once, it goes through SYN_RECV, too. */
-	begun_ns = bpf_sk_storage_get(&begun, sk, NULL, 0);
+	begun_ns = connect_begin_find(sk);
 	outgoing = begun_ns || old_state == TCP_SYN_SENT;
 	if (!outgoing && !established)
 		return 0;
@@ -115,6 +110,7 @@ int BPF_PROG(connects, struct sock *sk, int old_state, int new_state)
 		event.direction = CONNECT_OUT;
 		event.outcome = established ? 0 : connect_error_reason(sk) + 1;
 		event.latency_ns = begun_ns ? now_ns - *begun_ns : 0;
+		connect_begin_forget(sk);
 	} else {
 		/* The kernel has just taken the time since its SYN-ACK as the first round trip, in
 		 * eighths of a microsecond; it has none when SYN cookies were used. */

@@ -24,8 +24,9 @@ static __always_inline __u64 cgroup_ancestor_id(const struct cgroup *cgroup, __u
 	if ((__u32)BPF_CORE_READ(cgroup, level) < level)
 		return 0;
 	/* An array of ids became one of pointers in 6.1 (commit 7f203bc89eb6). */
-	if (bpf_core_field_exists(((struct cgroup *)0)->ancestors)) {
-		bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[level]);
+	if (bpf_core_field_exists(((struct cgroup___v61 *)0)->ancestors)) {
+		bpf_core_read(&ancestor, sizeof(ancestor),
+			      &((const struct cgroup___v61 *)cgroup)->ancestors[level]);
 		return ancestor ? cgroup_id_of(ancestor) : 0;
 	}
 	bpf_core_read(&id, sizeof(id), &((const struct cgroup___v60 *)cgroup)->ancestor_ids[level]);

@@ -33,7 +33,8 @@ static __always_inline __u64 page_bytes(__s64 pages)
 	page_bytes(bpf_core_field_exists(((struct mm_struct___v61 *)0)->rss_stat.count) \
 			   ? BPF_CORE_READ((const struct mm_struct___v61 *)(mm),        \
 					   rss_stat.count[kind].counter)                \
-			   : BPF_CORE_READ(mm, rss_stat[kind].count))
+			   : BPF_CORE_READ((const struct mm_struct___v62 *)(mm),        \
+					   rss_stat[kind].count))
 
 static __always_inline void read_memory(struct task_struct *task, struct oom_event *record)
 {

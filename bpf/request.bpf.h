@@ -53,7 +53,7 @@ static __always_inline struct gendisk *request_disk(struct request *rq)
 	 * (commit d152c682f03c). */
 	if (bpf_core_field_exists(((struct request___v516 *)0)->rq_disk))
 		return ((struct request___v516 *)rq)->rq_disk;
-	return rq->q->disk;
+	return ((struct request_queue___v515 *)rq->q)->disk;
 }
 
 static __always_inline __u32 disk_device(const struct gendisk *disk)

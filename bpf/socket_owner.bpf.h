@@ -16,23 +16,18 @@
 #include "filter_owner.bpf.h"
 #include "numbers.bpf.h"
 #include "open_file.bpf.h"
+#include "socket_record.bpf.h"
 
 struct socket_owner {
 	__u32 pid;
 	char comm[TRACE_COMM_BYTES];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct socket_owner);
-} socket_owners SEC(".maps");
+SOCKET_RECORDS(socket_owner, struct socket_owner, SOCKETS_BY_ADDRESS_MAX)
 
 static __always_inline void socket_owner_note(struct sock *sk, struct task_struct *task)
 {
-	struct socket_owner *owner =
-		bpf_sk_storage_get(&socket_owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct socket_owner *owner = socket_owner_find_or_make(sk);
 
 	if (!owner || owner->pid)
 		return;
@@ -40,12 +35,15 @@ static __always_inline void socket_owner_note(struct sock *sk, struct task_struc
 	BPF_CORE_READ_STR_INTO(&owner->comm, task, group_leader, comm);
 }
 
-/* connect() runs in its process; later changes of state mostly do not. */
+/* connect() runs in its process; later changes of state mostly do not. The trace's own program at
+ * this tracepoint comes before it in the table, so that it finds the owner of one that ends. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(owner_connects, struct sock *sk, int old_state, int new_state)
 {
 	if (old_state == TCP_CLOSE && new_state == TCP_SYN_SENT)
-		socket_owner_note(sk, bpf_get_current_task_btf());
+		socket_owner_note(sk, (struct task_struct *)bpf_get_current_task());
+	else if (new_state == TCP_CLOSE)
+		socket_owner_forget(sk);
 	return 0;
 }
 
@@ -53,7 +51,7 @@ int BPF_PROG(owner_connects, struct sock *sk, int old_state, int new_state)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(owner_reads, struct sock *sk)
 {
-	socket_owner_note(sk, bpf_get_current_task_btf());
+	socket_owner_note(sk, (struct task_struct *)bpf_get_current_task());
 	return 0;
 }
 
@@ -69,14 +67,23 @@ int owner_iterate(struct bpf_iter__task_file *context)
 	return 0;
 }
 
+/* NULL where the kernel does not keep it. */
 static __always_inline struct cgroup *cgroup_of_socket(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+	struct sock_cgroup_data *data = &sk->sk_cgrp_data;
+	__u64 value;
+
+	if (bpf_core_field_exists(((struct sock_cgroup_data___v515 *)0)->cgroup))
+		return BPF_CORE_READ((struct sock_cgroup_data___v515 *)data, cgroup);
+	/* Before 5.15 (commit 8520e224f547) a word with the numbers of v1 controllers instead, when
+	 * one of the lowest two bits is set. */
+	value = BPF_CORE_READ((struct sock_cgroup_data___v514 *)data, val);
+	return value & 3 ? NULL : (struct cgroup *)value;
 }
 
 static __always_inline void owner_of_socket(struct sock *sk, struct owner *owner)
 {
-	struct socket_owner *known = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+	struct socket_owner *known = socket_owner_find(sk);
 
 	owner->cgroup_id = cgroup_id_of(cgroup_of_socket(sk));
 	owner->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
@@ -92,7 +99,7 @@ static __always_inline bool socket_owner_wanted(struct sock *sk)
 	if (filter_cgroup_id && !cgroup_wanted(cgroup_of_socket(sk)))
 		return false;
 	if (filter_pid) {
-		struct socket_owner *known = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+		struct socket_owner *known = socket_owner_find(sk);
 
 		return known && known->pid == filter_pid;
 	}

@@ -25,6 +25,9 @@ const volatile __u32 filter_device = 0; /* a disk with its partitions, or a part
 /* Whether each request is told of as it is submitted (block_io_start, since 6.5). Before, the
  * submitter is who puts it into a queue, or hands it to the driver when it is in none. */
 const volatile bool request_start_is_told = false;
+/* block_bio_queue had the queue before the bio until 5.11 (commit e8a676d61c07): user space counts
+ * the arguments. */
+const volatile bool bio_has_queue = false;
 
 /* By the address of the request or bio. Those of another owner are in it, too: one that is missing
  * is older than the trace. */
@@ -46,15 +49,15 @@ static __always_inline bool device_wanted(__u32 device, const struct gendisk *di
 /* What a bio was sent to, if that is known: maybe a partition (since 5.12, commit 309dca309fc3). */
 static __always_inline __u32 device_of(const struct bio *bio, const struct gendisk *disk)
 {
-	if (bpf_core_field_exists(((struct bio *)0)->bi_bdev) && bio)
-		return bio->bi_bdev->bd_dev;
+	if (bpf_core_field_exists(((struct bio___v512 *)0)->bi_bdev) && bio)
+		return ((const struct bio___v512 *)bio)->bi_bdev->bd_dev;
 	return disk_device(disk);
 }
 
 static __always_inline struct gendisk *disk_of_bio(const struct bio *bio)
 {
-	if (bpf_core_field_exists(((struct bio *)0)->bi_bdev))
-		return bio->bi_bdev->bd_disk;
+	if (bpf_core_field_exists(((struct bio___v512 *)0)->bi_bdev))
+		return ((const struct bio___v512 *)bio)->bi_bdev->bd_disk;
 	return ((const struct bio___v511 *)bio)->bi_disk;
 }
 
@@ -80,7 +83,7 @@ static __always_inline struct cgroup *cgroup_of_io(const struct bio *bio, struct
 
 static __always_inline void find_owner(struct submission *io, const struct bio *bio)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct cgroup *cgroup = cgroup_of_io(bio, cgroup_of_task(task));
 
 	owner_of_task(task, &io->owner);
@@ -234,7 +237,7 @@ int BPF_PROG(request_ends, struct request *rq, int error, unsigned int bytes)
 SEC("tp_btf/block_bio_queue")
 int bio_is_queued(__u64 *context)
 {
-	struct bio *bio = request_has_queue ? (struct bio *)context[1] : (struct bio *)context[0];
+	struct bio *bio = bio_has_queue ? (struct bio *)context[1] : (struct bio *)context[0];
 	struct gendisk *disk = disk_of_bio(bio);
 	struct submission io = {.wanted = true};
 

@@ -14,8 +14,8 @@
 static __always_inline __u32 state_of_task(struct task_struct *task)
 {
 	/* Renamed and narrowed in 5.14 (commit 2f064a59a11f). */
-	if (bpf_core_field_exists(task->__state))
-		return BPF_CORE_READ(task, __state);
+	if (bpf_core_field_exists(((struct task_struct___v514 *)0)->__state))
+		return BPF_CORE_READ((struct task_struct___v514 *)task, __state);
 	return BPF_CORE_READ((struct task_struct___v513 *)task, state);
 }
 

@@ -22,12 +22,7 @@ struct birth {
 	__u32 established;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct birth);
-} births SEC(".maps");
+SOCKET_RECORDS(birth, struct birth, SOCKETS_BY_ADDRESS_MAX)
 
 static __always_inline void note_state(struct sock *sk, int old_state, int new_state)
 {
@@ -39,7 +34,7 @@ static __always_inline void note_state(struct sock *sk, int old_state, int new_s
 
 	if (!connects && !lives)
 		return;
-	birth = bpf_sk_storage_get(&births, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	birth = birth_find_or_make(sk);
 	if (!birth) {
 		__sync_fetch_and_add(&trace_counters.updates_lost, 1);
 		return;
@@ -83,16 +78,22 @@ int BPF_PROG(connection_ends, struct sock *sk, int old_state, int new_state)
 	const struct tcp_sock *tp;
 	struct tcplife_event *record;
 	struct peer_key local, remote;
-	struct birth *birth;
+	struct birth *birth, born = {.direction = TCPLIFE_UNKNOWN, .established = 1};
 	__u64 now_ns, duration_ns;
 	__u16 local_port;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	note_state(sk, old_state, new_state);
+	if (new_state != TCP_CLOSE)
+		return 0;
+	birth = birth_find(sk);
+	if (birth)
+		born = *birth;
+	birth_forget(sk);
 	/* One that was never established is no connection: `tocsin trace connect` has it. */
-	if (new_state != TCP_CLOSE || old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV ||
-	    old_state == TCP_LISTEN)
+	if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV || old_state == TCP_LISTEN ||
+	    !born.established)
 		return 0;
 	tp = tcp_sock_of(sk);
 	if (!tp)
@@ -101,11 +102,8 @@ int BPF_PROG(connection_ends, struct sock *sk, int old_state, int new_state)
 	if (!socket_wanted(common, local_port) || !remote_of(common, &remote) ||
 	    !address_wanted(&remote) || !local_of(common, &local) || !socket_owner_wanted(sk))
 		return 0;
-	birth = bpf_sk_storage_get(&births, sk, NULL, 0);
-	if (birth && !birth->established)
-		return 0;
 	now_ns = bpf_ktime_get_ns();
-	duration_ns = birth && birth->time_ns ? now_ns - birth->time_ns : 0;
+	duration_ns = born.time_ns ? now_ns - born.time_ns : 0;
 	if (duration_ns < filter_min_ns)
 		return 0;
 	record = event_reserve(struct tcplife_event, now_ns);
@@ -123,7 +121,7 @@ int BPF_PROG(connection_ends, struct sock *sk, int old_state, int new_state)
 	/* Eighths of a microsecond. */
 	record->rtt_ns = tp->srtt_us * 125ULL;
 	record->error = sk->sk_err;
-	record->direction = birth ? birth->direction : TCPLIFE_UNKNOWN;
+	record->direction = born.direction;
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	bpf_ringbuf_submit(record, 0);
 	return 0;

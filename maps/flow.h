@@ -3,9 +3,9 @@
 #define TOCSIN_MAPS_FLOW_H
 
 /*
- * What the TCP programs keep of a socket, in the socket's own storage (map tcp_flows) or in a hash
- * (bpf/flow.bpf.h): only of one that is in trouble, or that the agent wants left out. A healthy one
- * has none.
+ * What the TCP programs keep of a socket, in the socket's own storage or in a hash
+ * (bpf/socket_record.bpf.h): only of one that is in trouble, or that the agent wants left out. A
+ * healthy one has none.
  */
 
 /* Where sockets have no storage: how many may be in trouble at once, and how many left out. */

@@ -6,6 +6,10 @@
  * The kernel types that the programs use, written by hand: only the fields they read. The loader
  * moves each access to where the running kernel keeps the field (preserve_access_index), so one
  * file serves every kernel and architecture. scripts/check-vmlinux holds it against a kernel's BTF.
+ *
+ * What stands in a plain type every kernel has from 5.10 on. What only some have stands in a
+ * flavour (type___suffix, of which the loader ignores the suffix), and its reader asks for the
+ * field first. A suffix ___v514 says since 5.14, ___v513 up to 5.13.
  */
 
 typedef unsigned char __u8;
@@ -32,6 +36,9 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_QUEUE = 22,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum bpf_map_type___v511 {
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
@@ -72,10 +79,12 @@ struct cgroup {
 	struct kernfs_node *kn;
 	int level;
 	struct cgroup_root *root;
+};
+
+struct cgroup___v61 {
 	struct cgroup *ancestors[0];
 };
 
-/* Before Linux 6.1. */
 struct cgroup___v60 {
 	__u64 ancestor_ids[0];
 };
@@ -121,10 +130,12 @@ enum {
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+};
+
+struct mm_struct___v62 {
 	struct percpu_counter rss_stat[4];
 };
 
-/* Before Linux 6.2. */
 typedef struct {
 	__s64 counter;
 } atomic64_t;
@@ -181,7 +192,6 @@ struct files_struct {
 };
 
 struct task_struct {
-	unsigned int __state;
 	unsigned int flags;
 	struct sched_entity se;
 	struct sched_info sched_info;
@@ -201,13 +211,25 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
-/* Before Linux 5.14. */
+struct task_struct___v514 {
+	unsigned int __state;
+};
+
 struct task_struct___v513 {
 	long state;
 };
 
-struct sock_cgroup_data {
+struct sock_cgroup_data___v515 {
 	struct cgroup *cgroup;
+};
+
+struct sock_cgroup_data___v514 {
+	union {
+		__u64 val;
+	};
+};
+
+struct sock_cgroup_data {
 };
 
 struct ns_common {
@@ -448,6 +470,9 @@ struct block_device {
 struct request_queue {
 	const struct blk_mq_ops *mq_ops;
 	unsigned long queue_flags;
+};
+
+struct request_queue___v515 {
 	struct gendisk *disk;
 };
 
@@ -465,14 +490,16 @@ struct bvec_iter {
 };
 
 struct bio {
-	struct block_device *bi_bdev;
 	__u32 bi_opf;
 	__u8 bi_status;
 	struct bvec_iter bi_iter;
 	struct blkcg_gq *bi_blkg;
 };
 
-/* Before Linux 5.12. */
+struct bio___v512 {
+	struct block_device *bi_bdev;
+};
+
 struct bio___v511 {
 	struct gendisk *bi_disk;
 };
@@ -487,7 +514,6 @@ struct request {
 	__u64 io_start_time_ns;
 };
 
-/* Before Linux 5.17. */
 struct request___v516 {
 	struct gendisk *rq_disk;
 };

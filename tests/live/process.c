@@ -95,6 +95,19 @@ static bool change_mounts(const struct process_options *options)
 	}
 }
 
+/* All but the standard streams; CLOSE_RANGE_CLOEXEC is there since Linux 5.11. */
+static bool keep_streams_only(void)
+{
+	const long limit = sysconf(_SC_OPEN_MAX);
+
+	if (!close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC))
+		return true;
+	for (int fd = STDERR_FILENO + 1; fd < limit; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) && errno != EBADF)
+			return false;
+	return limit > 0;
+}
+
 static bool change_streams(const struct process_options *options, int output, int log)
 {
 	int input = open("/dev/null", O_RDONLY);
@@ -108,7 +121,7 @@ static bool change_streams(const struct process_options *options, int output, in
 			return false;
 	}
 	/* Nothing of the test's own is to reach the program. */
-	return !close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	return keep_streams_only();
 }
 
 /* As a service manager gives them to a service that is not root. */
@@ -176,6 +189,9 @@ static void become(const struct rig *rig, const struct process_options *options,
 	if (options->no_streams)
 		(void)close_range(STDIN_FILENO, STDERR_FILENO, 0);
 	execveat(program, "", arguments, environ, AT_EMPTY_PATH);
+	/* Debian's 5.10 finds no program by an empty path. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", program);
+	execve(path, arguments, environ);
 	_exit(CHILD_FAILED);
 }
 

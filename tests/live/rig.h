@@ -25,6 +25,10 @@ struct rig {
 /* Why live tests cannot run here, or NULL. */
 const char *rig_obstacle(void);
 
+/* Whether a program is not attached, for this reason, because the kernel lacks what it needs. That
+ * it does is asked of the kernel's types. */
+bool rig_kernel_lacks(const char *reason);
+
 /* All of these fail the running test when they cannot do their job. */
 void rig_up(struct rig *rig);
 void rig_down(struct rig *rig);

@@ -7,6 +7,7 @@
 #include "live/rig.h"
 #include "live/tcp_bench.h"
 #include "probe/drop.h"
+#include "probe/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,9 +20,10 @@
 
 #include <cmocka.h>
 
-#define DROPPED_PORT   4000
-#define NO_SOCKET_PORT 4001
-#define DELIVERED_PORT 4002
+#define OTHER_DROPS_MAX 50
+#define DROPPED_PORT	4000
+#define NO_SOCKET_PORT	4001
+#define DELIVERED_PORT	4002
 
 struct bench {
 	struct rig rig;
@@ -114,18 +116,28 @@ static uint64_t count(struct bench *bench, const char *reason)
 	return wanted.packets;
 }
 
+/* Of this reason exactly so many; where the kernel tells no reasons (before Linux 5.17) at least so
+ * many of all, with what the namespace drops by itself. */
+static void assert_dropped(struct bench *bench, const char *reason, uint64_t packets)
+{
+	if (program_tracepoint_arguments("kfree_skb") >= 3)
+		assert_int_equal(count(bench, reason), packets);
+	else
+		assert_in_range(count(bench, "unknown"), packets, packets + OTHER_DROPS_MAX);
+}
+
 static void test_a_rule(void **state)
 {
 	struct bench *bench = *state;
 	int fd = receiver(bench);
 
 	open_probe(bench);
-	assert_int_equal(count(bench, "netfilter_drop"), 0);
+	assert_dropped(bench, "netfilter_drop", 0);
 	send_packets(bench, DROPPED_PORT, 700);
 	send_packets(bench, DELIVERED_PORT, 100);
-	assert_int_equal(count(bench, "netfilter_drop"), 700);
+	assert_dropped(bench, "netfilter_drop", 700);
 	send_packets(bench, DROPPED_PORT, 1);
-	assert_int_equal(count(bench, "netfilter_drop"), 701);
+	assert_dropped(bench, "netfilter_drop", 701);
 	close(fd);
 }
 
@@ -138,8 +150,9 @@ static void test_no_socket(void **state)
 	open_probe(bench);
 	send_packets(bench, NO_SOCKET_PORT, 300);
 	assert_int_equal(rig_counter(&bench->rig, SIDE_B, "Udp", "NoPorts") - before, 300);
-	assert_int_equal(count(bench, "no_socket"), 300);
-	assert_int_equal(count(bench, "netfilter_drop"), 0);
+	assert_dropped(bench, "no_socket", 300);
+	if (program_tracepoint_arguments("kfree_skb") >= 3)
+		assert_int_equal(count(bench, "netfilter_drop"), 0);
 }
 
 static void test_slots(void **state)

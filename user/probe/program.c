@@ -74,6 +74,12 @@ static void explain_error(struct program_status *status, const char *doing, int 
 	if (verifier_verdict[0])
 		explain(status, "%s was refused by this kernel's verifier: %s", doing,
 			verifier_verdict);
+	else if (strstr(last_warning, "failed to iterate BTF objects"))
+		explain(status,
+			"%s takes CAP_SYS_ADMIN: this kernel lacks something that is looked for in "
+			"its modules, too, and libbpf before 1.3 gives up when it may not; run as "
+			"root or add the capability",
+			doing);
 	else if (refused && missing)
 		explain(status,
 			"%s is not permitted without %s; run as root or add what is missing", doing,
@@ -195,6 +201,54 @@ int program_kernel_has_function(const char *name)
 	return ask_kernel(answer_has_function, (struct question){.name = name});
 }
 
+/* What programs, or the maps they look into, cannot do without: where the function is, so is that.
+ */
+struct lack {
+	const char *function;
+	const char *what;
+};
+
+/* Commit 8e4597c627fb. */
+static const struct lack no_socket_storage = {
+	"bpf_sk_storage_get_tracing",
+	"this kernel lets no tracing program keep something with a socket (since Linux 5.11)",
+};
+/* Commit 4f19cab76136. */
+static const struct lack no_socket_of_file = {
+	"bpf_sock_from_file",
+	"this kernel lets no program find the socket of an open file (since Linux 5.11)",
+};
+/* Commit a10787e6d58c. */
+static const struct lack no_task_storage = {
+	"bpf_task_storage_get",
+	"this kernel lets no tracing program keep something with a task (since Linux 5.13)",
+};
+
+static const struct {
+	const char *program;
+	const struct lack *lack;
+} needs[] = {
+	{"tcp_sweep", &no_socket_of_file},	  {"owner_iterate", &no_socket_of_file},
+	{"listener_begins", &no_socket_storage},  {"listener_is_found", &no_socket_of_file},
+	{"listener_is_read", &no_socket_storage}, {"listener_acts", &no_socket_storage},
+	{"listener_iterate", &no_socket_of_file}, {"task_runs", &no_task_storage},
+};
+
+/* What the kernel lacks for a program, or NULL. */
+static const char *lack_of(const struct btf *btf, const struct program *program)
+{
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (!strcmp(needs[i].program, program->name) &&
+		    !has_function(btf, needs[i].lack->function))
+			return needs[i].lack->what;
+	return NULL;
+}
+
+bool program_sockets_have_storage(void)
+{
+	return program_kernel_has_function(no_socket_storage.function) > 0;
+}
+
 static const char *tracepoint_of(const struct program *program)
 {
 	const char *slash = strchr(program->hook, '/');
@@ -233,8 +287,8 @@ static const char *untold(const struct btf *btf, const char *tracepoint, int arg
 	return NULL;
 }
 
-/* Marks the programs whose tracepoint this kernel lacks, or which tells less here. Returns -ENOTSUP
- * without BTF: nothing can be loaded. */
+/* Marks the programs that need what this kernel lacks, or whose tracepoint tells less here. Returns
+ * -ENOTSUP without BTF: nothing can be loaded. */
 static int leave_out_missing(struct program_status *statuses, size_t count)
 {
 	struct btf *btf;
@@ -250,8 +304,13 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 	}
 	for (size_t i = 0; i < count; i++) {
 		const char *tracepoint = tracepoint_of(statuses[i].program);
+		const char *lack = lack_of(btf, statuses[i].program);
 		int arguments;
 
+		if (lack) {
+			explain(&statuses[i], "%s", lack);
+			continue;
+		}
 		if (strncmp(statuses[i].program->hook, "tp_btf/", 7))
 			continue;
 		arguments = tracepoint_arguments(btf, tracepoint);

@@ -56,6 +56,9 @@ int program_kernel_has_member(const char *type, const char *member);
 /* Whether this kernel has a function of this name that was not inlined away, likewise. */
 int program_kernel_has_function(const char *name);
 
+/* Whether tracing programs may use the storage of sockets (bpf/socket_record.bpf.h). */
+bool program_sockets_have_storage(void);
+
 /* Has an attached program of kind "iter/" see all of its items, now. Returns 0 or a negative errno
  * (-ENOENT when it is not attached). */
 int program_iterate(const struct program_status *status);

@@ -178,7 +178,7 @@ int tcp_probe_open(struct tcp_probe **ret_probe, const struct tcp_probe_settings
 	for (size_t i = 0; i < PROGRAM_COUNT; i++)
 		probe->statuses[i].program = &programs[i];
 	probe->retransmit_has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
-	probe->sockets_have_storage = program_kernel_has_function("bpf_sk_storage_get_tracing") > 0;
+	probe->sockets_have_storage = program_sockets_have_storage();
 	object.context = probe;
 	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);
 	if (r)
@@ -301,7 +301,7 @@ int tcp_probe_drain(struct tcp_probe *probe, void (*woken)(void *context, uint32
 
 int tcp_probe_ignore_socket(struct tcp_probe *probe, int fd)
 {
-	int flows = bpf_map__fd(probe->skeleton->maps.tcp_flows);
+	int flows = bpf_map__fd(probe->skeleton->maps.flows);
 	int cookies = bpf_map__fd(probe->skeleton->maps.ignored_cookies);
 	const struct tcp_flow flow = {.flags = FLOW_FLAG_IGNORED};
 	const __u8 ignored = 1;

@@ -65,14 +65,17 @@ uint64_t block_io_count_pending(const struct object *object)
 int block_io_configure(const struct trace_options *options, struct object_constant *constants,
 		       size_t *count, struct text *error)
 {
-	static bool has_queue, start_is_told;
+	static bool has_queue, bio_has_queue, start_is_told;
 
 	(void)options;
 	(void)error;
 	has_queue = program_tracepoint_arguments("block_rq_issue") >= 2;
+	bio_has_queue = program_tracepoint_arguments("block_bio_queue") >= 2;
 	start_is_told = program_tracepoint_arguments("block_io_start") >= 1;
 	constants[(*count)++] =
 		(struct object_constant){"request_has_queue", &has_queue, sizeof(has_queue)};
+	constants[(*count)++] =
+		(struct object_constant){"bio_has_queue", &bio_has_queue, sizeof(bio_has_queue)};
 	constants[(*count)++] = (struct object_constant){"request_start_is_told", &start_is_told,
 							 sizeof(start_is_told)};
 	return 0;

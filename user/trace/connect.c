@@ -87,4 +87,5 @@ const struct trace trace_connect = {
 		},
 	.mode = TRACE_MODE_EVENTS,
 	.interval_mode = TRACE_MODE_HISTOGRAM,
+	.configure = socket_configure,
 };

@@ -47,14 +47,12 @@ static int configure(const struct trace_options *options, struct object_constant
 {
 	static bool has_reason;
 
-	(void)options;
-	(void)error;
 	has_reason = program_tracepoint_arguments("tcp_send_reset") >= 3;
 	constants[(*count)++] =
 		(struct object_constant){"reset_has_reason", &has_reason, sizeof(has_reason)};
 	/* Without names the numbers are shown. */
 	(void)enum_names_load(&reasons, "sk_rst_reason", "SK_RST_REASON_");
-	return 0;
+	return socket_configure(options, constants, count, error);
 }
 
 const struct trace trace_reset = {

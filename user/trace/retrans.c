@@ -61,12 +61,10 @@ static int configure(const struct trace_options *options, struct object_constant
 {
 	static bool has_error;
 
-	(void)options;
-	(void)error;
 	has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
 	constants[(*count)++] =
 		(struct object_constant){"retransmit_has_error", &has_error, sizeof(has_error)};
-	return 0;
+	return socket_configure(options, constants, count, error);
 }
 
 const struct trace trace_retrans = {

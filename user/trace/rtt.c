@@ -43,4 +43,5 @@ const struct trace trace_rtt = {
 		},
 	.mode = TRACE_MODE_HISTOGRAM,
 	.interval_mode = TRACE_MODE_HISTOGRAM,
+	.configure = socket_configure,
 };

@@ -4,7 +4,7 @@
 
 /* What the traces of TCP sockets have in common. */
 
-#include <stdint.h>
+#include "trace/trace.h"
 
 /* The programs of bpf/socket_owner.bpf.h. */
 #define SOCKET_OWNER_PROGRAMS                                                                      \
@@ -21,6 +21,10 @@
 		COLUMN("LPORT", "local_port", COLUMN_UNSIGNED, record, local_port, 5, ), \
 		COLUMN("RADDR", "remote_address", COLUMN_ADDRESS, record, remote, 39, ), \
 		COLUMN("RPORT", "remote_port", COLUMN_UNSIGNED, record, remote_port, 5, )
+
+/* The constant of bpf/socket_record.bpf.h, as struct trace has it. */
+int socket_configure(const struct trace_options *options, struct object_constant *constants,
+		     size_t *count, struct text *error);
 
 /* "established" and so on, the states of include/net/tcp_states.h; NULL when there is none. */
 const char *socket_state_name(uint64_t state);

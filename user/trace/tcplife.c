@@ -47,4 +47,5 @@ const struct trace trace_tcplife = {
 	.event_bytes = sizeof(struct tcplife_event),
 	.mode = TRACE_MODE_EVENTS,
 	.interval_mode = TRACE_MODE_EVENTS,
+	.configure = socket_configure,
 };
