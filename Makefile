@@ -6,7 +6,8 @@
 #   make demo    five nodes on this machine, one is cut off: who notices, and when
 #   make bench   what it costs and how fast it is, measured here, into docs/performance.md (some 25 min);
 #                BENCH="--quick programs" only prints these sections, BENCH=--help names all
-#   make test-kernels  the same binary on other kernels, in virtual machines
+#   make test-kernels  the same binary on other kernels, in virtual machines; BRIEF=1 without the longest
+#                      tests, KERNELS="5.10 6.12-arm64" only these (tests/vm/run --help)
 #   make fuzz    the parsers under libFuzzer, FUZZ_SECONDS=120 each; FUZZ="config row" only these
 #   make valgrind      the unit tests under memcheck
 #   make test-debian   build and tests with Debian 13's compilers and libraries, in a root of its own
@@ -254,9 +255,9 @@ bench: deps-bench
 	+$(Q)$(AGAIN) all benches
 	$(Q)tests/bench/run $(BUILD) $(or $(BENCH),--write docs/performance.md)
 
-test-kernels: deps-vm
+test-kernels: deps-vm $(if $(findstring arm64,$(KERNELS)),deps-arm64)
 	+$(Q)$(AGAIN) all live-tests
-	$(Q)tests/vm/run $(BUILD)
+	$(Q)tests/vm/run $(if $(BRIEF),--brief) $(BUILD) $(KERNELS)
 
 fuzz: deps-fuzz
 	+$(Q)$(AGAIN) fuzzers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A root file system in memory: programs of this machine with the libraries they need, and modules."""
+"""A root file system in memory: programs with the libraries they need, and modules."""
 
 import lzma
 import os
@@ -14,7 +14,10 @@ FIELDS = 13  # of a header of the "newc" format, 8 hexadecimal digits each after
 class Initramfs:
     """What is added, as an archive that the kernel unpacks (newc, see cpio(5))."""
 
-    def __init__(self):
+    def __init__(self, root, triplet):
+        """Programs and libraries are those of this root."""
+        self.root = root.rstrip("/")
+        self.libraries = [f"/lib/{triplet}", f"/usr/lib/{triplet}"]
         self.entries = {}  # path: (mode, bytes)
 
     def directory(self, path):
@@ -31,23 +34,31 @@ class Initramfs:
         self.directory(os.path.dirname(path))
         self.entries[path.strip("/")] = (stat.S_IFREG | mode, contents)
 
-    def file(self, source, path=None):
+    def file(self, source, path):
         with open(source, "rb") as file:
-            self.data(path or source, file.read(), os.stat(source).st_mode & 0o777)
+            self.data(path, file.read(), os.stat(source).st_mode & 0o777)
 
-    def program(self, source, path=None):
-        """With its loader and libraries, at the same places as here."""
-        path = path or source
+    def program(self, source, path):
+        """With its loader and libraries, which have the same places as in the root."""
         if path.strip("/") in self.entries:
             return
-        self.file(os.path.realpath(source), path)
-        done = subprocess.run(["ldd", source], capture_output=True, text=True, check=False)
-        for library in re.findall(r"(/\S+) \(0x", done.stdout):
-            if library.strip("/") not in self.entries:
-                self.file(os.path.realpath(library), library)
+        self.file(source, path)
+        read = subprocess.run(["readelf", "-ld", source], capture_output=True, text=True, check=True)
+        for loader in re.findall(r"interpreter: (/[^\]]+)", read.stdout):
+            self.file(self.root + loader, loader)
+        for name in re.findall(r"\(NEEDED\).*\[(.+)\]", read.stdout):
+            self.library(name)
+
+    def library(self, name):
+        for directory in self.libraries:
+            if os.path.exists(f"{self.root}{directory}/{name}"):
+                self.program(f"{self.root}{directory}/{name}", f"{directory}/{name}")
+                return
+        raise FileNotFoundError(name)
 
     def tool(self, name):
-        found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        directories = [f"{self.root}/{part}" for part in ("usr/bin", "usr/sbin", "bin", "sbin")]
+        found = shutil.which(name, path=":".join(directories))
         if not found:
             raise FileNotFoundError(name)
         self.program(found, f"/usr/bin/{name}")

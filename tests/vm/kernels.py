@@ -5,16 +5,21 @@ import glob
 import os
 import re
 import shutil
+import struct
 import subprocess
 
-# What is told of it, and the suite that has it.
+from machine import ARCHITECTURES
+
+# The suite that has it, and its architecture.
 KERNELS = {
-    "5.10": "bullseye",
-    "6.1": "bookworm",
-    "6.12": "trixie",
-    "newest": "sid",
+    "5.10": ("bullseye", "amd64"),
+    "6.1": ("bookworm", "amd64"),
+    "6.12": ("trixie", "amd64"),
+    "newest": ("sid", "amd64"),
+    "6.12-arm64": ("trixie", "arm64"),
 }
-PACKAGE = "linux-image-cloud-amd64"
+NATIVE_KERNELS = [name for name, (_, kind) in KERNELS.items() if ARCHITECTURES[kind].is_native()]
+PACKAGE = "linux-image-cloud-{}"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Newer kernels come in parts.
 PARTS = re.compile(r"linux-(?:image|binary|modules)(?:-unsigned)?-[0-9]\S*")
@@ -24,7 +29,7 @@ class Missing(Exception):
     """Why there is no such kernel here, in one line."""
 
 
-def _run(command, **options):
+def run_command(command, **options):
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, **options
@@ -39,8 +44,9 @@ def _run(command, **options):
 class Suite:
     """One suite of the archive that this machine's apt uses, with lists of its own."""
 
-    def __init__(self, name, directory):
-        self.name, self.directory = name, os.path.abspath(os.path.join(directory, f"apt-{name}"))
+    def __init__(self, name, architecture, directory):
+        self.name, self.architecture = name, architecture
+        self.directory = os.path.abspath(os.path.join(directory, f"apt-{name}-{architecture}"))
 
     def _options(self):
         settings = {
@@ -53,13 +59,13 @@ class Suite:
             "Acquire::Languages": "none",
             "Acquire::Check-Valid-Until": "false",
             "APT::Sandbox::User": "root",
-            "APT::Architecture": "amd64",
-            "APT::Architectures": "amd64",
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
         }
         return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
 
     def update(self):
-        sites = _run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
+        sites = run_command(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
         sites = [
             line.split()[0]
             for line in sites.splitlines()
@@ -72,25 +78,35 @@ class Suite:
         open(os.path.join(self.directory, "status"), "a", encoding="ascii").close()
         with open(os.path.join(self.directory, "sources.list"), "w", encoding="ascii") as file:
             file.write(f"deb [signed-by={KEYRING}] {sites[0]} {self.name} main\n")
-        _run(["apt-get", *self._options(), "update"])
+        run_command(["apt-get", *self._options(), "update"])
 
     def depends(self, package):
-        lines = _run(["apt-cache", *self._options(), "depends", package])
+        lines = run_command(["apt-cache", *self._options(), "depends", package])
         return re.findall(r"Depends: (\S+)", lines)
 
+    def download_with_needs(self, packages):
+        run_command(
+            ["apt-get", *self._options(), "install", "--download-only", "--no-install-recommends", "-y", *packages]
+        )
+
+    def downloaded(self):
+        return sorted(glob.glob(f"{self.directory}/cache/archives/*.deb"))
+
     def download(self, package, to):
-        _run(["apt-get", *self._options(), "download", package], cwd=to)
+        run_command(["apt-get", *self._options(), "download", package], cwd=to)
 
 
 class Kernel:
     """An unpacked kernel: its image and its modules."""
 
-    def __init__(self, root):
+    def __init__(self, root, architecture):
+        self.architecture = ARCHITECTURES[architecture]
         found = glob.glob(f"{root}/lib/modules/*/kernel") + glob.glob(f"{root}/usr/lib/modules/*/kernel")
         if not found:
             raise Missing(f"no modules in {root}")
         self.modules = os.path.dirname(found[0])
         self.release = os.path.basename(self.modules)
+        self.title = f"{self.release.partition('-cloud-')[0]} {architecture}"
         # Beside its modules since Debian 14.
         images = [f"{root}/boot/vmlinuz-{self.release}", f"{self.modules}/vmlinuz"]
         images = [image for image in images if os.path.exists(image)]
@@ -109,8 +125,18 @@ COMPRESSIONS = (
 )
 
 
+def find_types(image):
+    """The type information in an image that is not compressed, as that of arm64: its largest BTF."""
+    found = b""
+    for match in re.finditer(re.escape(struct.pack("<HBBI", 0xEB9F, 1, 0, 24)), image):
+        strings, length = struct.unpack_from("<8x8xII", image, match.start())
+        types = image[match.start() : match.start() + 24 + strings + length]
+        found = max(found, types, key=len)
+    return found
+
+
 def write_vmlinux(kernel, path):
-    """The kernel's ELF file, which has its type information."""
+    """The kernel's ELF file, which has its type information, or that alone."""
     with open(kernel.image, "rb") as file:
         image = file.read()
     for magic, command in COMPRESSIONS:
@@ -125,6 +151,11 @@ def write_vmlinux(kernel, path):
                     file.write(done.stdout)
                 return
             at = image.find(magic, at + 1)
+    types = find_types(image)
+    if types:
+        with open(path, "wb") as file:
+            file.write(types)
+        return
     raise Missing(f"{kernel.image}: no kernel is found in it")
 
 
@@ -132,21 +163,23 @@ def unpack(name, directory):
     """The kernel of this name, downloaded unless it is there from an earlier time."""
     root = os.path.join(directory, name)
     done = os.path.join(root, ".unpacked")
+    suite_name, architecture = KERNELS[name]
     if os.path.exists(done):
-        return Kernel(root)
+        return Kernel(root, architecture)
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
-    suite = Suite(KERNELS[name], directory)
+    suite = Suite(suite_name, architecture, directory)
     suite.update()
-    images = [p for p in suite.depends(PACKAGE) if PARTS.fullmatch(p)]
+    package = PACKAGE.format(architecture)
+    images = [p for p in suite.depends(package) if PARTS.fullmatch(p)]
     if not images:
-        raise Missing(f"{suite.name} has no {PACKAGE}")
+        raise Missing(f"{suite.name} has no {package}")
     parts = images + [p for image in images for p in suite.depends(image) if PARTS.fullmatch(p)]
     for part in parts:
         suite.download(part, root)
     for package in glob.glob(f"{root}/*.deb"):
-        _run(["dpkg-deb", "-x", package, root])
+        run_command(["dpkg-deb", "-x", package, root])
         os.unlink(package)
-    kernel = Kernel(root)
+    kernel = Kernel(root, architecture)
     open(done, "w", encoding="ascii").close()
     return kernel
