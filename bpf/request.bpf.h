@@ -10,8 +10,23 @@
  * a54895fa057c, which 5.10.137 has too): user space counts the arguments. */
 const volatile bool request_has_queue = false;
 
-#define request_argument(ctx) \
-	(request_has_queue ? (struct request *)(ctx)[1] : (struct request *)(ctx)[0])
+/* The first argument of a tracepoint, or the one after the queue. The barrier keeps the compiler
+ * from making one access at a computed place of two, which the verifier refuses. */
+static __always_inline void *argument_after_queue(__u64 *context, bool has_queue)
+{
+	void *argument;
+
+	if (!has_queue)
+		return (void *)context[0];
+	argument = (void *)context[1];
+	barrier_var(argument);
+	return argument;
+}
+
+static __always_inline struct request *request_argument(__u64 *context)
+{
+	return argument_after_queue(context, request_has_queue);
+}
 
 /* Numbers of enum req_op, which have never changed; since 4.10 odd ones write. */
 enum {

@@ -237,7 +237,7 @@ int BPF_PROG(request_ends, struct request *rq, int error, unsigned int bytes)
 SEC("tp_btf/block_bio_queue")
 int bio_is_queued(__u64 *context)
 {
-	struct bio *bio = bio_has_queue ? (struct bio *)context[1] : (struct bio *)context[0];
+	struct bio *bio = argument_after_queue(context, bio_has_queue);
 	struct gendisk *disk = disk_of_bio(bio);
 	struct submission io = {.wanted = true};
 

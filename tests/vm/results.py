@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 
 
+# How doctor says of what works that something of it is lost.
+LOST = re.compile(r"\bdoes not tell\b|^without |; without ")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Of one test: its exit code, None when it did not end, how long it took and what it printed."""
@@ -49,7 +53,7 @@ def lost_on(outcomes):
     except (ValueError, KeyError):
         return
     for one in findings:
-        if one["usable"] == "no" or "does not tell" in one["detail"]:
+        if one["usable"] == "no" or LOST.search(one["detail"]):
             yield one["name"], one["detail"]
 
 
