@@ -170,6 +170,15 @@ class Cluster:
                 raise Failure(f"not well after {seconds} s: {self.describe()}")
             time.sleep(0.1)
 
+    def wait_no_verdicts(self, seconds=HEAL_S):
+        """Until no agent has a verdict."""
+        deadline = time.monotonic() + seconds
+        while any(
+            (self.lab.cluster(node) or {"verdicts": "unknown"})["verdicts"] for node in self.lab.nodes
+        ):
+            check(time.monotonic() < deadline, f"verdicts after {seconds} s: {self.describe()}")
+            time.sleep(0.1)
+
     def describe(self):
         lines = []
         for node in self.lab.nodes:

@@ -4,8 +4,7 @@
  * blind to, and takes the probe back when the storm is over.
  */
 #include "live/agents.h"
-#include "live/child.h"
-#include "live/waiter.h"
+#include "live/switch_storm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,52 +25,6 @@
 #define SHEDS	 "tocsin_probe_sheds_total{family=\"sched\"}"
 #define BLIND	 "tocsin_finding_blind{finding=\"cpu-overload\"}"
 #define DELAYS	 "tocsin_sched_delay_seconds_count"
-
-/* Two processes on one CPU hand a byte to and fro: each time the scheduler has to switch. They end
- * with each other, and with the test. */
-struct storm {
-	int cpu;
-	int ends[2];
-	pid_t pids[2];
-};
-
-static void pass_on(const struct storm *storm, int end)
-{
-	char byte = 0;
-
-	waiter_pin(0, storm->cpu);
-	close(storm->ends[!end]);
-	while (read(storm->ends[end], &byte, 1) == 1)
-		if (send(storm->ends[end], &byte, 1, MSG_NOSIGNAL) != 1)
-			break;
-}
-
-static void be_first(void *storm)
-{
-	pass_on(storm, 0);
-}
-
-static void be_second(void *storm)
-{
-	pass_on(storm, 1);
-}
-
-static void storm_up(struct storm *storm, int cpu)
-{
-	storm->cpu = cpu;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, storm->ends), 0);
-	storm->pids[0] = child_start(be_first, storm);
-	storm->pids[1] = child_start(be_second, storm);
-	assert_int_equal(write(storm->ends[0], "", 1), 1);
-	close(storm->ends[0]);
-	close(storm->ends[1]);
-}
-
-static void storm_down(struct storm *storm)
-{
-	child_kill(&storm->pids[0]);
-	child_kill(&storm->pids[1]);
-}
 
 static double metric(struct agents *agents, const char *sample)
 {
@@ -121,7 +73,7 @@ static void test_storm(void **state)
 	static const struct process_options status = {.arguments = {"status"}};
 	struct agents *agents = *state;
 	const struct process_options options = agents_options(agents, 0);
-	struct storm storms[STORMS_MAX] = {{0}};
+	struct switch_storm storms[STORMS_MAX] = {{0}};
 	const char *line;
 	double delays;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -130,7 +82,7 @@ static void test_storm(void **state)
 			 "netns: own\n"
 			 "budget: {cpu_percent: 0.1, restore_after_s: 8}\n");
 	for (int i = 0; i < STORMS_MAX && i < cpus; i++)
-		storm_up(&storms[i], i);
+		switch_storm_start(&storms[i], i);
 	agents_start(agents, 0, &options);
 	line = process_expect_log(&agents->agent[0], "probe shed");
 	assert_non_null(strstr(line, "\"probe\":\"sched\""));
@@ -149,7 +101,7 @@ static void test_storm(void **state)
 	assert_non_null(strstr(agents->other.output, "cpu-overload cannot be judged: given up"));
 
 	for (int i = 0; i < STORMS_MAX && i < cpus; i++)
-		storm_down(&storms[i]);
+		switch_storm_end(&storms[i]);
 	line = process_expect_log(&agents->agent[0], "probe taken back");
 	assert_non_null(strstr(line, "\"probe\":\"sched\""));
 	rig_wait(is_back, agents, "the probe that came back in the metrics");

@@ -3,6 +3,7 @@
 #include "base/capability.h"
 #include "base/clock.h"
 #include "live/agents.h"
+#include "live/switch_storm.h"
 #include "probe/program.h"
 
 #include <bpf/libbpf.h>
@@ -185,7 +186,10 @@ static void test_as_service(void **state)
 static void test_restores_probes(void **state)
 {
 	struct agents *agents = *state;
+	struct switch_storm storm;
 
+	/* On a machine at rest the programs cost less than the least budget. */
+	switch_storm_start(&storm, 0);
 	start_confined(agents, "node: n1\nbudget: {cpu_percent: 0.01, restore_after_s: 1}\n",
 		       GIVEN);
 	(void)process_expect_log(&agents->agent[0], "\"event\":\"probe shed\"");
@@ -193,6 +197,7 @@ static void test_restores_probes(void **state)
 	process_signal(&agents->agent[0], SIGHUP);
 	(void)process_expect_log(&agents->agent[0], "\"event\":\"probe taken back\"");
 	agents_stop(agents, 0);
+	switch_storm_end(&storm);
 }
 
 /* Without CAP_SYS_ADMIN there is no helper, and what that costs is said. */
