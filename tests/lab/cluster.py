@@ -170,6 +170,15 @@ class Cluster:
                 raise Failure(f"not well after {seconds} s: {self.describe()}")
             time.sleep(0.1)
 
+    def wait_paused(self, wanted, seconds=5):
+        """Until all agents take acting for paused, or none does."""
+        deadline = time.monotonic() + seconds
+        while any(
+            (self.lab.cluster(node) or {}).get("paused") is not wanted for node in self.lab.nodes
+        ):
+            check(time.monotonic() < deadline, f"not every agent has 'paused' {wanted}")
+            time.sleep(0.1)
+
     def wait_no_verdicts(self, seconds=HEAL_S):
         """Until no agent has a verdict."""
         deadline = time.monotonic() + seconds
