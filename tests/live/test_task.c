@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
@@ -343,9 +344,24 @@ static void test_sleepers(void **state)
 	child_kill(&seen.pid);
 }
 
+/* The kernel does not run a program where another run of the same one is under way on that CPU:
+ * preempted, that is, where its tracepoints let that happen (seen on Linux 7.2). It counts them. */
+static uint64_t runs_missed(const struct fixture *fixture, const char *program)
+{
+	size_t count;
+	const struct program_status *programs = task_probe_programs(fixture->probe, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(programs[i].program->name, program))
+			return program_runs(&programs[i]).missed;
+	fail_msg("no program '%s'", program);
+	return 0;
+}
+
 static void test_threads(void **state)
 {
 	struct fixture *fixture = *state;
+	uint64_t missed, crashes;
 
 	start(fixture, MAX_SERIES);
 	for (int i = 0; i < RACES; i++) {
@@ -359,8 +375,14 @@ static void test_threads(void **state)
 		assert_int_equal(WTERMSIG(child_wait(child_start(abort_among_threads, NULL))),
 				 SIGABRT);
 	}
-	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], 2 * RACES);
-	assert_int_equal(crashes_of(find(fixture, fixture->cgroup.path)), 2 * RACES);
+	missed = runs_missed(fixture, "process_crashes");
+	if (missed)
+		print_message("%" PRIu64 " runs left out by the kernel\n", missed);
+	/* Of crashes or of other ends. */
+	assert_in_range(missed, 0, RACES / 5);
+	crashes = crashes_of(find(fixture, fixture->cgroup.path));
+	assert_in_range(crashes, 2 * RACES - missed, 2 * RACES);
+	assert_int_equal(find(fixture, fixture->cgroup.path)->crashes[SIGABRT], crashes);
 }
 
 /* ---- memory ---- */
