@@ -269,11 +269,6 @@ struct kubernetes_link *node_objects_link(struct node_objects *objects)
 	return objects->link;
 }
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-	return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static void on_call_timer(uv_timer_t *timer)
 {
 	struct node_objects *objects = timer->data;
@@ -284,8 +279,9 @@ static void on_call_timer(uv_timer_t *timer)
 	api_endpoints_work(objects->api, now_ns);
 	pods_work(objects->pods, now_ns);
 	node_keeper_work(objects->keeper);
-	due_ns = earlier(kubernetes_watch_due_ns(&objects->watch),
-			 earlier(api_endpoints_due_ns(objects->api), pods_due_ns(objects->pods)));
+	due_ns = clock_earlier(
+		kubernetes_watch_due_ns(&objects->watch),
+		clock_earlier(api_endpoints_due_ns(objects->api), pods_due_ns(objects->pods)));
 	/* Fails only for a timer that is being closed. */
 	if (due_ns != UINT64_MAX)
 		(void)uv_timer_start(timer, on_call_timer,

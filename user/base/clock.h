@@ -19,6 +19,12 @@ uint64_t clock_realtime_ns(void);
 /* CLOCK_BOOTTIME in ns: like the monotonic clock, and time asleep counts. */
 uint64_t clock_boottime_ns(void);
 
+/* Of two times of one clock; UINT64_MAX is never. */
+static inline uint64_t clock_earlier(uint64_t one_ns, uint64_t other_ns)
+{
+	return one_ns < other_ns ? one_ns : other_ns;
+}
+
 #define CLOCK_TEXT_MAX 64
 
 /* A time since the epoch as RFC 3339 has it, in UTC: 2026-11-23T07:12:46.123Z. */

@@ -216,11 +216,6 @@ static void update_state(struct etcd_store *store)
 			 store->actor.create_revision);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void arm_turn(struct etcd_store *store)
 {
 	const struct store_state *state = &store->store.state;
@@ -229,8 +224,9 @@ static void arm_turn(struct etcd_store *store)
 	if (store->lease.id && !store->lease.call.http && etcd_link_ready(store->link))
 		boot_due_ns = store->lease.next_ns;
 	if (state->actor)
-		boot_due_ns = earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
-	store_turn_arm(&store->turn, earlier(etcd_view_due_ns(store), etcd_actor_due_ns(store)),
+		boot_due_ns = clock_earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
+	store_turn_arm(&store->turn,
+		       clock_earlier(etcd_view_due_ns(store), etcd_actor_due_ns(store)),
 		       boot_due_ns);
 }
 

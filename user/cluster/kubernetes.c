@@ -214,11 +214,6 @@ static void update_state(struct kubernetes_store *store)
 			 store->actor.elected_revision);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void arm_turn(struct kubernetes_store *store)
 {
 	const struct store_state *state = &store->store.state;
@@ -227,9 +222,9 @@ static void arm_turn(struct kubernetes_store *store)
 	if (!store->lease.call.http && kubernetes_link_ready(store->link))
 		boot_due_ns = store->lease.next_ns;
 	if (state->actor)
-		boot_due_ns = earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
+		boot_due_ns = clock_earlier(boot_due_ns, state->renewed_ns + state->lease_ns);
 	store_turn_arm(&store->turn,
-		       earlier(kubernetes_view_due_ns(store), kubernetes_actor_due_ns(store)),
+		       clock_earlier(kubernetes_view_due_ns(store), kubernetes_actor_due_ns(store)),
 		       boot_due_ns);
 }
 

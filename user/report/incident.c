@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report/incident.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,11 +105,6 @@ struct incident_member *incident_add_member(struct incident *incident, const cha
 	return member;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 int incident_merge(struct incident *incident, const struct incident *other)
 {
 	for (size_t i = 0; i < other->member_count; i++) {
@@ -128,8 +125,8 @@ int incident_merge(struct incident *incident, const struct incident *other)
 		incident->first_evidence_ns = other->first_evidence_ns;
 		incident->first_evidence_time_ns = other->first_evidence_time_ns;
 	}
-	incident->detected_ns = earlier(incident->detected_ns, other->detected_ns);
-	incident->isolated_ns = earlier(incident->isolated_ns, other->isolated_ns);
+	incident->detected_ns = clock_earlier(incident->detected_ns, other->detected_ns);
+	incident->isolated_ns = clock_earlier(incident->isolated_ns, other->isolated_ns);
 	if (!incident->sentence)
 		incident_keep(&incident->sentence, other->sentence);
 	if (!incident->verdict)
