@@ -34,13 +34,21 @@ static void test_said(void **state)
 		{{{"", UID, ""}, {"", "", ""}}, "pod " UID, UID, ""},
 	};
 
+	static const struct cgroup_owner of_no_pod = {{ID, "", "a.service"}, {"", "", ""}};
+	char nothing[16] = "";
+	struct text nothing_text = TEXT(nothing);
+
 	(void)state;
+	assert_false(cgroup_owner_explain(&of_no_pod, " is of ", &nothing_text));
+	assert_string_equal(nothing, "");
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		char words[128] = "";
 		struct text text = TEXT(words);
 
-		cgroup_owner_explain(&cases[i].owner, &text);
-		assert_string_equal(words, cases[i].words);
+		text_printf(&text, "it");
+		assert_true(cgroup_owner_explain(&cases[i].owner, " is of ", &text));
+		assert_string_equal(words + strlen("it is of "), cases[i].words);
+		assert_memory_equal(words, "it is of ", strlen("it is of "));
 		assert_string_equal(cgroup_owner_pod(&cases[i].owner), cases[i].pod);
 		assert_string_equal(cgroup_owner_container(&cases[i].owner), cases[i].container);
 	}

@@ -146,10 +146,7 @@ static void say_owner(const struct agent *agent, uint32_t pid, struct text *sent
 	const struct cgroup_owner owner =
 		pods_owner_of_process(node_objects_pods(agent->node_objects), pid);
 
-	if (!*owner.group.pod)
-		return;
-	text_printf(sentence, "; ");
-	cgroup_owner_explain(&owner, sentence);
+	(void)cgroup_owner_explain(&owner, "; ", sentence);
 }
 
 static void judge(struct accept_family *family, bool overflowed, uint64_t now_ns)

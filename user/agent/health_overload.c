@@ -291,9 +291,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 		    "the kernel killed %.*s (pid %" PRIu32 ") for want of memory, expected no such "
 		    "kill; ",
 		    TASK_COMM_BYTES, event->comm, event->pid);
-	if (*owner.group.pod)
-		cgroup_owner_explain(&owner, &text);
-	else
+	if (!cgroup_owner_explain(&owner, "", &text))
 		text_printf(&text, "control group %s", path ? path : "gone");
 	if (victim)
 		memcpy(victim, subject, sizeof(subject));

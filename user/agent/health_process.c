@@ -51,10 +51,7 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 			     limits->crash_loop.within_s * NS_PER_S, now_ns, &since_ns,
 			     &text) != FINDING_ACTIVE)
 		return;
-	if (*owner.group.pod) {
-		text_printf(&text, " in ");
-		cgroup_owner_explain(&owner, &text);
-	}
+	(void)cgroup_owner_explain(&owner, " in ", &text);
 	findings_say(agent_findings_list(family->agent->findings), FINDING_CRASH_LOOP, name,
 		     FINDING_ACTIVE, since_ns, 0, clock_monotonic_ns(), sentence);
 }

@@ -76,9 +76,7 @@ static void read_owner(const struct hung_family *family, const struct hung_sight
 	if (tree < 0 || cgroup_path(tree, sighting->cgroup_id, path, sizeof(path)))
 		return;
 	owner = pods_owner(node_objects_pods(agent->node_objects), path);
-	if (*owner.group.pod)
-		cgroup_owner_explain(&owner, text);
-	else
+	if (!cgroup_owner_explain(&owner, "", text))
 		text_printf(text, "group %s", path);
 }
 

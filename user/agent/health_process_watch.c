@@ -267,11 +267,8 @@ static void say_died(struct watch_family *family, unsigned int watch, uint64_t n
 
 	name_of(&family->watches[watch], name);
 	watched_explain_death(watched, name, &text);
-	if (*owner.group.pod) {
-		pods_find(node_objects_pods(family->agent->node_objects), &owner.group, &owner.pod);
-		text_printf(&text, "; it was of ");
-		cgroup_owner_explain(&owner, &text);
-	}
+	pods_find(node_objects_pods(family->agent->node_objects), &owner.group, &owner.pod);
+	(void)cgroup_owner_explain(&owner, "; it was of ", &text);
 	findings_say(agent_findings_list(family->agent->findings), FINDING_WATCHED_PROCESS_DIED,
 		     name, FINDING_ACTIVE, now_ns - age_ns, 0, now_ns, sentence);
 }

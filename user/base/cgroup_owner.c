@@ -35,13 +35,23 @@ bool cgroup_owner_subject(const struct cgroup_owner *owner, char *subject, size_
 	return true;
 }
 
-void cgroup_owner_explain(const struct cgroup_owner *owner, struct text *text)
+void cgroup_owner_print_container(const struct cgroup_owner *owner, struct text *text)
 {
-	const bool named = *owner->pod.container;
+	int most = *owner->pod.container ? POD_CONTAINER_BYTES : CONTAINER_DIGITS;
 
-	if (*cgroup_owner_container(owner))
-		text_printf(text, "container %.*s of ",
-			    named ? POD_CONTAINER_BYTES : CONTAINER_DIGITS,
-			    cgroup_owner_container(owner));
+	text_printf(text, "%.*s", most, cgroup_owner_container(owner));
+}
+
+bool cgroup_owner_explain(const struct cgroup_owner *owner, const char *before, struct text *text)
+{
+	if (!*owner->group.pod)
+		return false;
+	text_printf(text, "%s", before);
+	if (*cgroup_owner_container(owner)) {
+		text_printf(text, "container ");
+		cgroup_owner_print_container(owner, text);
+		text_printf(text, " of ");
+	}
 	print_pod(owner, text);
+	return true;
 }

@@ -37,8 +37,11 @@ const char *cgroup_owner_container(const struct cgroup_owner *owner);
  */
 bool cgroup_owner_subject(const struct cgroup_owner *owner, char *subject, size_t size);
 
-/* "container app of pod shop/web-1", with id and uid where names are not known. Of a group of a
- * pod only. */
-void cgroup_owner_explain(const struct cgroup_owner *owner, struct text *text);
+/* The container's name, or the beginning of its id, as its runtimes show it. */
+void cgroup_owner_print_container(const struct cgroup_owner *owner, struct text *text);
+
+/* "container app of pod shop/web-1" after what stands 'before' it, with id and uid where names are
+ * not known. Returns false, and writes nothing, when the group is of no pod. */
+bool cgroup_owner_explain(const struct cgroup_owner *owner, const char *before, struct text *text);
 
 #endif

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So much of a container's id as its runtimes show. */
-#define CONTAINER_DIGITS 12
 /* So many different signals are named. */
 #define SIGNALS_NAMED_MAX 4
 
@@ -39,19 +37,21 @@ void crash_loop_name(const struct cgroup_owner *owner, const char *comm,
 		     char name[static FINDING_SUBJECT_MAX])
 {
 	const struct cgroup_name *group = &owner->group;
+	struct text text = {.data = name, .size = FINDING_SUBJECT_MAX};
 	size_t length = strlen(group->unit);
 
-	if (cgroup_owner_subject(owner, name, FINDING_SUBJECT_MAX))
-		;
-	else if (*group->container)
-		snprintf(name, FINDING_SUBJECT_MAX, "container %.*s", CONTAINER_DIGITS,
-			 group->container);
-	/* In a scope, as of a login, run programs that have nothing to do with each other. */
-	else if (length > 8 && !strcmp(group->unit + length - 8, ".service"))
+	if (cgroup_owner_subject(owner, name, FINDING_SUBJECT_MAX)) {
+		/* Its containers are others at each start. */
+	} else if (*group->container) {
+		text_printf(&text, "container ");
+		cgroup_owner_print_container(owner, &text);
+	} else if (length > 8 && !strcmp(group->unit + length - 8, ".service")) {
 		snprintf(name, FINDING_SUBJECT_MAX, "unit %.*s",
 			 FINDING_SUBJECT_MAX - (int)sizeof("unit "), group->unit);
-	else
+	} else {
+		/* In a scope, as of a login, programs have nothing to do with each other. */
 		snprintf(name, FINDING_SUBJECT_MAX, "program %s", comm);
+	}
 	/* As it stands in the finding. */
 	text_make_printable(name);
 }

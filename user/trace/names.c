@@ -14,10 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_SIZE 256
-/* So much of a container's id as its runtimes show. */
-#define CONTAINER_DIGITS 12
-#define NAME_MAX_BYTES	 512
+#define CACHE_SIZE     256
+#define NAME_MAX_BYTES 512
 /* Whose a cgroup is, when that was not known. */
 #define LOOK_AGAIN_NS NS_PER_S
 
@@ -154,13 +152,13 @@ const struct cgroup_owner *names_netns_owner(struct names *names, uint32_t inode
 
 bool names_pod_shown(const struct cgroup_owner *owner, char *text, size_t size)
 {
-	const char *container = cgroup_owner_container(owner);
-	int length = *owner->pod.container ? POD_CONTAINER_BYTES : CONTAINER_DIGITS;
+	struct text shown = {.data = text, .size = size};
 
 	if (!*owner->pod.pod)
 		return false;
-	snprintf(text, size, "pod:%s/%s%s%.*s", owner->pod.namespace, owner->pod.pod,
-		 *container ? " " : "", length, container);
+	text_printf(&shown, "pod:%s/%s%s", owner->pod.namespace, owner->pod.pod,
+		    *cgroup_owner_container(owner) ? " " : "");
+	cgroup_owner_print_container(owner, &shown);
 	return true;
 }
 
