@@ -74,8 +74,7 @@ void cluster_snapshot(const struct cluster *cluster, struct snapshot_cluster *re
  * that. */
 enum cluster_change {
 	CLUSTER_SAME,
-	CLUSTER_MEMBERS, /* the store is the same, and this node's place there; the members are not
-			  */
+	CLUSTER_MEMBERS, /* other members, in the same store, as the same node */
 	CLUSTER_OTHER,
 };
 

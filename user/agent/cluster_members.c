@@ -57,17 +57,30 @@ static void index_peers(struct cluster *cluster)
 	}
 }
 
-static void put_members(struct cluster *cluster, const struct members *members)
+/* Gives the cluster others, and takes what it had in their place. */
+static void swap_members(struct cluster *cluster, struct members *members)
 {
-	const char *node = cluster->agent->config.node;
+	const struct members former = {
+		.kind = cluster->kind,
+		.membership = cluster->membership,
+		.view = cluster->view,
+		.classifier = cluster->classifier,
+	};
 
 	cluster->kind = members->kind;
 	cluster->membership = members->membership;
 	cluster->view = members->view;
-	cluster->view.membership = &cluster->membership;
 	cluster->classifier = members->classifier;
-	cluster->classifier.membership = &cluster->membership;
-	cluster->self = (uint32_t)membership_find(&cluster->membership, node);
+	*members = former;
+	cluster->view.membership = cluster->classifier.membership = &cluster->membership;
+	members->view.membership = members->classifier.membership = &members->membership;
+}
+
+static void put_members(struct cluster *cluster, struct members *members)
+{
+	swap_members(cluster, members);
+	cluster->self =
+		(uint32_t)membership_find(&cluster->membership, cluster->agent->config.node);
 	index_peers(cluster);
 }
 
@@ -76,10 +89,9 @@ int cluster_init_members(struct cluster *cluster)
 	struct members members;
 	int r = make_members(&members, &cluster->agent->config);
 
-	if (r)
-		free_members(&members);
-	else
+	if (!r)
 		put_members(cluster, &members);
+	free_members(&members);
 	return r;
 }
 
@@ -90,21 +102,18 @@ int cluster_renumber(struct cluster *cluster, verdicts_function *cleared)
 	int r = make_members(&members, &cluster->agent->config);
 
 	if (r)
-		goto failed;
+		goto out;
 	r = -ENOMEM;
 	places = membership_places(&cluster->membership, &members.membership);
 	if (!places || acting_renumber(cluster->acting, &members.membership, places))
-		goto failed;
+		goto out;
 	view_take_over(&members.view, &cluster->view, places);
 	verdicts_renumber(&cluster->verdicts, places, cleared, cluster);
-	cluster_free_members(cluster);
 	put_members(cluster, &members);
 	cluster->judgement = (struct judgement){0};
 	cluster->dirty = true;
-	free(places);
-	return 0;
-
-failed:
+	r = 0;
+out:
 	free_members(&members);
 	free(places);
 	return r;
@@ -112,9 +121,10 @@ failed:
 
 void cluster_free_members(struct cluster *cluster)
 {
-	classifier_free(&cluster->classifier);
-	view_free(&cluster->view);
-	membership_free(&cluster->membership);
+	struct members members = {0};
+
+	swap_members(cluster, &members);
+	free_members(&members);
 }
 
 static bool nodes_differ(const struct config_node *one, const struct config_node *other)
