@@ -4,9 +4,8 @@
 import json
 import os
 import signal
-import time
 
-from cluster import check
+from cluster import check, wait_for
 from store import ISOLATIONS, ROWS
 
 JOIN_SECONDS = 15
@@ -37,13 +36,6 @@ def hooks_run(lab):
         return []
 
 
-def _wait(seconds, done, text):
-    deadline = time.monotonic() + seconds
-    while not done():
-        check(time.monotonic() < deadline, text)
-        time.sleep(0.05)
-
-
 def test_hook(cluster):
     """the hook runs on the actor for isolation and release, and on the node for its fence"""
     lab = cluster.lab
@@ -64,7 +56,9 @@ def test_hook(cluster):
         return [run for run in hooks_run(lab) if run["action"] == action]
 
     wanted = {"isolate": actor, "fence": "n5", "release": actor, "unfence": "n5"}
-    _wait(5, lambda: all(of(action) for action in wanted), f"the hook ran for {hooks_run(lab)}")
+    wait_for(
+        lambda: all(of(action) for action in wanted), lambda: f"the hook ran for {hooks_run(lab)}", 5
+    )
     for action, by in wanted.items():
         runs = of(action)
         check(len(runs) == 1, f"{action}: {runs}")
@@ -125,7 +119,7 @@ def test_fence_stays(cluster):
     node = next(name for name in reversed(lab.nodes) if name != cluster.actor())
     cluster.by_hand("isolate", node)
     cluster.fault(lambda: None)
-    _wait(5, lambda: cluster.has_fence(node), f"{node} is not fenced")
+    wait_for(lambda: cluster.has_fence(node), f"{node} is not fenced", 5)
     # Of nodes that are configured nowhere here; all come before the node's own in the order of keys.
     for number in range(RECORDS_OF_OTHERS):
         store.put("n1", f"{ISOLATIONS}a{number}", "{}")

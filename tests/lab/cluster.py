@@ -23,6 +23,15 @@ def check(condition, text):
         raise Failure(text)
 
 
+def wait_for(done, text, seconds):
+    """Until done(). What is said when it is too late may be a function."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise Failure(text() if callable(text) else text)
+        time.sleep(0.05)
+
+
 class Cluster:
     """A lab whose agents share a store, and what they say."""
 
@@ -172,21 +181,23 @@ class Cluster:
 
     def wait_paused(self, wanted, seconds=5):
         """Until all agents take acting for paused, or none does."""
-        deadline = time.monotonic() + seconds
-        while any(
-            (self.lab.cluster(node) or {}).get("paused") is not wanted for node in self.lab.nodes
-        ):
-            check(time.monotonic() < deadline, f"not every agent has 'paused' {wanted}")
-            time.sleep(0.1)
+        wait_for(
+            lambda: all(
+                (self.lab.cluster(node) or {}).get("paused") is wanted for node in self.lab.nodes
+            ),
+            f"not every agent has 'paused' {wanted}",
+            seconds,
+        )
 
     def wait_no_verdicts(self, seconds=HEAL_S):
         """Until no agent has a verdict."""
-        deadline = time.monotonic() + seconds
-        while any(
-            (self.lab.cluster(node) or {"verdicts": "unknown"})["verdicts"] for node in self.lab.nodes
-        ):
-            check(time.monotonic() < deadline, f"verdicts after {seconds} s: {self.describe()}")
-            time.sleep(0.1)
+        wait_for(
+            lambda: all(
+                (self.lab.cluster(node) or {}).get("verdicts") == [] for node in self.lab.nodes
+            ),
+            lambda: f"verdicts after {seconds} s: {self.describe()}",
+            seconds,
+        )
 
     def describe(self):
         lines = []

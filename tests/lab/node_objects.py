@@ -3,8 +3,9 @@
 
 import subprocess
 import time
+from functools import partial
 
-from cluster import check
+from cluster import check, wait_for
 from store_kubernetes import MERGE
 
 ISOLATED = "tocsin.dev/isolated"
@@ -22,6 +23,8 @@ UNCHANGED = [
     "store connected", "store not connected",
 ]
 OTHERS_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
+
+_wait = partial(wait_for, seconds=SECONDS)
 
 
 def _taints(lab, node):
@@ -48,13 +51,6 @@ def _events(lab, node):
         for event in answer["items"]
         if event["involvedObject"]["name"] == node
     }
-
-
-def _wait(done, text):
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        check(time.monotonic() < deadline, text() if callable(text) else text)
-        time.sleep(0.05)
 
 
 def _annotate(lab, node, key, value):
