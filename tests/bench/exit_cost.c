@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS 5
@@ -26,16 +25,8 @@ static double round_of(int program)
 {
 	struct bpf_prog_info before = program_info(program), after;
 
-	for (int i = 0; i < EXITS; i++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
-			die("fork");
-		if (!pid)
-			_exit(0);
-		if (waitpid(pid, NULL, 0) != pid)
-			die("waiting for a child");
-	}
+	for (int i = 0; i < EXITS; i++)
+		end_process();
 	after = program_info(program);
 	return (double)(after.run_time_ns - before.run_time_ns) /
 	       (double)(after.run_cnt - before.run_cnt);

@@ -11,12 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static inline void die(const char *doing)
 {
 	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, doing, strerror(errno));
 	exit(1);
+}
+
+/* A process that begins and ends. */
+static inline void end_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		_exit(0);
+	if (waitpid(pid, NULL, 0) != pid)
+		die("waiting for a child");
 }
 
 /* A program that does nothing, on a tracepoint. */
