@@ -245,8 +245,9 @@ static void test_no_quorum(void **state)
 	store_loop_run_ms(1500);
 	assert_int_equal(bench->a.changes, changes);
 	assert_int_equal(a->renewed_ns, renewed_ns);
+	/* The one that is left may be waited for as long as a slow answer was before. */
+	store_wait(strstr(a->reason, "no endpoint works"));
 	print_message("without a majority: %s\n", a->reason);
-	assert_non_null(strstr(a->reason, "no endpoint works"));
 	assert_non_null(strstr(a->reason, "http://127.0.1."));
 
 	for (unsigned int i = 0; i < 3; i++)
