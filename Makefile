@@ -255,7 +255,7 @@ bench: deps-bench
 	+$(Q)$(AGAIN) all benches
 	$(Q)tests/bench/run $(BUILD) $(or $(BENCH),--write docs/performance.md)
 
-test-kernels: deps-vm $(if $(findstring arm64,$(KERNELS)),deps-arm64)
+test-kernels: deps-vm $(if $(findstring arm64,$(or $(KERNELS),arm64)),deps-arm64)
 	+$(Q)$(AGAIN) all live-tests
 	$(Q)tests/vm/run $(if $(BRIEF),--brief) $(BUILD) $(KERNELS)
 

@@ -18,7 +18,6 @@ KERNELS = {
     "newest": ("sid", "amd64"),
     "6.12-arm64": ("trixie", "arm64"),
 }
-NATIVE_KERNELS = [name for name, (_, kind) in KERNELS.items() if ARCHITECTURES[kind].is_native()]
 PACKAGE = "linux-image-cloud-{}"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Newer kernels come in parts.
