@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+/* The most that one record may add to the axis, and what that may be added to: their sum is still in
+ * range. Some 146 years; a clock that is set to behind 2116 is wrong. */
+#define CLOCK_NS_MAX ((uint64_t)INT64_MAX / 2)
+
 uint64_t incident_number(const json_t *record, const char *key)
 {
 	json_int_t value = json_integer_value(json_object_get(record, key));
@@ -20,16 +24,16 @@ void incident_clock_advance(struct incident_clock *clock, const json_t *record, 
 	const char *boot_id = json_string_value(json_object_get(record, "boot_id")) ?: "";
 
 	/* No number of a damaged record may bend the axis back. */
-	if (boottime_ns > INT64_MAX / 2 || clock->now_ns > INT64_MAX / 2)
+	if (boottime_ns > CLOCK_NS_MAX || clock->now_ns > CLOCK_NS_MAX)
 		return;
 	if (!strncmp(boot_id, clock->boot_id, sizeof(clock->boot_id) - 1)) {
 		if (boottime_ns > clock->last_boottime_ns)
 			clock->now_ns += boottime_ns - clock->last_boottime_ns;
 	} else {
-		uint64_t passed_ns = *clock->boot_id && time_ns > clock->last_time_ns
-					     ? time_ns - clock->last_time_ns
-					     : 0;
+		uint64_t passed_ns = 0;
 
+		if (*clock->boot_id && time_ns > clock->last_time_ns && time_ns <= CLOCK_NS_MAX)
+			passed_ns = time_ns - clock->last_time_ns;
 		clock->now_ns += passed_ns > boottime_ns ? passed_ns : boottime_ns;
 		strncpy(clock->boot_id, boot_id, sizeof(clock->boot_id) - 1);
 		clock->last_boottime_ns = 0;
