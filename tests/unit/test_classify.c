@@ -361,7 +361,7 @@ static void test_starved_node(void **state)
 static void test_stale_row(void **state)
 {
 	struct bench bench;
-	uint64_t stale_ms = VIEW_STALE_NS / CLUSTER_MS;
+	uint64_t stale_ms = row_period_ns(5) * 12 / 5 / CLUSTER_MS;
 
 	(void)state;
 	bench_make(&bench, bench_well, 5);

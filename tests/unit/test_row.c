@@ -39,6 +39,16 @@ static struct row make_row(const struct membership *membership, uint8_t *words)
 	return row;
 }
 
+/* All nodes together write no more than 50 rows a second that say nothing new. */
+static void test_period(void **state)
+{
+	(void)state;
+	assert_int_equal(row_period_ns(1), UINT64_C(5000000000));
+	assert_int_equal(row_period_ns(250), UINT64_C(5000000000));
+	assert_int_equal(row_period_ns(251), UINT64_C(5020000000));
+	assert_int_equal(row_period_ns(10000), UINT64_C(200000000000));
+}
+
 static void test_round_trip(void **state)
 {
 	uint8_t words[] = {ROW_WORD_HEALTHY, ROW_WORD_UNREACHABLE, ROW_WORD_HEALTHY,
@@ -257,6 +267,7 @@ static void test_garbage_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_period),
 		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_other_members), cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_garbage_edges), cmocka_unit_test(test_longer_texts),

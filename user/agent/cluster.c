@@ -91,10 +91,11 @@ static bool compose_row(struct cluster *cluster)
 static void publish_row(struct cluster *cluster, uint64_t now_ns)
 {
 	char data[STORE_ROW_BYTES_MAX];
+	uint64_t period_ns = row_period_ns(cluster->membership.count);
 	bool news = compose_row(cluster);
 	int length;
 
-	if (!news && cluster->put_ns && now_ns - cluster->put_ns < ROW_PERIOD_NS &&
+	if (!news && cluster->put_ns && now_ns - cluster->put_ns < period_ns &&
 	    !view_must_confirm(&cluster->view, cluster->self, now_ns))
 		return;
 	cluster->row.sequence++;

@@ -10,6 +10,9 @@
 
 #define VERSION 1
 
+#define PERIOD_NS_MIN (5 * 1000000000ULL)
+#define SHARE_NS      (20 * 1000000ULL) /* of each node in a period: 50 writes a second */
+
 static const char *const word_names[ROW_WORDS] = {
 	[ROW_WORD_NONE] = "unknown",
 	[ROW_WORD_HEALTHY] = "healthy",
@@ -34,6 +37,11 @@ const char *row_word_name(enum row_word word)
 const char *row_flag_name(unsigned int index)
 {
 	return flag_names[index];
+}
+
+uint64_t row_period_ns(uint32_t count)
+{
+	return count * SHARE_NS > PERIOD_NS_MIN ? count * SHARE_NS : PERIOD_NS_MIN;
 }
 
 static uint32_t slots_of(const struct membership *membership, uint32_t member)

@@ -175,13 +175,22 @@ void view_take_over(struct view *view, struct view *from, const uint32_t *places
 	view->stalled_ns = from->stalled_ns;
 }
 
+/* Whether it came within two periods, and some; one that is older is its writer's no more, whatever its
+ * lease says. */
+static bool is_fresh(const struct view *view, const struct view_row *row, uint64_t now_ns)
+{
+	uint64_t period_ns = row_period_ns(view->membership->count);
+
+	return row->present && now_ns < row->arrived_ns + period_ns * 12 / 5;
+}
+
 bool view_disagrees(const struct view *view, uint64_t now_ns)
 {
 	const struct membership *membership = view->membership;
 	uint32_t rows = 0, agreeing = 0;
 
 	for (uint32_t i = 0; i < membership->count; i++) {
-		rows += view->rows[i].present && view->rows[i].arrived_ns + VIEW_STALE_NS > now_ns;
+		rows += is_fresh(view, &view->rows[i], now_ns);
 		agreeing += view_row_current(view, i, now_ns);
 	}
 	return rows >= membership_quorum(membership) && agreeing < membership_quorum(membership);
@@ -201,7 +210,7 @@ bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct view_row *row = &view->rows[member];
 
-	return row->present && !row->other_members && row->arrived_ns + VIEW_STALE_NS > now_ns;
+	return !row->other_members && is_fresh(view, row, now_ns);
 }
 
 const struct row_finding *view_finding(const struct view *view, uint32_t member, const char *name)

@@ -33,9 +33,6 @@
  */
 #define VIEW_CONFIRM_AFTER_NS (250 * 1000000ULL)
 #define VIEW_CONFIRM_NS	      (3000 * 1000000ULL)
-/* Rows are written every 5 s at least (ROW_PERIOD_NS); one that is older is its writer's no more,
- * whatever its lease says. */
-#define VIEW_STALE_NS (12 * 1000000000ULL)
 /* A node that was not scheduled in time for more than this share of late accuses nobody, and does
  * not act. */
 #define VIEW_DISTRUST_MAX 0.5
