@@ -3,8 +3,11 @@
  * TCP listeners and what waits in their queues. Nothing is done when a connection comes in or is
  * accepted: the queue itself is looked at once in a while. Its first entry is its oldest.
  *
- * Listeners are marked when they begin, so that a look goes through them alone, in all network
- * namespaces, and not through all open files.
+ * Listeners are noted when they begin, so that a look goes through them alone, in all network
+ * namespaces, and not through all open files. User space asks for a look at some of them by their
+ * addresses. An iterator over a map would do that by itself, but kernels that are locked down
+ * refuse such iterators as they refuse fentry. A look reads by helper, as the socket may end
+ * meanwhile: what is read then is nonsense at worst, and mostly no listener.
  */
 #include "vmlinux.h"
 
@@ -22,40 +25,45 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(max_entries, LISTENERS_MAX);
+	__type(key, __u64); /* the address of its socket */
 	__type(value, struct listener_owner);
 } listeners SEC(".maps");
 
+/* Listeners for which there was no room. */
+__u64 listeners_lost = 0;
+struct listener_batch listener_batch = {};
+
 /* When jiffies were first looked at: how long one lasts is what has passed since. */
 __u64 first_jiffies = 0, first_ns = 0;
-/* Listeners for which there was no memory. */
-__u64 listeners_lost = 0;
 
 /* Long enough that one jiffy more or less makes no difference. */
 #define MEASURED_JIFFIES 64
 
-static __always_inline void note_listener(struct sock *sk, struct task_struct *task)
+static __always_inline void note_listener(const struct sock *sk, struct task_struct *task)
 {
-	struct listener_owner *owner =
-		bpf_sk_storage_get(&listeners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct listener_owner owner = {.pid = BPF_CORE_READ(task, tgid)};
+	__u64 address = (__u64)sk;
 
-	if (!owner) {
+	BPF_CORE_READ_STR_INTO(&owner.comm, task, group_leader, comm);
+	if (bpf_map_update_elem(&listeners, &address, &owner, BPF_ANY))
 		__sync_fetch_and_add(&listeners_lost, 1);
-		return;
-	}
-	owner->pid = BPF_CORE_READ(task, tgid);
-	BPF_CORE_READ_STR_INTO(&owner->comm, task, group_leader, comm);
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(listener_begins, struct sock *sk, int old_state, int new_state)
 {
-	if (new_state != TCP_LISTEN || sk->sk_protocol != IPPROTO_TCP)
+	__u64 address = (__u64)sk;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	if (!filter_netns_inode || netns_wanted(sk->__sk_common.skc_net.net))
+	if (new_state == TCP_LISTEN && netns_wanted(sk->__sk_common.skc_net.net))
 		note_listener(sk, bpf_get_current_task_btf());
+	/* A connection comes from TCP_LISTEN, too, as it is made from its listener. */
+	else if (old_state == TCP_LISTEN && new_state == TCP_CLOSE)
+		bpf_map_delete_elem(&listeners, &address);
 	return 0;
 }
 
@@ -67,7 +75,7 @@ int listener_is_found(struct bpf_iter__task_file *context)
 	struct sock *sk = tcp_socket_of(context);
 
 	if (task && sk && sk->__sk_common.skc_state == TCP_LISTEN &&
-	    (!filter_netns_inode || netns_wanted(sk->__sk_common.skc_net.net)))
+	    netns_wanted(sk->__sk_common.skc_net.net))
 		note_listener(sk, task);
 	return 0;
 }
@@ -103,35 +111,49 @@ static __always_inline __u64 oldest_ns(const struct tcp_sock *listener, __u64 du
 	return (__s32)age > 0 ? age * duration_ns : 0;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int listener_is_read(struct bpf_iter__bpf_sk_storage_map *context)
+static __always_inline void read_address(const struct sock *sk, struct peer_key *key)
 {
-	const struct listener_owner *owner = context->value;
-	struct listener_record record = {};
-	struct sock *sk = context->sk;
-	const struct tcp_sock *tp;
-	__u64 jiffies, duration_ns;
+	union address_words address = {};
 
-	if (!sk || !owner || sk->__sk_common.skc_state != TCP_LISTEN)
-		return 0;
-	jiffies = bpf_jiffies64();
-	duration_ns = jiffy_ns(jiffies);
-	record.drops = sk->sk_drops.counter;
-	record.queue = sk->sk_ack_backlog;
-	if (!record.drops && !record.queue)
-		return 0;
-	tp = tcp_sock_of(sk);
-	if (!tp || !local_of(&sk->__sk_common, &record.local))
-		return 0;
-	record.socket = (__u64)sk;
-	record.netns_inode = sk->__sk_common.skc_net.net->ns.inum;
-	record.port = sk->__sk_common.skc_num;
-	record.backlog = sk->sk_max_ack_backlog;
-	record.defers = !!tp->inet_conn.icsk_accept_queue.rskq_defer_accept;
-	record.owner = *owner;
-	if (record.queue)
-		record.oldest_ns = oldest_ns(tp, duration_ns, (__u32)jiffies);
-	/* Where the reader's buffer is full, the kernel comes back to this listener. */
-	bpf_seq_write(context->meta->seq, &record, sizeof(record));
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		address.words[2] = bpf_htonl(0xffff);
+		address.words[3] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	} else {
+		BPF_CORE_READ_INTO(&address.key, sk, __sk_common.skc_v6_rcv_saddr);
+	}
+	*key = address.key;
+}
+
+/* What is to be said of a listener; of one of which there is nothing its socket is 0. */
+static __always_inline void look_at(__u64 address, __u64 duration_ns, __u32 jiffies,
+				    struct listener_record *record)
+{
+	const struct sock *sk = (const struct sock *)address;
+	const struct tcp_sock *tp = (const struct tcp_sock *)address;
+
+	record->socket = 0;
+	record->drops = BPF_CORE_READ(sk, sk_drops.counter);
+	record->queue = BPF_CORE_READ(sk, sk_ack_backlog);
+	if ((!record->drops && !record->queue) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+		return;
+	read_address(sk, &record->local);
+	record->socket = address;
+	record->netns_inode = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	record->port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	record->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	record->defers = !!BPF_CORE_READ(tp, inet_conn.icsk_accept_queue.rskq_defer_accept);
+	record->oldest_ns = record->queue ? oldest_ns(tp, duration_ns, jiffies) : 0;
+}
+
+SEC("raw_tp")
+int listener_is_read(void *context)
+{
+	__u64 jiffies = bpf_jiffies64();
+	__u64 duration_ns = jiffy_ns(jiffies);
+
+	for (__u32 i = 0; i < LISTENER_BATCH && i < listener_batch.count; i++)
+		look_at(listener_batch.sockets[i], duration_ns, (__u32)jiffies,
+			&listener_batch.records[i]);
 	return 0;
 }

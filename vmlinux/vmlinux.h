@@ -337,18 +337,6 @@ struct bpf_iter__task_file {
 	};
 };
 
-struct bpf_iter__bpf_sk_storage_map {
-	union {
-		struct bpf_iter_meta *meta;
-	};
-	union {
-		struct sock *sk;
-	};
-	union {
-		void *value;
-	};
-};
-
 struct request_sock {
 	struct sock_common __req_common;
 	struct sock *sk;

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "live/agents.h"
 
+#include "maps/listener.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -17,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define SOCKETS_MAX 64
+#define SOCKETS_MAX 256
 #define FLOOD_PORT  4003
 /* Six windows of 5 s to learn what is usual, and two to find the surge. */
 #define FLOOD_NS   (60 * NS_PER_S)
@@ -139,7 +141,8 @@ static void test_overflow(void **state)
 	agents_stop(agents, 1);
 }
 
-/* One that waits is enough, when it waits for long. */
+/* One that waits is enough, when it waits for long; also among more listeners than are looked at in
+ * one go. */
 static void test_late(void **state)
 {
 	struct agents *agents = *state;
@@ -147,6 +150,8 @@ static void test_late(void **state)
 	const char *line;
 	uint16_t port;
 
+	for (int i = 0; i < 2 * LISTENER_BATCH; i++)
+		(void)listen_at_b(agents, 1, &port, subject);
 	start(agents, 1, "accept-overflow: {delay_ms: 500}");
 	(void)listen_at_b(agents, 16, &port, subject);
 	keep(try_connect(agents, port));

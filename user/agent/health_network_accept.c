@@ -5,6 +5,7 @@
 #include "agent/node_objects.h"
 #include "agent/pods.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "detect/accept.h"
 #include "probe/listener.h"
 #include "probe/network.h"
@@ -42,6 +43,7 @@ struct accept_family {
 	struct agent *agent;
 	uint64_t looked_ns; /* 0: not yet */
 	uint64_t overflows; /* of the agent's own network namespace */
+	uint64_t lost;	    /* listeners that are not looked at, as told last */
 	bool first_look;    /* what was dropped before it does not count */
 	struct listener_socket sockets[SOCKETS_MAX];
 	size_t socket_count;
@@ -149,6 +151,18 @@ static void say_owner(const struct agent *agent, uint32_t pid, struct text *sent
 	(void)cgroup_owner_explain(&owner, "; ", sentence);
 }
 
+static void say_lost(struct accept_family *family, const struct listener_probe *probe)
+{
+	uint64_t lost = listener_probe_lost(probe);
+
+	if (lost > family->lost)
+		log_warning("not all listeners are looked at",
+			    log_string("finding", finding_kind_name(FINDING_ACCEPT_OVERFLOW)),
+			    log_unsigned("most_at_once", LISTENERS_MAX),
+			    log_unsigned("left_out", lost - family->lost));
+	family->lost = lost;
+}
+
 static void judge(struct accept_family *family, bool overflowed, uint64_t now_ns)
 {
 	struct agent *agent = family->agent;
@@ -194,6 +208,7 @@ static void turn(void *context, uint64_t now_ns)
 	struct accept_family *family = context;
 	struct agent *agent = family->agent;
 	const char *obstacle = probes_obstacle(&agent->probes, PROBE_LISTENER);
+	const struct listener_probe *probe = agent->probes.open[PROBE_LISTENER];
 	bool overflowed;
 	int r;
 
@@ -215,11 +230,12 @@ static void turn(void *context, uint64_t now_ns)
 		family->sockets[i].seen = false;
 	for (size_t i = 0; i < family->place_count; i++)
 		family->places[i].evidence = (struct accept_evidence){0};
-	r = listener_probe_read(agent->probes.open[PROBE_LISTENER], take_listener, family);
+	r = listener_probe_read(probe, take_listener, family);
 	findings_set_blind(agent_findings_list(agent->findings), FINDING_ACCEPT_OVERFLOW,
 			   r ? strerror(-r) : "");
 	if (r)
 		return;
+	say_lost(family, probe);
 	overflowed = overflows_grew(family);
 	judge(family, overflowed, now_ns);
 	forget_unseen(family);

@@ -17,8 +17,7 @@ static const struct program programs[PROGRAM_COUNT] = {
 			     true},
 	[LISTENER_IS_FOUND] = {"listener_is_found", "iter/task_file",
 			       "listeners from before the agent", false},
-	[LISTENER_IS_READ] = {"listener_is_read", "iter/bpf_sk_storage_map listeners",
-			      "queues of listeners", true},
+	[LISTENER_IS_READ] = {"listener_is_read", "raw_tp", "queues of listeners", true},
 };
 
 struct listener_probe {
@@ -104,34 +103,74 @@ void listener_probe_shed(struct listener_probe *probe, const char *reason)
 	program_shed(probe->statuses, PROGRAM_COUNT, reason);
 }
 
+/* Which have ended meanwhile was not seen. */
+static int forget_listeners(const struct listener_probe *probe)
+{
+	int listeners = bpf_map__fd(probe->skeleton->maps.listeners);
+	uint64_t socket;
+
+	/* At most so many: others begin and end at the same time. */
+	for (unsigned int i = 0; i < LISTENERS_MAX; i++) {
+		if (bpf_map_get_next_key(listeners, NULL, &socket))
+			return errno == ENOENT ? 0 : -errno;
+		if (bpf_map_delete_elem(listeners, &socket) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
 int listener_probe_restore(struct listener_probe *probe)
 {
-	int r = program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
+	int r = forget_listeners(probe);
 
+	if (!r)
+		r = program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
 	find_listeners(probe);
 	return r;
 }
 
-struct reader {
-	void (*found)(void *context, const struct listener_record *record);
-	void *context;
-};
-
-static void take_record(void *context, const void *data)
+uint64_t listener_probe_lost(const struct listener_probe *probe)
 {
-	const struct reader *reader = context;
-	struct listener_record record;
+	return __atomic_load_n(&probe->skeleton->bss->listeners_lost, __ATOMIC_RELAXED);
+}
 
-	memcpy(&record, data, sizeof(record));
-	reader->found(reader->context, &record);
+/* Looks at these listeners. Returns 0 or a negative errno. */
+static int look_at(const struct listener_probe *probe, const struct listener_owner *owners,
+		   void (*found)(void *context, const struct listener_record *record),
+		   void *context)
+{
+	const struct listener_batch *batch = &probe->skeleton->bss->listener_batch;
+	int r = program_run(&probe->statuses[LISTENER_IS_READ]);
+
+	for (__u32 i = 0; !r && i < batch->count; i++) {
+		struct listener_record record = batch->records[i];
+
+		record.owner = owners[i];
+		if (record.socket)
+			found(context, &record);
+	}
+	return r;
 }
 
 int listener_probe_read(const struct listener_probe *probe,
 			void (*found)(void *context, const struct listener_record *record),
 			void *context)
 {
-	struct reader reader = {found, context};
+	struct listener_batch *batch = &probe->skeleton->bss->listener_batch;
+	int listeners = bpf_map__fd(probe->skeleton->maps.listeners), r;
+	struct listener_owner owners[LISTENER_BATCH];
+	__u32 position, *last = NULL;
+	bool more;
 
-	return program_iterate_records(&probe->statuses[LISTENER_IS_READ],
-				       sizeof(struct listener_record), take_record, &reader);
+	do {
+		batch->count = LISTENER_BATCH;
+		/* ENOENT: these are the last ones. */
+		more = !bpf_map_lookup_batch(listeners, last, &position, batch->sockets, owners,
+					     &batch->count, NULL);
+		if (!more && errno != ENOENT)
+			return -errno;
+		last = &position;
+		r = batch->count ? look_at(probe, owners, found, context) : 0;
+	} while (more && !r);
+	return r;
 }

@@ -34,6 +34,9 @@ const struct program_status *listener_probe_programs(const struct listener_probe
 void listener_probe_shed(struct listener_probe *probe, const char *reason);
 int listener_probe_restore(struct listener_probe *probe);
 
+/* Listeners that are not looked at because there are too many. Only grows. */
+uint64_t listener_probe_lost(const struct listener_probe *probe);
+
 /* Hands on each listener that has connections waiting or has ever dropped any, as of now. Returns 0
  * or a negative errno. */
 int listener_probe_read(const struct listener_probe *probe,

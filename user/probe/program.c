@@ -25,7 +25,8 @@ static void keep_verdict(const char *log)
 	const char *end = strstr(log, "\nprocessed ");
 	const char *start = end;
 
-	if (!end)
+	/* What was refused before it was looked at, the verifier has nothing to say of. */
+	if (!end || !strncmp(end, "\nprocessed 0 insns", strlen("\nprocessed 0 insns")))
 		return;
 	while (start > log && start[-1] != '\n')
 		start--;
@@ -228,10 +229,9 @@ static const struct {
 	const char *program;
 	const struct lack *lack;
 } needs[] = {
-	{"tcp_sweep", &no_socket_of_file},	  {"owner_iterate", &no_socket_of_file},
-	{"listener_begins", &no_socket_storage},  {"listener_is_found", &no_socket_of_file},
-	{"listener_is_read", &no_socket_storage}, {"listener_acts", &no_socket_storage},
-	{"listener_iterate", &no_socket_of_file}, {"task_runs", &no_task_storage},
+	{"tcp_sweep", &no_socket_of_file},	   {"owner_iterate", &no_socket_of_file},
+	{"listener_is_found", &no_socket_of_file}, {"listener_acts", &no_socket_storage},
+	{"listener_iterate", &no_socket_of_file},  {"task_runs", &no_task_storage},
 };
 
 /* What the kernel lacks for a program, or NULL. */
@@ -384,19 +384,9 @@ int program_load(const struct program_object *object, struct program_status *sta
 	return try_load(object, statuses, count, NULL, ret_skeleton);
 }
 
-/* An iterator over a map is told which one. */
-static struct bpf_link *attach(struct bpf_object *object, const struct bpf_program *program,
-			       const struct program *row)
+static bool is_run_when_asked(const struct program *program)
 {
-	const char *map = strchr(row->hook, ' ');
-	union bpf_iter_link_info info = {0};
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
-			    .link_info_len = sizeof(info));
-
-	if (!map)
-		return bpf_program__attach(program);
-	info.map.map_fd = (__u32)bpf_object__find_map_fd_by_name(object, map + 1);
-	return bpf_program__attach_iter(program, &options);
+	return !strcmp(program->hook, "raw_tp");
 }
 
 size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
@@ -416,8 +406,9 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 			continue;
 		}
 		listen_to_libbpf();
-		status->link = attach(*skeleton->obj, program, status->program);
-		if (!status->link) {
+		if (!is_run_when_asked(status->program))
+			status->link = bpf_program__attach(program);
+		if (!status->link && !is_run_when_asked(status->program)) {
 			explain_error(status, "attaching", -errno);
 			continue;
 		}
@@ -477,6 +468,16 @@ int program_restore(struct bpf_object_skeleton *skeleton, struct program_status 
 		wanted++;
 	}
 	return program_attach(skeleton, statuses, count) == wanted ? 0 : -EIO;
+}
+
+/* Since 5.10, commit 1b4d60ec162f. */
+int program_run(const struct program_status *status)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	if (!status->attached)
+		return -ENOENT;
+	return bpf_prog_test_run_opts(status->fd, &options) ? -errno : 0;
 }
 
 int program_iterate_records(const struct program_status *status, size_t record_bytes,

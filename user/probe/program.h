@@ -59,6 +59,10 @@ int program_kernel_has_function(const char *name);
 /* Whether tracing programs may use the storage of sockets (bpf/socket_record.bpf.h). */
 bool program_sockets_have_storage(void);
 
+/* Runs an attached program of kind "raw_tp", which hangs on nothing, once. Returns 0 or a negative
+ * errno (-ENOENT when it is not attached). */
+int program_run(const struct program_status *status);
+
 /* Has an attached program of kind "iter/" see all of its items, now. Returns 0 or a negative errno
  * (-ENOENT when it is not attached). */
 int program_iterate(const struct program_status *status);
