@@ -267,10 +267,10 @@ static void test_garbage_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_period),
-		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_fits),
-		cmocka_unit_test(test_other_members), cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_garbage_edges), cmocka_unit_test(test_longer_texts),
+		cmocka_unit_test(test_period),	     cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_fits),	     cmocka_unit_test(test_other_members),
+		cmocka_unit_test(test_garbage),	     cmocka_unit_test(test_garbage_edges),
+		cmocka_unit_test(test_longer_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,8 +24,9 @@
 #define ROW_BOOT_ID_MAX	 37 /* a UUID, NUL included */
 #define ROW_FINDINGS_MAX 16
 #define ROW_FINDING_MAX	 160 /* bytes of each text, NUL included */
-/* How often the nodes of a cluster of 'count' write a row again that does not change: every 5 s, and less
- * often where all of them together would write more than 50 a second. Each of those goes to all. */
+/* How often the nodes of a cluster of 'count' write a row again that does not change: every 5 s,
+ * and less often where all of them together would write more than 50 a second. Each of those goes
+ * to all. */
 uint64_t row_period_ns(uint32_t count);
 
 /* What one node says of an edge. */

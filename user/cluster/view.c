@@ -175,8 +175,8 @@ void view_take_over(struct view *view, struct view *from, const uint32_t *places
 	view->stalled_ns = from->stalled_ns;
 }
 
-/* Whether it came within two periods, and some; one that is older is its writer's no more, whatever its
- * lease says. */
+/* Whether it came within two periods, and some; one that is older is its writer's no more, whatever
+ * its lease says. */
 static bool is_fresh(const struct view *view, const struct view_row *row, uint64_t now_ns)
 {
 	uint64_t period_ns = row_period_ns(view->membership->count);
