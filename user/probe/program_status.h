@@ -14,8 +14,8 @@ struct bpf_link;
  */
 struct program {
 	const char *name; /* of the BPF function */
-	/* Section: "tp_btf/" and the tracepoint that it hangs on, or another kind. "raw_tp" alone: it
-	 * hangs on nothing and is run when asked. */
+	/* Section: "tp_btf/" and the tracepoint that it hangs on, or another kind. "raw_tp" alone:
+	 * it hangs on nothing and is run when asked. */
 	const char *hook;
 	const char *purpose; /* what is lost without it, in a few words */
 	bool required;	     /* the probe is useless without it */

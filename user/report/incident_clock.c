@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* The most that one record may add to the axis, and what that may be added to: their sum is still in
- * range. Some 146 years; a clock that is set to behind 2116 is wrong. */
+/* The most that one record may add to the axis, and what that may be added to: their sum is still
+ * in range. Some 146 years; a clock that is set to behind 2116 is wrong. */
 #define CLOCK_NS_MAX ((uint64_t)INT64_MAX / 2)
 
 uint64_t incident_number(const json_t *record, const char *key)
