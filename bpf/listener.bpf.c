@@ -60,7 +60,7 @@ int BPF_PROG(listener_begins, struct sock *sk, int old_state, int new_state)
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	if (new_state == TCP_LISTEN && netns_wanted(sk->__sk_common.skc_net.net))
-		note_listener(sk, bpf_get_current_task_btf());
+		note_listener(sk, (struct task_struct *)bpf_get_current_task());
 	/* A connection comes from TCP_LISTEN, too, as it is made from its listener. */
 	else if (old_state == TCP_LISTEN && new_state == TCP_CLOSE)
 		bpf_map_delete_elem(&listeners, &address);

@@ -215,9 +215,12 @@ static void test_killed_at_random(void **state)
 	unsigned int killed = 0;
 
 	srand(1);
-	for (int life = 0; life < 40; life++) {
+	/* Until something was written, too: longer and longer where that takes its time. */
+	for (unsigned int life = 0; life < 40 || (count <= 20 && life < 200); life++) {
+		unsigned int lifetime_us = 1000 + (unsigned int)rand() % 15000;
+
 		if (!run_child(*state, &journal_io, count, 4000,
-			       slowdown() * (1000 + (unsigned int)rand() % 15000), &acknowledged))
+			       slowdown() * (1 + life / 40) * lifetime_us, &acknowledged))
 			killed++;
 		count = expect_contiguous(*state, acknowledged);
 	}
