@@ -23,6 +23,7 @@
 #include "filter.bpf.h"
 #include "filter_owner.bpf.h"
 #include "open_file.bpf.h"
+#include "read_address.bpf.h"
 #include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -141,41 +142,6 @@ static __always_inline struct sock *socket_of_descriptor(__u64 descriptor)
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + descriptor);
 	return socket_of_file(file);
-}
-
-static __always_inline struct peer_key address_of(__u16 family, __be32 v4,
-						  const struct in6_addr *v6)
-{
-	union address_words address = {};
-
-	if (family == AF_INET) {
-		address.words[2] = bpf_htonl(0xffff);
-		address.words[3] = v4;
-	} else {
-		for (int i = 0; i < 4; i++)
-			address.words[i] = v6->in6_u.u6_addr32[i];
-	}
-	return address.key;
-}
-
-/* As local_of() and remote_of() do, of sockets that the verifier does not know as such: each field
- * is read by helper. */
-static __always_inline struct peer_key read_local(struct sock *sk)
-{
-	struct in6_addr address;
-
-	BPF_CORE_READ_INTO(&address, sk, __sk_common.skc_v6_rcv_saddr);
-	return address_of(BPF_CORE_READ(sk, __sk_common.skc_family),
-			  BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr), &address);
-}
-
-static __always_inline struct peer_key read_remote(struct sock *sk)
-{
-	struct in6_addr address;
-
-	BPF_CORE_READ_INTO(&address, sk, __sk_common.skc_v6_daddr);
-	return address_of(BPF_CORE_READ(sk, __sk_common.skc_family),
-			  BPF_CORE_READ(sk, __sk_common.skc_daddr), &address);
 }
 
 static __always_inline void read_connection(struct sock *sk, struct accept_event *event)

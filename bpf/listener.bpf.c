@@ -18,9 +18,9 @@
 
 #include "maps/listener.h"
 
-#include "cast.bpf.h"
 #include "filter.bpf.h"
 #include "open_file.bpf.h"
+#include "read_address.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -111,19 +111,6 @@ static __always_inline __u64 oldest_ns(const struct tcp_sock *listener, __u64 du
 	return (__s32)age > 0 ? age * duration_ns : 0;
 }
 
-static __always_inline void read_address(const struct sock *sk, struct peer_key *key)
-{
-	union address_words address = {};
-
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		address.words[2] = bpf_htonl(0xffff);
-		address.words[3] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	} else {
-		BPF_CORE_READ_INTO(&address.key, sk, __sk_common.skc_v6_rcv_saddr);
-	}
-	*key = address.key;
-}
-
 /* What is to be said of a listener; of one of which there is nothing its socket is 0. */
 static __always_inline void look_at(__u64 address, __u64 duration_ns, __u32 jiffies,
 				    struct listener_record *record)
@@ -137,7 +124,7 @@ static __always_inline void look_at(__u64 address, __u64 duration_ns, __u32 jiff
 	if ((!record->drops && !record->queue) ||
 	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
 		return;
-	read_address(sk, &record->local);
+	record->local = read_local(sk);
 	record->socket = address;
 	record->netns_inode = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record->port = BPF_CORE_READ(sk, __sk_common.skc_num);

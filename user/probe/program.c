@@ -398,6 +398,7 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 		struct program_status *status = &statuses[i];
 		struct bpf_program *program =
 			bpf_object__find_program_by_name(*skeleton->obj, status->program->name);
+		bool hangs;
 
 		if (status->reason[0] || status->attached)
 			continue;
@@ -406,9 +407,10 @@ size_t program_attach(struct bpf_object_skeleton *skeleton, struct program_statu
 			continue;
 		}
 		listen_to_libbpf();
-		if (!is_run_when_asked(status->program))
+		hangs = !is_run_when_asked(status->program);
+		if (hangs)
 			status->link = bpf_program__attach(program);
-		if (!status->link && !is_run_when_asked(status->program)) {
+		if (hangs && !status->link) {
 			explain_error(status, "attaching", -errno);
 			continue;
 		}
