@@ -22,6 +22,9 @@ const volatile __s32 queue_keeps_issue_bit = -1;
 struct block_counters block_counters = {};
 /* Where that bit is not known: a request was completed whose issue the kernel had not kept. */
 volatile __u32 issue_needs_clock = 0;
+struct block_batch block_batch = {};
+/* The address that numbers of requests count from, for who must find a request again. */
+volatile __u64 request_origin = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -169,6 +172,9 @@ static __always_inline int note_issue(struct request *rq)
 		__sync_fetch_and_add(&block_counters.in_flight_lost, 1);
 		return 0;
 	}
+	/* The same request, and another I/O: a requeue keeps its start. */
+	if (way->request && rq->start_time_ns && way->start_ns != rq->start_time_ns)
+		__sync_fetch_and_add(&block_counters.completions_unseen, 1);
 	way->start_ns = rq->start_time_ns ?: issue_ns;
 	way->issue_ns = issue_ns;
 	way->device = disk_device(disk);
@@ -258,5 +264,51 @@ int BPF_PROG(block_rq_complete, struct request *rq, int error, unsigned int byte
 		record->bytes += bytes;
 	if (bytes >= remaining)
 		add_times(record, rq, issue_noted_ns, now_ns);
+	return 0;
+}
+
+/*
+ * Whether a request is still what was noted. The kernel runs no program that interrupts itself, and
+ * some kernels run none in some interrupts; without this an I/O that ended then would grow old.
+ * Read by helper, as what was a request may be anything by now.
+ */
+static __always_inline bool is_in_use(const struct request *rq, __u64 start_ns)
+{
+	__u64 rq_start_ns = BPF_CORE_READ(rq, start_time_ns);
+	__u32 references = 0;
+
+	/* A refcount_t until 5.17 (commit 0a467d0fdd95), which has the same bytes. */
+	bpf_core_read(&references, sizeof(references), &rq->ref);
+	/* The start is not kept of all. */
+	return references && (!rq_start_ns || rq_start_ns == start_ns);
+}
+
+static __always_inline void check(__u32 place)
+{
+	__u32 index = place / BLOCK_WAYS;
+	struct block_set *set = bpf_map_lookup_elem(&block_in_flight, &index);
+	struct block_request *way;
+	__u64 id;
+
+	if (!set)
+		return;
+	way = &set->ways[place % BLOCK_WAYS];
+	id = way->request;
+	if (!id || is_in_use((const struct request *)(id + request_origin), way->start_ns))
+		return;
+	/* Its end may just be seen, or its next use noted; then one request's age is not followed.
+	 */
+	if (way->request != id)
+		return;
+	way->request = 0;
+	__sync_fetch_and_add(&block_counters.completions_unseen, 1);
+}
+
+SEC("raw_tp")
+int block_requests_are_checked(void *context)
+{
+	request_origin = (__u64)&block_counters;
+	for (__u32 i = 0; i < BLOCK_BATCH && i < block_batch.count; i++)
+		check(block_batch.places[i]);
 	return 0;
 }

@@ -84,6 +84,14 @@ struct block_set {
 	struct block_request ways[BLOCK_WAYS];
 };
 
+/* Which requests user space wants looked at, by their places: set * BLOCK_WAYS + way. */
+#define BLOCK_BATCH 64
+
+struct block_batch {
+	__u32 count;
+	__u32 places[BLOCK_BATCH];
+};
+
 /* How the programs fare; all only grow. */
 struct block_counters {
 	__u64 records_lost;   /* completions not counted: too many devices, or no memory */
@@ -92,6 +100,8 @@ struct block_counters {
 	__u64 issue_unknown;  /* completions timed from their allocation */
 	__u64 errors;	      /* completions with an error, of all devices */
 	__u64 issue_clocked;  /* issues at which the clock was read, because the kernel does not */
+	/* Completions at which the kernel ran no program: found out later, in no record. */
+	__u64 completions_unseen;
 };
 
 _Static_assert(sizeof(struct block_key) == 8, "block_key is shared with the kernel side");

@@ -500,6 +500,7 @@ struct request {
 	struct bio *bio;
 	__u64 start_time_ns;
 	__u64 io_start_time_ns;
+	atomic_t ref;
 };
 
 struct request___v516 {

@@ -7,6 +7,7 @@
 #include "live/fuse_disk.h"
 #include "live/trace_run.h"
 #include "probe/block.h"
+#include "probe/program.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -31,6 +32,7 @@
 #define FAILURES     20
 #define FIO_READS    60
 #define FIO_DELAY_MS 10
+#define UNSEEN_READS 300
 
 struct fixture {
 	struct fuse_disk disk;
@@ -232,6 +234,37 @@ static void test_what_ends_while_it_is_shed_is_not_in_flight_after(void **state)
 	assert_int_equal(total(find(fixture)->operations[BLOCK_READ].record.device), 1);
 }
 
+/* The program at the end of I/O alone is taken away: what then ends, is not seen to. */
+static void test_ends_that_are_not_seen_are_found_out(void **state)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS, start_ns;
+	struct fixture *fixture = *state;
+	struct program_status *ends;
+	size_t count;
+
+	skip_where_impossible();
+	ends = (struct program_status *)block_probe_programs(fixture->probe, &count);
+	assert_string_equal(ends->program->name, "block_rq_complete");
+	atomic_store(&fixture->disk.orders->hang, true);
+	fixture->reader = child_start(read_once_alone, fixture->disk.loop.path);
+	/* It is looked at, and is one that hangs. */
+	start_ns = expect_in_flight(fixture, NS_PER_S);
+	assert_int_equal(block_probe_counters(fixture->probe).completions_unseen, 0);
+	program_shed(ends, 1, "on purpose");
+	atomic_store(&fixture->disk.orders->hang, false);
+	wait_for_reader(fixture);
+	assert_in_range(block_probe_oldest_ns(fixture->probe), 1, start_ns);
+	assert_null(find(fixture));
+	assert_int_not_equal(block_probe_oldest_ns(fixture->probe), start_ns);
+	/* Others are noted again before they are found out. Those of other disks count, too. */
+	disk_read(fixture->disk.loop.path, UNSEEN_READS);
+	while (find(fixture)) {
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		usleep(POLL_US);
+	}
+	assert_true(block_probe_counters(fixture->probe).completions_unseen >= 1 + UNSEEN_READS);
+}
+
 static void test_failures_are_errors(void **state)
 {
 	static _Alignas(BLOCK_BYTES) char block[BLOCK_BYTES];
@@ -361,6 +394,7 @@ int main(void)
 		TEST(test_stall_is_seen_while_it_lasts_and_recorded_after),
 		TEST(test_hang_is_seen_until_it_ends),
 		TEST(test_what_ends_while_it_is_shed_is_not_in_flight_after),
+		TEST(test_ends_that_are_not_seen_are_found_out),
 		TEST(test_failures_are_errors),
 		TEST(test_io_in_parts_counts_once),
 		TEST(test_latency_is_that_of_fio),

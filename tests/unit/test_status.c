@@ -155,6 +155,7 @@ static const char expected_json[] =
 	" 'peers_evicted': 2, 'peer_failures': 3, 'flow_failures': 4, 'wakeups_lost': 5,"
 	" 'block_records_lost': 0, 'block_in_flight_lost': 0, 'block_start_unknown': 0,"
 	" 'block_issue_unknown': 0, 'block_issue_clocked': 0,"
+	" 'block_completions_unseen': 0,"
 	" 'task_events_lost': 1, 'task_records_lost': 2, 'task_repeats_unsure': 3,"
 	" 'late_ticks': 3, 'late_ms': 1500,"
 	" 'heartbeats_rejected': {'malformed': 1, 'version': 2, 'unauthenticated': 3,"

@@ -2,6 +2,7 @@
 #include "probe/block.h"
 
 #include "base/block_device.h"
+#include "base/clock.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
@@ -20,9 +21,15 @@ static const struct program programs[] = {
 	{"block_rq_complete", "tp_btf/block_rq_complete", "block I/O: times, bytes, errors", true},
 	{"block_rq_issue", "tp_btf/block_rq_issue", "the age of block I/O that does not complete",
 	 false},
+	{"block_requests_are_checked", "raw_tp",
+	 "telling I/O that hangs from I/O whose end was not seen", false},
 };
 
-#define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
+#define REQUESTS_ARE_CHECKED 2
+#define PROGRAM_COUNT	     (sizeof(programs) / sizeof(*programs))
+/* A request that has not ended after so long is looked at, each time. Well before a finding says
+ * that it hangs, and long after nearly all have ended. */
+#define CHECK_AGE_NS (NS_PER_S / 4)
 
 struct block_probe {
 	struct block_bpf *skeleton;
@@ -328,13 +335,41 @@ static void read_request(struct block_probe *probe, const volatile struct block_
 	if (!request || operation >= BLOCK_OPERATIONS || live->request != request)
 		return;
 	disk = place_of(probe, device);
-	/* Nothing in flight, and yet a request: its completion was missed (program_runs_missed()).
+	/* Nothing in flight, and yet a request: its end was not seen, and could not be found out.
 	 */
 	if (!disk || (disk->in_flight_known && !disk->in_flight[0] && !disk->in_flight[1]))
 		return;
 	oldest_ns = &disk->operations[operation].oldest_start_ns;
 	if (!*oldest_ns || start_ns < *oldest_ns)
 		*oldest_ns = start_ns;
+}
+
+/* Has the kernel's side look at these requests, and free the places of those that have ended. */
+static void check_batch(const struct block_probe *probe)
+{
+	struct block_batch *batch = &probe->skeleton->bss->block_batch;
+
+	/* Without it they stay as they are noted. */
+	if (batch->count)
+		(void)program_run(&probe->statuses[REQUESTS_ARE_CHECKED]);
+	batch->count = 0;
+}
+
+static void check_old(const struct block_probe *probe)
+{
+	struct block_batch *batch = &probe->skeleton->bss->block_batch;
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (__u32 place = 0; place < BLOCK_SETS * BLOCK_WAYS; place++) {
+		const volatile struct block_request *live =
+			&probe->sets[place / BLOCK_WAYS].ways[place % BLOCK_WAYS];
+
+		if (live->request && now_ns > live->start_ns + CHECK_AGE_NS)
+			batch->places[batch->count++] = place;
+		if (batch->count == BLOCK_BATCH)
+			check_batch(probe);
+	}
+	check_batch(probe);
 }
 
 uint64_t block_probe_oldest_ns(const struct block_probe *probe)
@@ -366,6 +401,7 @@ int block_probe_read(struct block_probe *probe, const struct block_disk **ret_di
 	r = read_records(probe);
 	if (r)
 		return r;
+	check_old(probe);
 	for (size_t set = 0; set < BLOCK_SETS; set++)
 		for (size_t way = 0; way < BLOCK_WAYS; way++)
 			read_request(probe, &probe->sets[set].ways[way]);

@@ -155,6 +155,7 @@ VALUE(block_records_lost, number, snapshot->block_counters.records_lost)
 VALUE(block_in_flight_lost, number, snapshot->block_counters.in_flight_lost)
 VALUE(block_start_unknown, number, snapshot->block_counters.start_unknown)
 VALUE(block_issue_unknown, number, snapshot->block_counters.issue_unknown)
+VALUE(block_completions_unseen, number, snapshot->block_counters.completions_unseen)
 VALUE(task_events_lost, number, snapshot->task_counters.events_lost)
 VALUE(task_records_lost, number, snapshot->task_counters.records_lost)
 VALUE(task_repeats_unsure, number, snapshot->task_counters.repeats_unsure)
@@ -425,6 +426,9 @@ static const struct metric node_table[] = {
 	{"tocsin_block_issue_unknown", METRIC_COUNTER,
 	 "Block I/O whose time in the queue is part of its device time.",
 	 "", METRIC_OF_AGENT, .value = block_issue_unknown},
+	{"tocsin_block_completions_unseen", METRIC_COUNTER,
+	 "Block I/O not counted: the kernel ran no program at its completion.",
+	 "", METRIC_OF_AGENT, .value = block_completions_unseen},
 
 	/* Processes. */
 	{"tocsin_task_crashes", METRIC_COUNTER, "Processes that a signal ended.",

@@ -138,7 +138,7 @@ static json_t *counters_json(const struct snapshot *snapshot)
 	const struct block_counters *block = &snapshot->block_counters;
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "peer_table_slots", unsigned_value(snapshot->peer_table_size),
 			 "peer_table_used", unsigned_value(snapshot->peer_table_used),
 			 "peers_created", unsigned_value(tcp->peers_created),
@@ -151,6 +151,7 @@ static json_t *counters_json(const struct snapshot *snapshot)
 			 "block_start_unknown", unsigned_value(block->start_unknown),
 			 "block_issue_unknown", unsigned_value(block->issue_unknown),
 			 "block_issue_clocked", unsigned_value(block->issue_clocked),
+			 "block_completions_unseen", unsigned_value(block->completions_unseen),
 			 "task_events_lost", unsigned_value(snapshot->task_counters.events_lost),
 			 "task_records_lost", unsigned_value(snapshot->task_counters.records_lost),
 			 "task_repeats_unsure", unsigned_value(snapshot->task_counters.repeats_unsure),
