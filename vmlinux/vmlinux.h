@@ -500,6 +500,9 @@ struct request {
 	struct bio *bio;
 	__u64 start_time_ns;
 	__u64 io_start_time_ns;
+};
+
+struct request___v517 {
 	atomic_t ref;
 };
 

@@ -34,14 +34,34 @@ void memory_rig_write(const char *directory, const char *name, const char *text)
 	close(fd);
 }
 
+static void make(const char *path)
+{
+	if (mkdir(path, 0755)) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		abort();
+	}
+}
+
 void memory_rig_up(struct memory_rig *memory)
 {
-	char limit[32];
+	memory_rig_up_below(memory, "");
+}
+
+void memory_rig_up_below(struct memory_rig *memory, const char *below)
+{
+	char rest[128], limit[32], *next = rest;
+	const char *name;
 
 	snprintf(memory->name, sizeof(memory->name), "tocsin-live-%d-memory", (int)getpid());
 	snprintf(memory->path, sizeof(memory->path), "%s/%s", MEMORY, memory->name);
-	if (mkdir(memory->path, 0755))
-		abort();
+	make(memory->path);
+	snprintf(rest, sizeof(rest), "%s", below);
+	while ((name = strsep(&next, "/")) && *name) {
+		size_t length = strlen(memory->path);
+
+		snprintf(memory->path + length, sizeof(memory->path) - length, "/%s", name);
+		make(memory->path);
+	}
 	snprintf(limit, sizeof(limit), "%lu", MEMORY_RIG_LIMIT_BYTES);
 	memory_rig_write(memory->path, "memory.limit_in_bytes", limit);
 }
@@ -63,8 +83,12 @@ void memory_rig_fill(unsigned long bytes)
 
 void memory_rig_down(struct memory_rig *memory)
 {
-	/* A process that was waited for may be in it for a moment yet. */
-	for (int i = 0; memory->path[0] && i < 500 && rmdir(memory->path); i++)
-		usleep(2000);
+	/* From the lowest up to its topmost. */
+	while (memory->path[0] && strcmp(memory->path, MEMORY)) {
+		/* A process that was waited for may be in it for a moment yet. */
+		for (int i = 0; i < 500 && rmdir(memory->path); i++)
+			usleep(2000);
+		*strrchr(memory->path, '/') = '\0';
+	}
 	*memory = (struct memory_rig){0};
 }

@@ -7,8 +7,8 @@
 #define MEMORY_RIG_LIMIT_BYTES (64UL << 20)
 
 struct memory_rig {
-	char name[64];	/* of the group, below the root of its tree */
-	char path[128]; /* of its directory; "": not up */
+	char name[64];	/* of its topmost group, below the root of the tree */
+	char path[224]; /* of its directory; "": not up */
 };
 
 /* Why no group can be made, or NULL. */
@@ -16,6 +16,8 @@ const char *memory_rig_obstacle(void);
 
 /* All of these abort when they cannot do their job: some run in children. */
 void memory_rig_up(struct memory_rig *memory);
+/* The same, below groups that are made on the way: "kubepods/podUID/ID". */
+void memory_rig_up_below(struct memory_rig *memory, const char *below);
 /* Moves the calling process into it. */
 void memory_rig_enter(const struct memory_rig *memory);
 /* Uses so many bytes, for as long as the process lives. */

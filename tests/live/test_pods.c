@@ -7,7 +7,9 @@
 #include "live/agents.h"
 #include "live/cgroup_rig.h"
 #include "live/child.h"
+#include "live/fuse_disk.h"
 #include "live/kube_api.h"
+#include "live/memory_rig.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -32,11 +34,14 @@
 #define UID_MAX	 64
 #define CONNECTS 8
 #define STATUS	 "strategic-merge-patch+json"
+#define CRASHES	 "tocsin_task_crashes_total{"
 
 static struct cgroup_rig cgroup;
 static struct kube_api api;
 static char group[256]; /* below the rig's, in which the next process runs */
-static pid_t servers[2];
+static struct memory_rig memory;
+static struct fuse_disk disk;
+static pid_t servers[2], reader;
 static int connects[CONNECTS];
 
 static void skip_if(const char *obstacle)
@@ -92,6 +97,12 @@ static int tear_down(void **state)
 {
 	child_kill(&servers[0]);
 	child_kill(&servers[1]);
+	/* What hangs cannot be killed. */
+	if (disk.orders)
+		atomic_store(&disk.orders->hang, false);
+	child_kill(&reader);
+	fuse_disk_down(&disk);
+	memory_rig_down(&memory);
 	for (size_t i = 0; i < CONNECTS; i++) {
 		if (connects[i] > 0)
 			close(connects[i]);
@@ -141,12 +152,13 @@ static void start_agent(struct agents *agents)
 {
 	const struct process_options options = agents_options(agents, 0);
 
-	agents_configure(agents, 0,
-			 "node: n1\nstore: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
-			 "kubernetes: {kubeconfig: %s}\n"
-			 "findings: {crash-loop: {crashes: 3, within_s: 60}}\n"
-			 "watch: [{port: 7302}]\n",
-			 api.kubeconfig);
+	agents_configure(
+		agents, 0,
+		"node: n1\nstore: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
+		"kubernetes: {kubeconfig: %s}\n"
+		"findings: {crash-loop: {crashes: 3, within_s: 60}, task-hung: {after_s: 5}}\n"
+		"watch: [{port: 7302}]\n",
+		api.kubeconfig);
 	agents_start(agents, 0, &options);
 }
 
@@ -217,14 +229,14 @@ static unsigned int pod_requests(void)
 	return count;
 }
 
-static void expect_series(struct agents *agents, const char *labels)
+static void expect_series(struct agents *agents, const char *family, const char *labels)
 {
 	assert_int_equal(process_get(&agents->rig, SIDE_A, AGENTS_URL "/metrics", agents->body),
 			 200);
 	for (char *line = strtok(agents->body, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, "tocsin_task_crashes_total{", 26) && strstr(line, labels))
+		if (!strncmp(line, family, strlen(family)) && strstr(line, labels))
 			return;
-	fail_msg("no crashes of %s", labels);
+	fail_msg("no %s of %s", family, labels);
 }
 
 static void test_names(void **state)
@@ -250,8 +262,9 @@ static void test_names(void **state)
 	expect_finding(agents, "crash-loop", "pod shop/web-1",
 		       "in container 0123456789ab of pod shop/web-1");
 	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
-	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"app\",signal");
-	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" ID("03") "\",signal");
+	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"web-1\",container=\"app\",signal");
+	expect_series(agents, CRASHES,
+		      "namespace=\"shop\",pod=\"web-1\",container=\"" ID("03") "\",signal");
 
 	/* A static pod runs under another uid than its object has. */
 	for (int i = 0; i < 3; i++)
@@ -277,7 +290,7 @@ static void test_names(void **state)
 	rig_wait(knows_two, agents, "that a pod is gone");
 	crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
 	expect_finding(agents, "crash-loop", "pod shop/late", "in container app of pod shop/late");
-	expect_series(agents, "namespace=\"shop\",pod=\"late\",container=\"app\",signal");
+	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"late\",container=\"app\",signal");
 
 	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
 	assert_true(json_is_null(json_object_get(json_object_get(status, "pods"), "reason")));
@@ -353,6 +366,68 @@ static void test_owners(void **state)
 	agents_stop(agents, 0);
 }
 
+static void run_out_of_memory(void *unused)
+{
+	(void)unused;
+	memory_rig_enter(&memory);
+	memory_rig_fill(2 * MEMORY_RIG_LIMIT_BYTES);
+}
+
+static void test_oom_kill(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX], below[192];
+
+	skip_if(memory_rig_obstacle());
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	tell_container(agents, "web-1", ID("01"));
+	start_agent(agents);
+	rig_wait(knows_one, agents, "the name of the pod");
+	snprintf(below, sizeof(below), "kubepods/burstable/pod%s/" ID("01"), web);
+	memory_rig_up_below(&memory, below);
+	assert_int_equal(WTERMSIG(child_wait(child_start(run_out_of_memory, NULL))), SIGKILL);
+	expect_finding(
+		agents, "memory-pressure", "pod shop/web-1",
+		"for want of memory, expected no such kill; container app of pod shop/web-1");
+	expect_series(agents, "tocsin_task_oom_kills_total",
+		      "namespace=\"shop\",pod=\"web-1\",container=\"app\"} 1");
+	agents_stop(agents, 0);
+}
+
+static void read_disk_in_group(void *path)
+{
+	char input[64];
+
+	cgroup_rig_enter_below(&cgroup, group);
+	snprintf(input, sizeof(input), "if=%s", (const char *)path);
+	execlp("dd", "dd", input, "of=/dev/null", "bs=4096", "count=1", "iflag=direct",
+	       (char *)NULL);
+}
+
+static void test_hung(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX];
+
+	skip_if(fuse_disk_obstacle());
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", web);
+	tell_container(agents, "web-1", ID("01"));
+	start_agent(agents);
+	rig_wait(knows_one, agents, "the name of the pod");
+	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
+	cgroup_rig_make_below(&cgroup, group);
+	fuse_disk_up(&disk);
+	atomic_store(&disk.orders->hang, true);
+	reader = child_start(read_disk_in_group, disk.loop.path);
+	expect_finding(agents, "task-hung", "dd", "container app of pod shop/web-1");
+	atomic_store(&disk.orders->hang, false);
+	assert_int_equal(WEXITSTATUS(child_wait(reader)), 0);
+	reader = 0;
+	agents_stop(agents, 0);
+}
+
 /* Why names may not be known; "" when they are. */
 static void expect_reason(struct agents *agents, const char *words)
 {
@@ -391,10 +466,10 @@ static void test_without_the_api(void **state)
 	expect_finding(agents, "crash-loop", subject, "container 0123456789ab of pod ");
 	expect_reason(agents, "the API has not listed them yet");
 	snprintf(subject, sizeof(subject), "pod=\"%s\",container=\"" HEX16, web);
-	expect_series(agents, subject);
+	expect_series(agents, CRASHES, subject);
 	assert_int_equal(kill(api.pid, SIGCONT), 0);
 	rig_wait(is_well, agents, "the API");
-	expect_series(agents, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
+	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
 	agents_stop(agents, 0);
 }
 
@@ -455,10 +530,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_names),
 		TEST(test_owners),
+		TEST(test_oom_kill),
+		TEST(test_hung),
 		TEST(test_without_the_api),
 		TEST(test_listed_again),
 		TEST(test_without_the_right),
 	};
 
+	if (!fuse_disk_obstacle())
+		fuse_disk_hide_mounts();
 	return agents_run_tests("pods", tests);
 }
