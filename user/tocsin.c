@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "base/memory.h"
 #include "cmd/command.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
 		printf("tocsin %s\n", TOCSIN_VERSION);
 		return EXIT_DONE;
 	}
+	memory_keep();
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

@@ -7,6 +7,7 @@
 #include "live/rig.h"
 #include "live/tcp_bench.h"
 #include "probe/drop.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <setjmp.h>
@@ -120,7 +121,7 @@ static uint64_t count(struct bench *bench, const char *reason)
  * many of all, with what the namespace drops by itself. */
 static void assert_dropped(struct bench *bench, const char *reason, uint64_t packets)
 {
-	if (program_tracepoint_arguments("kfree_skb") >= 3)
+	if (kernel_tracepoint_arguments("kfree_skb") >= 3)
 		assert_int_equal(count(bench, reason), packets);
 	else
 		assert_in_range(count(bench, "unknown"), packets, packets + OTHER_DROPS_MAX);
@@ -151,7 +152,7 @@ static void test_no_socket(void **state)
 	send_packets(bench, NO_SOCKET_PORT, 300);
 	assert_int_equal(rig_counter(&bench->rig, SIDE_B, "Udp", "NoPorts") - before, 300);
 	assert_dropped(bench, "no_socket", 300);
-	if (program_tracepoint_arguments("kfree_skb") >= 3)
+	if (kernel_tracepoint_arguments("kfree_skb") >= 3)
 		assert_int_equal(count(bench, "netfilter_drop"), 0);
 }
 

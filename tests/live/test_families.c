@@ -8,6 +8,7 @@
 #include "live/cgroup_rig.h"
 #include "live/child.h"
 #include "probe/family.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "probe/run_time.h"
 #include "probe/sched.h"
@@ -226,7 +227,7 @@ static bool drops_of_unknown_reason_are_told(void *context)
 static void test_metrics(void **state)
 {
 	struct agents *agents = *state;
-	const bool reasons = program_tracepoint_arguments("kfree_skb") >= 3;
+	const bool reasons = kernel_tracepoint_arguments("kfree_skb") >= 3;
 	const struct process_options options = agents_options(agents, 0);
 	struct cgroup_rig cgroup;
 	char sample[512];

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "live/agents.h"
 #include "live/switch_storm.h"
-#include "probe/program.h"
+#include "probe/kernel_types.h"
 
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -206,7 +206,7 @@ static void test_without_measuring(void **state)
 	struct agents *agents = *state;
 	pid_t pid;
 
-	if (!program_kernel_has_function("bpf_rdonly_cast") && libbpf_major_version() == 1 &&
+	if (!kernel_has_function("bpf_rdonly_cast") && libbpf_major_version() == 1 &&
 	    libbpf_minor_version() < 3) {
 		print_message("this kernel lacks bpf_rdonly_cast(), and libbpf before 1.3 cannot "
 			      "find that out without CAP_SYS_ADMIN\n");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* One program that this kernel does not take is named with the reason, and takes no other down. */
 #include "live/rig.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <errno.h>
@@ -71,10 +72,10 @@ static void test_the_others_work(void **state)
 static void test_tracepoint_arguments(void **state)
 {
 	(void)state;
-	assert_int_equal(program_tracepoint_arguments("tocsin_no_such_tracepoint"), -ENOENT);
+	assert_int_equal(kernel_tracepoint_arguments("tocsin_no_such_tracepoint"), -ENOENT);
 	/* sock, skb */
-	assert_int_equal(program_tracepoint_arguments("tcp_probe"), 2);
-	assert_in_range(program_tracepoint_arguments("tcp_retransmit_skb"), 2, 3);
+	assert_int_equal(kernel_tracepoint_arguments("tcp_probe"), 2);
+	assert_in_range(kernel_tracepoint_arguments("tcp_retransmit_skb"), 2, 3);
 }
 
 static void test_cannot_run(void **state)

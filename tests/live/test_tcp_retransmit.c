@@ -5,7 +5,7 @@
  */
 #include "base/clock.h"
 #include "live/tcp_bench.h"
-#include "probe/program.h"
+#include "probe/kernel_types.h"
 
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -207,7 +207,7 @@ static void test_failed(void **state)
 	int pair[2];
 	uint16_t port;
 
-	if (program_tracepoint_arguments("tcp_retransmit_skb") < 3) {
+	if (kernel_tracepoint_arguments("tcp_retransmit_skb") < 3) {
 		print_message("tcp_retransmit_skb has no error on this kernel: what failed is not "
 			      "told\n");
 		skip();

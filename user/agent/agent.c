@@ -15,6 +15,7 @@
 #include "base/exit_code.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "probe/kernel_types.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -498,6 +499,7 @@ static int start(struct agent *agent)
 	agent_start_turns(agent);
 	agent_watch_crashes(agent);
 	/* Reading the kernel's type information took some 20 MB, for one. */
+	kernel_types_release();
 	memory_give_back();
 	tell_start(agent);
 	service_tell(&agent->service, "READY=1");

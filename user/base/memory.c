@@ -9,6 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Of one block: the most that glibc takes (DEFAULT_MMAP_THRESHOLD_MAX). */
+#define KEPT_BLOCK_BYTES_MAX (32 << 20)
+#define KEPT_BYTES_MAX	     (64 << 20)
+/* What glibc begins with for both. */
+#define USUAL_BYTES (128 << 10)
+
 struct mapping {
 	uintptr_t start, end;
 	bool of_file;	     /* private, of a file, and not writable */
@@ -34,6 +40,13 @@ static bool read_mapping(const char *line, struct mapping *ret)
 	return true;
 }
 
+void memory_keep(void)
+{
+	/* 0: then libc does as it always does. */
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES_MAX);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
+}
+
 void memory_give_back(void)
 {
 	FILE *file = fopen("/proc/self/smaps", "re");
@@ -42,6 +55,8 @@ void memory_give_back(void)
 	char line[512];
 
 	malloc_trim(0);
+	(void)mallopt(M_MMAP_THRESHOLD, USUAL_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, USUAL_BYTES);
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file)) {

@@ -3,6 +3,13 @@
 #define TOCSIN_BASE_MEMORY_H
 
 /*
+ * Keeps what is freed for what is allocated next, until memory_give_back(). The kernel's type
+ * information, for one, is read again by each object of programs: in fresh memory that takes ten
+ * times as long, as each page of it is a fault.
+ */
+void memory_keep(void);
+
+/*
  * Gives back what only the start has needed: freed memory, and the pages of programs and libraries
  * that are as their files are. Those that are needed again come back by themselves, from the
  * page cache. A node's memory is not the agent's to keep for what it runs once.

@@ -3,6 +3,7 @@
 
 #include "base/block_device.h"
 #include "base/clock.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
@@ -48,7 +49,7 @@ struct block_probe {
  */
 static int32_t queue_keeps_issue_bit(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf *btf = kernel_types();
 	int32_t bit = -1;
 
 	for (__u32 id = 1; btf && bit < 0 && id < btf__type_cnt(btf); id++) {
@@ -62,7 +63,6 @@ static int32_t queue_keeps_issue_bit(void)
 				    "QUEUE_FLAG_STATS"))
 				bit = values[i].val;
 	}
-	btf__free(btf);
 	return bit < 64 ? bit : -1;
 }
 
@@ -74,7 +74,7 @@ static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleto
 	if (!probe->skeleton)
 		return errno ? -errno : -ENOMEM;
 	probe->skeleton->rodata->request_has_queue =
-		program_tracepoint_arguments("block_rq_issue") >= 2;
+		kernel_tracepoint_arguments("block_rq_issue") >= 2;
 	probe->skeleton->rodata->queue_keeps_issue_bit = queue_keeps_issue_bit();
 	*ret_skeleton = probe->skeleton->skeleton;
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/drop_reason.h"
 
-#include "probe/program.h"
+#include "probe/kernel_types.h"
 
 #include <string.h>
 
@@ -14,5 +14,5 @@ bool drop_reasons_load(struct enum_names *names, uint32_t *ret_consumed)
 	for (size_t i = 0; i < names->count; i++)
 		if (!strcmp(names->entries[i].name, "skb_consumed"))
 			*ret_consumed = names->entries[i].value;
-	return program_tracepoint_arguments("kfree_skb") >= 3;
+	return kernel_tracepoint_arguments("kfree_skb") >= 3;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/enum_names.h"
 
+#include "probe/kernel_types.h"
+
 #include <bpf/btf.h>
 #include <ctype.h>
 #include <errno.h>
@@ -25,7 +27,7 @@ static void add(struct enum_names *names, uint32_t value, const char *name, cons
 
 int enum_names_load(struct enum_names *names, const char *type, const char *prefix)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf *btf = kernel_types();
 	const struct btf_type *found;
 	int id, r = 0;
 
@@ -43,7 +45,6 @@ int enum_names_load(struct enum_names *names, const char *type, const char *pref
 	} else {
 		r = -ENOENT;
 	}
-	btf__free(btf);
 	return r;
 }
 

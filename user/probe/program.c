@@ -3,9 +3,9 @@
 
 #include "base/text.h"
 #include "probe/feature.h"
+#include "probe/kernel_types.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,113 +95,6 @@ static void explain_error(struct program_status *status, const char *doing, int 
 			last_warning[0] ? ": " : "", last_warning);
 }
 
-/* The type of the functions that are attached to a tracepoint, or NULL when it does not exist. */
-static const struct btf_type *tracepoint_type(const struct btf *btf, const char *tracepoint)
-{
-	const struct btf_type *type;
-	char name[128];
-	int id;
-
-	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
-	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
-	if (id < 0)
-		return NULL;
-	type = btf__type_by_id(btf, (__u32)id);
-	type = type ? btf__type_by_id(btf, type->type) : NULL;
-	if (!type || !btf_is_ptr(type))
-		return NULL;
-	type = btf__type_by_id(btf, type->type);
-	return type && btf_is_func_proto(type) ? type : NULL;
-}
-
-static int tracepoint_arguments(const struct btf *btf, const char *tracepoint)
-{
-	const struct btf_type *type = tracepoint_type(btf, tracepoint);
-
-	/* The first is the tracepoint's private data. */
-	return type ? btf_vlen(type) - 1 : -ENOENT;
-}
-
-/* What is asked of the kernel's types: an answer looks at what it needs. */
-struct question {
-	const char *name;   /* of a tracepoint, a struct or a function */
-	const char *member; /* of the struct */
-	unsigned int argument;
-};
-
-static int ask_kernel(int (*answer)(const struct btf *btf, const struct question *question),
-		      struct question question)
-{
-	struct btf *btf;
-	int r;
-
-	listen_to_libbpf();
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return -ENOTSUP;
-	r = answer(btf, &question);
-	btf__free(btf);
-	return r;
-}
-
-static int answer_arguments(const struct btf *btf, const struct question *question)
-{
-	return tracepoint_arguments(btf, question->name);
-}
-
-int program_tracepoint_arguments(const char *tracepoint)
-{
-	return ask_kernel(answer_arguments, (struct question){.name = tracepoint});
-}
-
-static int answer_is_pointer(const struct btf *btf, const struct question *question)
-{
-	const struct btf_type *type = tracepoint_type(btf, question->name);
-
-	if (!type || question->argument + 1 >= btf_vlen(type))
-		return -ENOENT;
-	type = btf__type_by_id(btf, btf_params(type)[question->argument + 1].type);
-	return type && btf_is_ptr(type);
-}
-
-int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument)
-{
-	return ask_kernel(answer_is_pointer,
-			  (struct question){.name = tracepoint, .argument = argument});
-}
-
-static int answer_has_member(const struct btf *btf, const struct question *question)
-{
-	int id = btf__find_by_name_kind(btf, question->name, BTF_KIND_STRUCT);
-	const struct btf_type *found = id < 0 ? NULL : btf__type_by_id(btf, (__u32)id);
-	int r = 0;
-
-	for (__u16 i = 0; found && i < btf_vlen(found); i++)
-		r |= !strcmp(btf__name_by_offset(btf, btf_members(found)[i].name_off) ?: "",
-			     question->member);
-	return r;
-}
-
-int program_kernel_has_member(const char *type, const char *member)
-{
-	return ask_kernel(answer_has_member, (struct question){.name = type, .member = member});
-}
-
-static bool has_function(const struct btf *btf, const char *name)
-{
-	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
-}
-
-static int answer_has_function(const struct btf *btf, const struct question *question)
-{
-	return has_function(btf, question->name);
-}
-
-int program_kernel_has_function(const char *name)
-{
-	return ask_kernel(answer_has_function, (struct question){.name = name});
-}
-
 /* What programs, or the maps they look into, cannot do without: where the function is, so is that.
  */
 struct lack {
@@ -235,18 +128,18 @@ static const struct {
 };
 
 /* What the kernel lacks for a program, or NULL. */
-static const char *lack_of(const struct btf *btf, const struct program *program)
+static const char *lack_of(const struct program *program)
 {
 	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
 		if (!strcmp(needs[i].program, program->name) &&
-		    !has_function(btf, needs[i].lack->function))
+		    !kernel_has_function(needs[i].lack->function))
 			return needs[i].lack->what;
 	return NULL;
 }
 
 bool program_sockets_have_storage(void)
 {
-	return program_kernel_has_function(no_socket_storage.function) > 0;
+	return kernel_has_function(no_socket_storage.function) > 0;
 }
 
 static const char *tracepoint_of(const struct program *program)
@@ -274,13 +167,13 @@ static const struct {
 	{"mark_victim", 2, "bpf_task_from_pid", "more of an OOM kill's victim than its number"},
 };
 
-static const char *untold(const struct btf *btf, const char *tracepoint, int arguments)
+static const char *untold(const char *tracepoint, int arguments)
 {
 	for (size_t i = 0; i < sizeof(told_by_arguments) / sizeof(*told_by_arguments); i++) {
 		if (strcmp(told_by_arguments[i].tracepoint, tracepoint) ||
 		    arguments >= told_by_arguments[i].arguments ||
 		    (told_by_arguments[i].function &&
-		     has_function(btf, told_by_arguments[i].function)))
+		     kernel_has_function(told_by_arguments[i].function) > 0))
 			continue;
 		return told_by_arguments[i].what;
 	}
@@ -291,11 +184,7 @@ static const char *untold(const struct btf *btf, const char *tracepoint, int arg
  * -ENOTSUP without BTF: nothing can be loaded. */
 static int leave_out_missing(struct program_status *statuses, size_t count)
 {
-	struct btf *btf;
-
-	listen_to_libbpf();
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
+	if (!kernel_types()) {
 		for (size_t i = 0; i < count; i++)
 			explain(&statuses[i], "the kernel has no type information: "
 					      "/sys/kernel/btf/vmlinux is missing; "
@@ -304,7 +193,7 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 	}
 	for (size_t i = 0; i < count; i++) {
 		const char *tracepoint = tracepoint_of(statuses[i].program);
-		const char *lack = lack_of(btf, statuses[i].program);
+		const char *lack = lack_of(statuses[i].program);
 		int arguments;
 
 		if (lack) {
@@ -313,13 +202,12 @@ static int leave_out_missing(struct program_status *statuses, size_t count)
 		}
 		if (strncmp(statuses[i].program->hook, "tp_btf/", 7))
 			continue;
-		arguments = tracepoint_arguments(btf, tracepoint);
+		arguments = kernel_tracepoint_arguments(tracepoint);
 		if (arguments < 0)
 			explain(&statuses[i], "this kernel has no tracepoint %s", tracepoint);
 		else
-			statuses[i].untold = untold(btf, tracepoint, arguments);
+			statuses[i].untold = untold(tracepoint, arguments);
 	}
-	btf__free(btf);
 	return 0;
 }
 

@@ -42,20 +42,6 @@ void program_detach(struct program_status *statuses, size_t count);
 int program_restore(struct bpf_object_skeleton *skeleton, struct program_status *statuses,
 		    size_t count);
 
-/* How many arguments a tracepoint has in this kernel, or -ENOENT when it does not exist, -ENOTSUP
- * without BTF. */
-int program_tracepoint_arguments(const char *tracepoint);
-
-/* Whether one of them (counted from 0) is a pointer: 1, 0 or a negative errno as above, -ENOENT
- * when there are not so many. */
-int program_tracepoint_is_pointer(const char *tracepoint, unsigned int argument);
-
-/* Whether a struct of this kernel has a member: 1, 0 or a negative errno (-ENOTSUP without BTF). */
-int program_kernel_has_member(const char *type, const char *member);
-
-/* Whether this kernel has a function of this name that was not inlined away, likewise. */
-int program_kernel_has_function(const char *name);
-
 /* Whether tracing programs may use the storage of sockets (bpf/socket_record.bpf.h). */
 bool program_sockets_have_storage(void);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/sched.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
@@ -39,7 +40,7 @@ static int open_skeleton(void *context, struct bpf_object_skeleton **ret_skeleto
 	if (!probe->skeleton)
 		return errno ? -errno : -ENOMEM;
 	probe->skeleton->rodata->switch_state_is_second =
-		program_tracepoint_is_pointer("sched_switch", 1) == 0;
+		kernel_tracepoint_is_pointer("sched_switch", 1) == 0;
 	probe->skeleton->rodata->filter_pid = probe->pid;
 	r = bpf_map__set_max_entries(probe->skeleton->maps.sched_records, probe->cpus);
 	if (r) {
@@ -66,7 +67,7 @@ int sched_probe_open(struct sched_probe **ret_probe, uint32_t pid, struct text *
 	probe->pid = pid;
 	probe->cpus = cpus > 0 ? (uint32_t)cpus : 1;
 	object.context = probe;
-	if (program_kernel_has_member("sched_info", "run_delay") == 0) {
+	if (kernel_has_member("sched_info", "run_delay") == 0) {
 		struct text reason = TEXT(probe->statuses[0].reason);
 
 		text_printf(&reason, "this kernel keeps no account of run-queue delays; use one "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/task.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
@@ -29,10 +30,10 @@ struct task_probe {
 
 static int configure(struct task_bpf *skeleton, const struct task_probe *probe)
 {
-	bool has_group_dead = program_tracepoint_arguments("sched_process_exit") >= 2;
+	bool has_group_dead = kernel_tracepoint_arguments("sched_process_exit") >= 2;
 
 	skeleton->rodata->exit_has_group_dead = has_group_dead;
-	skeleton->rodata->oom_has_task = program_tracepoint_arguments("mark_victim") >= 2;
+	skeleton->rodata->oom_has_task = kernel_tracepoint_arguments("mark_victim") >= 2;
 	/* Nobody looks into it then. */
 	if (has_group_dead && bpf_map__set_max_entries(skeleton->maps.ended, 1))
 		return -EINVAL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/tcp.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 
 #include <bpf/bpf.h>
@@ -177,7 +178,7 @@ int tcp_probe_open(struct tcp_probe **ret_probe, const struct tcp_probe_settings
 	probe->settings = *settings;
 	for (size_t i = 0; i < PROGRAM_COUNT; i++)
 		probe->statuses[i].program = &programs[i];
-	probe->retransmit_has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
+	probe->retransmit_has_error = kernel_tracepoint_arguments("tcp_retransmit_skb") >= 3;
 	probe->sockets_have_storage = program_sockets_have_storage();
 	object.context = probe;
 	r = program_load(&object, probe->statuses, PROGRAM_COUNT, &skeleton);

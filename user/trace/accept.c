@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/catalog.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/socket.h"
@@ -96,9 +97,9 @@ static int configure(const struct trace_options *options, struct object_constant
 
 	(void)options;
 	(void)error;
-	result_argument = program_tracepoint_arguments("io_uring_complete") > 4 ? 3 : 2;
+	result_argument = kernel_tracepoint_arguments("io_uring_complete") > 4 ? 3 : 2;
 	result_in_entry =
-		result_argument == 2 && program_tracepoint_is_pointer("io_uring_complete", 2) == 1;
+		result_argument == 2 && kernel_tracepoint_is_pointer("io_uring_complete", 2) == 1;
 	constants[(*count)++] =
 		(struct object_constant){"accept_numbers", numbers, sizeof(numbers)};
 	constants[(*count)++] = (struct object_constant){"uring_result_argument", &result_argument,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/block_io.h"
 
-#include "probe/program.h"
+#include "probe/kernel_types.h"
 
 #include "maps/io.h"
 
@@ -69,9 +69,9 @@ int block_io_configure(const struct trace_options *options, struct object_consta
 
 	(void)options;
 	(void)error;
-	has_queue = program_tracepoint_arguments("block_rq_issue") >= 2;
-	bio_has_queue = program_tracepoint_arguments("block_bio_queue") >= 2;
-	start_is_told = program_tracepoint_arguments("block_io_start") >= 1;
+	has_queue = kernel_tracepoint_arguments("block_rq_issue") >= 2;
+	bio_has_queue = kernel_tracepoint_arguments("block_bio_queue") >= 2;
+	start_is_told = kernel_tracepoint_arguments("block_io_start") >= 1;
 	constants[(*count)++] =
 		(struct object_constant){"request_has_queue", &has_queue, sizeof(has_queue)};
 	constants[(*count)++] =

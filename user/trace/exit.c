@@ -3,6 +3,7 @@
 #include "trace/catalog.h"
 
 #include "base/signal_name.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/task.h"
@@ -52,7 +53,7 @@ static int configure_exit(const struct trace_options *options, struct object_con
 
 	(void)options;
 	(void)error;
-	has_group_dead = program_tracepoint_arguments("sched_process_exit") >= 2;
+	has_group_dead = kernel_tracepoint_arguments("sched_process_exit") >= 2;
 	constants[(*count)++] = (struct object_constant){"exit_has_group_dead", &has_group_dead,
 							 sizeof(has_group_dead)};
 	return 0;

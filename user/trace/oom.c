@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/catalog.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/task.h"
@@ -45,7 +46,7 @@ static int configure(const struct trace_options *options, struct object_constant
 	(void)options;
 	(void)error;
 	page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	has_task = program_tracepoint_arguments("mark_victim") >= 2;
+	has_task = kernel_tracepoint_arguments("mark_victim") >= 2;
 	constants[(*count)++] =
 		(struct object_constant){"oom_page_bytes", &page_bytes, sizeof(page_bytes)};
 	constants[(*count)++] =

@@ -2,6 +2,7 @@
 #include "trace/catalog.h"
 
 #include "probe/enum_names.h"
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/socket.h"
@@ -47,7 +48,7 @@ static int configure(const struct trace_options *options, struct object_constant
 {
 	static bool has_reason;
 
-	has_reason = program_tracepoint_arguments("tcp_send_reset") >= 3;
+	has_reason = kernel_tracepoint_arguments("tcp_send_reset") >= 3;
 	constants[(*count)++] =
 		(struct object_constant){"reset_has_reason", &has_reason, sizeof(has_reason)};
 	/* Without names the numbers are shown. */

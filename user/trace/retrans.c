@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/catalog.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/socket.h"
@@ -61,7 +62,7 @@ static int configure(const struct trace_options *options, struct object_constant
 {
 	static bool has_error;
 
-	has_error = program_tracepoint_arguments("tcp_retransmit_skb") >= 3;
+	has_error = kernel_tracepoint_arguments("tcp_retransmit_skb") >= 3;
 	constants[(*count)++] =
 		(struct object_constant){"retransmit_has_error", &has_error, sizeof(has_error)};
 	return socket_configure(options, constants, count, error);

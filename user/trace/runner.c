@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/exit_code.h"
+#include "base/memory.h"
 #include "probe/feature.h"
+#include "probe/kernel_types.h"
 #include "trace/aggregate.h"
 #include "trace/prepare.h"
 #include "trace/render.h"
@@ -300,6 +302,8 @@ int trace_run(const struct trace_options *options)
 		fprintf(stderr, "tocsin trace %s: %s\n", run.trace->name, reason);
 		goto out;
 	}
+	kernel_types_release();
+	memory_give_back();
 	r = open_loop(&run);
 	if (r) {
 		fprintf(stderr, "tocsin trace %s: cannot wait for events: %s\n", run.trace->name,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "trace/catalog.h"
 
+#include "probe/kernel_types.h"
 #include "probe/program.h"
 #include "trace/options.h"
 #include "trace/task.h"
@@ -51,7 +52,7 @@ static int configure(const struct trace_options *options, struct object_constant
 
 	(void)options;
 	(void)error;
-	state_is_second = program_tracepoint_is_pointer("sched_switch", 1) == 0;
+	state_is_second = kernel_tracepoint_is_pointer("sched_switch", 1) == 0;
 	own_pid = (uint32_t)getpid();
 	constants[(*count)++] = (struct object_constant){"switch_state_is_second", &state_is_second,
 							 sizeof(state_is_second)};
