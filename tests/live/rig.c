@@ -250,7 +250,7 @@ uint64_t rig_counter(const struct rig *rig, enum side side, const char *group, c
 	return value;
 }
 
-bool rig_find(const struct tcp_probe *probe, const struct address *address,
+bool rig_find(struct tcp_probe *probe, const struct address *address,
 	      struct peer_record *ret_record)
 {
 	for (uint32_t slot = 0; slot < tcp_probe_slots_touched(probe); slot++)

@@ -61,7 +61,7 @@ void rig_pass(const struct rig *rig, enum side receiver);
 uint64_t rig_counter(const struct rig *rig, enum side side, const char *group, const char *name);
 
 /* The record that a probe keeps of an address. Returns false when there is none. */
-bool rig_find(const struct tcp_probe *probe, const struct address *address,
+bool rig_find(struct tcp_probe *probe, const struct address *address,
 	      struct peer_record *ret_record);
 
 /* Calls 'done' until it returns true, or fails the test after 15 s. */

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#define MANY 1000
+
 static void test_ignored_socket(void **state)
 {
 	struct tcp_bench *bench = *state;
@@ -96,6 +98,51 @@ static void test_loopback_left_out(void **state)
 	}
 }
 
+/* Host b answers for all of a network. */
+static void many_addresses(const struct tcp_bench *bench)
+{
+	rig_run(&bench->rig, SIDE_B, "ip route replace local 10.100.0.0/16 dev lo");
+	rig_run(&bench->rig, SIDE_A, "ip route replace 10.100.0.0/16 via 10.99.0.2");
+}
+
+static void connect_to_many(const struct tcp_bench *bench, unsigned int first, unsigned int end)
+{
+	char host[32];
+
+	for (unsigned int i = first; i < end; i++) {
+		snprintf(host, sizeof(host), "10.100.%u.%u", i / 250, i % 250 + 1);
+		assert_int_equal(tcp_bench_connect(bench, host, 9), ECONNREFUSED);
+	}
+}
+
+/* The table is mapped as far as it is used: in the beginning, and further each time. */
+static void test_table_grows(void **state)
+{
+	struct tcp_bench *bench = *state;
+	const struct tcp_probe_settings settings = {.max_peers = MANY,
+						    .netns_inode = bench->rig.inodes[SIDE_A]};
+	const unsigned int counts[] = {1, 255, 257, MANY - 1, MANY};
+	struct address address;
+	struct peer_record record;
+	char host[32];
+
+	many_addresses(bench);
+	bench->probe = tcp_bench_open_probe(&settings);
+	assert_int_equal(tcp_probe_slots_touched(bench->probe), 0);
+	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
+		connect_to_many(bench, k ? counts[k - 1] : 0, counts[k]);
+		assert_int_equal(tcp_probe_slots_touched(bench->probe), counts[k]);
+		for (unsigned int i = 0; i < counts[k]; i++) {
+			snprintf(host, sizeof(host), "10.100.%u.%u", i / 250, i % 250 + 1);
+			assert_int_equal(address_parse(host, &address), 0);
+			if (!rig_find(bench->probe, &address, &record))
+				fail_msg("no %s among %u", host, counts[k]);
+		}
+	}
+	assert_int_equal(tcp_probe_counters(bench->probe).peers_evicted, 0);
+	tcp_bench_stop(bench);
+}
+
 /* 1,000 peers and room for 16: bounded, and every one that had to go is counted. */
 static void test_bounded(void **state)
 {
@@ -107,20 +154,15 @@ static void test_bounded(void **state)
 	unsigned int used = 0;
 	char host[32];
 
-	/* Host b answers for all of a network. */
-	rig_run(&bench->rig, SIDE_B, "ip route replace local 10.100.0.0/16 dev lo");
-	rig_run(&bench->rig, SIDE_A, "ip route replace 10.100.0.0/16 via 10.99.0.2");
+	many_addresses(bench);
 	bench->probe = tcp_bench_open_probe(&settings);
-	for (unsigned int i = 0; i < 1000; i++) {
-		snprintf(host, sizeof(host), "10.100.%u.%u", i / 250, i % 250 + 1);
-		assert_int_equal(tcp_bench_connect(bench, host, 9), ECONNREFUSED);
-	}
+	connect_to_many(bench, 0, MANY);
 	counters = tcp_probe_counters(bench->probe);
 	for (uint32_t slot = 0; slot < tcp_probe_slots(bench->probe); slot++)
 		used += tcp_probe_read(bench->probe, slot, &record);
 	assert_int_equal(used, 16);
-	assert_int_equal(counters.peers_created, 1000);
-	assert_int_equal(counters.peers_evicted, 984);
+	assert_int_equal(counters.peers_created, MANY);
+	assert_int_equal(counters.peers_evicted, MANY - 16);
 	assert_int_equal(counters.slots_taken, 16);
 	assert_int_equal(counters.peer_failures, 0);
 	/* Room only for pinned ones: refused, and counted. */
@@ -131,7 +173,7 @@ static void test_bounded(void **state)
 		assert_int_equal(tcp_bench_connect(bench, host, 9), ECONNREFUSED);
 	}
 	counters = tcp_probe_counters(bench->probe);
-	assert_int_equal(counters.peers_created, 1000);
+	assert_int_equal(counters.peers_created, MANY);
 	assert_true(counters.peer_failures >= 10);
 	tcp_bench_stop(bench);
 }
@@ -139,9 +181,8 @@ static void test_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tcp_bench_test(test_ignored_socket),
-		tcp_bench_test(test_filters),
-		tcp_bench_test(test_loopback_left_out),
+		tcp_bench_test(test_ignored_socket),	tcp_bench_test(test_filters),
+		tcp_bench_test(test_loopback_left_out), tcp_bench_test(test_table_grows),
 		tcp_bench_test(test_bounded),
 	};
 

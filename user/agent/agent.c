@@ -472,6 +472,10 @@ static int start(struct agent *agent)
 	if (open_probe(agent))
 		return EXIT_FAILED;
 	open_probes(agent);
+	/* Reading the kernel's type information took some 20 MB. From here on most is allocated to
+	 * stay, and much of it to be touched late or never, which is free in fresh memory only. */
+	kernel_types_release();
+	memory_give_back();
 	if (privileges_drop(&error))
 		goto failed;
 	if (open_groups(agent) || agent_findings_open(&agent->findings, agent) ||
@@ -498,8 +502,6 @@ static int start(struct agent *agent)
 	agent->started_ns = clock_monotonic_ns();
 	agent_start_turns(agent);
 	agent_watch_crashes(agent);
-	/* Reading the kernel's type information took some 20 MB, for one. */
-	kernel_types_release();
 	memory_give_back();
 	tell_start(agent);
 	service_tell(&agent->service, "READY=1");

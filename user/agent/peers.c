@@ -268,7 +268,7 @@ static void add_record(struct edge_evidence *evidence, const volatile struct pee
 	evidence->tcp.connects_late += record->connects_late;
 }
 
-void peers_gather_tcp(struct peers *peers, const struct tcp_probe *probe)
+void peers_gather_tcp(struct peers *peers, struct tcp_probe *probe)
 {
 	uint32_t touched = tcp_probe_slots_touched(probe);
 	struct peer *peer;

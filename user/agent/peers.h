@@ -77,7 +77,7 @@ void peers_refresh_own(struct peers *peers);
 struct peer *peers_find_node(const struct peers *peers, const struct address *address);
 
 /* Fills evidence.tcp of all peers from the table. */
-void peers_gather_tcp(struct peers *peers, const struct tcp_probe *probe);
+void peers_gather_tcp(struct peers *peers, struct tcp_probe *probe);
 
 /* Walks over all peers: for (size_t at = 0; (peer = peers_next(peers, &at));) */
 struct peer *peers_next(const struct peers *peers, size_t *at);

@@ -28,6 +28,7 @@ static const struct program programs[] = {
 
 #define REQUESTS_ARE_CHECKED 2
 #define PROGRAM_COUNT	     (sizeof(programs) / sizeof(*programs))
+#define DISKS_BYTES	     (BLOCK_DEVICES_MAX * sizeof(struct block_disk))
 /* A request that has not ended after so long is looked at, each time. Well before a finding says
  * that it hangs, and long after nearly all have ended. */
 #define CHECK_AGE_NS (NS_PER_S / 4)
@@ -39,7 +40,7 @@ struct block_probe {
 	struct block_record *of_cpus;
 	struct block_slot *slot_of_cpus;
 	size_t cpus;
-	struct block_disk disks[BLOCK_DEVICES_MAX];
+	struct block_disk *disks; /* room for BLOCK_DEVICES_MAX */
 	size_t disk_count;
 };
 
@@ -102,9 +103,15 @@ static int map_in_flight(struct block_probe *probe)
 static int make_room(struct block_probe *probe)
 {
 	int cpus = libbpf_num_possible_cpus();
+	void *disks;
 
 	if (cpus < 0)
 		return cpus;
+	/* Not of the heap: what no disk has needed takes no memory. */
+	disks = mmap(NULL, DISKS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (disks == MAP_FAILED)
+		return -errno;
+	probe->disks = disks;
 	probe->cpus = (size_t)cpus;
 	probe->of_cpus = calloc(probe->cpus, sizeof(*probe->of_cpus));
 	probe->slot_of_cpus = calloc(probe->cpus, sizeof(*probe->slot_of_cpus));
@@ -154,6 +161,8 @@ void block_probe_close(struct block_probe *probe)
 	program_detach(probe->statuses, PROGRAM_COUNT);
 	if (probe->sets)
 		munmap(probe->sets, BLOCK_SETS * sizeof(struct block_set));
+	if (probe->disks)
+		munmap(probe->disks, DISKS_BYTES);
 	block_bpf__destroy(probe->skeleton);
 	free(probe->of_cpus);
 	free(probe->slot_of_cpus);

@@ -30,6 +30,7 @@ static const struct program programs[] = {
 };
 
 #define TALLIES_PER_CPU_MAX 2048U
+#define MAPPED_SLOTS_STEP   256U
 
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
 
@@ -38,8 +39,8 @@ struct tcp_probe {
 	bool retransmit_has_error, sockets_have_storage;
 	struct tcp_bpf *skeleton;
 	struct program_status statuses[PROGRAM_COUNT];
-	struct peer_record *table; /* mapped */
-	size_t table_bytes;
+	struct peer_record *table; /* mapped, as far as slots have been used */
+	size_t table_bytes, mapped_bytes;
 	struct ring_buffer *wakeups;
 	void (*woken)(void *context, uint32_t slot);
 	void *woken_context;
@@ -125,25 +126,55 @@ static void close_skeleton(void *context)
 	probe->skeleton = NULL;
 }
 
+/* Of whole pages. */
+static size_t bytes_of_slots(const struct tcp_probe *probe, uint32_t slots)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes;
+
+	if (slots > probe->settings.max_peers)
+		slots = probe->settings.max_peers;
+	bytes = (size_t)slots * sizeof(struct peer_record);
+	return (bytes + page - 1) / page * page;
+}
+
+/*
+ * Maps at least so many slots of the table. What is mapped counts as the agent's memory, and the
+ * kernel gives out slots in order, most of which no node ever needs. Returns 0 or a negative errno.
+ */
+static int map_slots(struct tcp_probe *probe, uint32_t slots)
+{
+	size_t bytes = bytes_of_slots(probe, (slots / MAPPED_SLOTS_STEP + 1) * MAPPED_SLOTS_STEP);
+
+	if (bytes_of_slots(probe, slots) <= probe->mapped_bytes)
+		return 0;
+	if (mmap((char *)probe->table + probe->mapped_bytes, bytes - probe->mapped_bytes,
+		 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 bpf_map__fd(probe->skeleton->maps.peers),
+		 (off_t)probe->mapped_bytes) == MAP_FAILED)
+		return -errno;
+	probe->mapped_bytes = bytes;
+	return 0;
+}
+
 static int on_wakeup(void *context, void *data, size_t size)
 {
 	struct tcp_probe *probe = context;
 	const struct peer_wakeup *wakeup = data;
 
-	if (size >= sizeof(*wakeup) && probe->woken && wakeup->slot < probe->settings.max_peers)
+	if (size >= sizeof(*wakeup) && probe->woken && wakeup->slot < probe->settings.max_peers &&
+	    !map_slots(probe, wakeup->slot + 1))
 		probe->woken(probe->woken_context, wakeup->slot);
 	return 0;
 }
 
-static int map_table(struct tcp_probe *probe)
+/* Only the addresses: pages of the kernel's are mapped when they are used. */
+static int reserve_table(struct tcp_probe *probe)
 {
-	int fd = bpf_map__fd(probe->skeleton->maps.peers);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = (size_t)probe->settings.max_peers * sizeof(struct peer_record);
-	void *table;
+	size_t bytes = bytes_of_slots(probe, probe->settings.max_peers);
+	void *table =
+		mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	bytes = (bytes + page - 1) / page * page;
-	table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (table == MAP_FAILED)
 		return -errno;
 	probe->table = table;
@@ -189,7 +220,9 @@ int tcp_probe_open(struct tcp_probe **ret_probe, const struct tcp_probe_settings
 	if (r)
 		goto failed;
 	doing = "mapping the table of peers";
-	r = map_table(probe);
+	r = reserve_table(probe);
+	if (!r)
+		r = map_slots(probe, 1);
 	if (r)
 		goto failed;
 	doing = "opening the ring of wakeups";
@@ -241,11 +274,16 @@ uint32_t tcp_probe_slots(const struct tcp_probe *probe)
 	return probe->settings.max_peers;
 }
 
-uint32_t tcp_probe_slots_touched(const struct tcp_probe *probe)
+uint32_t tcp_probe_slots_touched(struct tcp_probe *probe)
 {
 	uint64_t taken = probe->skeleton->bss->tcp_counters.slots_taken;
+	uint32_t touched =
+		taken < probe->settings.max_peers ? (uint32_t)taken : probe->settings.max_peers;
 
-	return taken < probe->settings.max_peers ? (uint32_t)taken : probe->settings.max_peers;
+	/* The next time, maybe. */
+	if (map_slots(probe, touched))
+		return (uint32_t)(probe->mapped_bytes / sizeof(struct peer_record));
+	return touched;
 }
 
 const volatile struct peer_record *tcp_probe_record(const struct tcp_probe *probe, uint32_t slot)

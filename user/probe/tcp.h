@@ -48,9 +48,10 @@ const struct program_status *tcp_probe_programs(const struct tcp_probe *probe, s
 /* Whether every program is attached that the verdicts rest on. */
 bool tcp_probe_sees(const struct tcp_probe *probe);
 
-/* Number of slots, and a bound below which all lie that have ever been used. */
+/* Number of slots, and a bound below which all lie that have ever been used: slots can be asked for
+ * below this bound, and those that tcp_probe_drain() tells. */
 uint32_t tcp_probe_slots(const struct tcp_probe *probe);
-uint32_t tcp_probe_slots_touched(const struct tcp_probe *probe);
+uint32_t tcp_probe_slots_touched(struct tcp_probe *probe);
 
 /* Copies a record. Returns false for a free slot or one that is just changing hands. */
 bool tcp_probe_read(const struct tcp_probe *probe, uint32_t slot, struct peer_record *ret_record);
