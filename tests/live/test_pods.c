@@ -366,6 +366,16 @@ static void test_owners(void **state)
 	agents_stop(agents, 0);
 }
 
+/* An agent that knows of one pod, with a container. */
+static void begin_with_pod(struct agents *agents, char uid[static UID_MAX])
+{
+	begin(agents);
+	make_pod(agents, "web-1", "n1", "", uid);
+	tell_container(agents, "web-1", ID("01"));
+	start_agent(agents);
+	rig_wait(knows_one, agents, "the name of the pod");
+}
+
 static void run_out_of_memory(void *unused)
 {
 	(void)unused;
@@ -379,11 +389,7 @@ static void test_oom_kill(void **state)
 	char web[UID_MAX], below[192];
 
 	skip_if(memory_rig_obstacle());
-	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
-	tell_container(agents, "web-1", ID("01"));
-	start_agent(agents);
-	rig_wait(knows_one, agents, "the name of the pod");
+	begin_with_pod(agents, web);
 	snprintf(below, sizeof(below), "kubepods/burstable/pod%s/" ID("01"), web);
 	memory_rig_up_below(&memory, below);
 	assert_int_equal(WTERMSIG(child_wait(child_start(run_out_of_memory, NULL))), SIGKILL);
@@ -411,11 +417,7 @@ static void test_hung(void **state)
 	char web[UID_MAX];
 
 	skip_if(fuse_disk_obstacle());
-	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
-	tell_container(agents, "web-1", ID("01"));
-	start_agent(agents);
-	rig_wait(knows_one, agents, "the name of the pod");
+	begin_with_pod(agents, web);
 	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
 	cgroup_rig_make_below(&cgroup, group);
 	fuse_disk_up(&disk);

@@ -15,7 +15,8 @@ const struct btf *kernel_types(void);
 
 void kernel_types_release(void);
 
-/* How many arguments a tracepoint has, or -ENOENT when it does not exist, -ENOTSUP without types. */
+/* How many arguments a tracepoint has, or -ENOENT when it does not exist, -ENOTSUP without types.
+ */
 int kernel_tracepoint_arguments(const char *tracepoint);
 
 /* Whether one of them (counted from 0) is a pointer: 1, 0 or a negative errno as above, -ENOENT
