@@ -453,6 +453,29 @@ static void test_retry_after(void **state)
 	store_wait(bench->a.connected);
 }
 
+/* Also when another call, that was under way with the one that is told so, has failed before. */
+static void test_retry_after_failure(void **state)
+{
+	struct bench *bench = begin(state);
+	unsigned int before;
+
+	open_client(bench, &bench->a, "a");
+	store_wait(bench->a.connected);
+	kube_api_order(&bench->api, "faults",
+		       "{\"match\":{\"resource\":\"leases\",\"verb\":[\"list\",\"watch\"]},"
+		       "\"code\":503,\"count\":1000}");
+	kube_api_order(&bench->api, "faults",
+		       "{\"match\":{\"resource\":\"tocsinnodes\",\"verb\":[\"list\",\"watch\"]},"
+		       "\"code\":429,\"retry_after_s\":3,\"delay_s\":0.05,\"count\":1000}");
+	kube_api_order(&bench->api, "watches/drop", "{}");
+	store_wait(!bench->a.connected && strstr(store_state(bench->a.store)->reason, "429"));
+	before = count_requests(bench);
+	store_loop_run_ms(1500);
+	assert_int_equal(count_requests(bench), before);
+	kube_api_relent(&bench->api);
+	store_wait(bench->a.connected);
+}
+
 /* A new token, the old one of which is refused at once. */
 static void test_token(void **state)
 {
@@ -494,6 +517,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry_after, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retry_after_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
 	};

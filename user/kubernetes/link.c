@@ -78,9 +78,10 @@ static void on_pause_over(uv_timer_t *timer)
 	link->wake(link->context);
 }
 
+/* Of several pauses at a time the one that ends last holds. */
 static void pause_for(struct kubernetes_link *link, uint64_t pause_ms)
 {
-	if (link->closing)
+	if (link->closing || (link->paused && uv_timer_get_due_in(&link->timer) >= pause_ms))
 		return;
 	link->paused = true;
 	/* Fails only for a timer that is being closed. */
@@ -96,9 +97,10 @@ static void back_off(struct kubernetes_link *link, unsigned int retry_after_s)
 	if (strcmp(link->reason, link->logged) != 0)
 		log_warning("Kubernetes API", log_string("reason", link->reason));
 	memcpy(link->logged, link->reason, sizeof(link->logged));
-	if (link->paused)
+	/* Calls that were under way together fail together; but what the server asks for holds. */
+	if (link->paused && !retry_after_s)
 		return;
-	link->failures++;
+	link->failures += !link->paused;
 	if (pause_ms > PAUSE_MAX_MS)
 		pause_ms = PAUSE_MAX_MS;
 	pause_ms = pause_ms / 2 + randombytes_uniform((uint32_t)pause_ms);
