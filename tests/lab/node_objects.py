@@ -6,12 +6,15 @@ import time
 from functools import partial
 
 from cluster import check, wait_for
-from store_kubernetes import MERGE
+from store_kubernetes import MERGE, NAMESPACE
 
 ISOLATED = "tocsin.dev/isolated"
 PAUSE = "tocsin.dev/pause"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 UNHEALTHY = "tocsin.dev/unhealthy"
 SECONDS = 10
+# Longer than the hold-down of the lab.
+HELD_SECONDS = 5
 PORT = 7777
 EXTRA = (
     f"watch: [{{port: {PORT}}}]\n"
@@ -126,21 +129,90 @@ def test_cordon_of_others(cluster):
 
 
 def test_node_paused(cluster):
-    """a Node with the annotation tocsin.dev/pause is left alone until it is taken away"""
+    """a Node with the annotation tocsin.dev/pause is not isolated, and is not released, until it is taken away"""
     lab = cluster.lab
     lab.store.forget_isolations()
     cluster.wait_well()
     node = next(name for name in reversed(lab.nodes) if name != cluster.actor())
     _annotate(lab, node, PAUSE, "maintenance")
-    cluster.fault(lambda: None)
-    cluster.by_hand("isolate", node)
-    cluster.expect_said("isolated", node=node)
-    time.sleep(1)
-    check(not _taints(lab, node), f"{node} is tainted: {_taints(lab, node)}")
-    _annotate(lab, node, PAUSE, None)
-    _wait(lambda: (ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted")
-    cluster.by_hand("release", node)
+    try:
+        cluster.fault(lambda: lab.cut(node))
+        cluster.expect_said("refused", rule="paused")
+        cluster.witness.wait(1.5, lambda: False)
+        check(not cluster.witness.of_kind("isolated"), f"isolated: {cluster.witness.of_kind('isolated')}")
+        check(not _taints(lab, node), f"{node} is tainted: {_taints(lab, node)}")
+        _annotate(lab, node, PAUSE, None)
+        cluster.expect_isolated([node])
+        _wait(lambda: (ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted")
+        _annotate(lab, node, PAUSE, "maintenance")
+        lab.heal()
+        cluster.expect_said("cleared", **{"class": "node-unreachable"})
+        cluster.witness.wait(HELD_SECONDS, lambda: False)
+        check(not cluster.witness.of_kind("released"), f"{node} is released")
+        check((ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted any more")
+    finally:
+        lab.heal()
+        _annotate(lab, node, PAUSE, None)
+    cluster.expect_said("released", node=node)
     _wait(lambda: not _taints(lab, node), f"{node} is still tainted")
+
+
+def test_all_paused(cluster):
+    """a TocsinNode with the annotation tocsin.dev/pause pauses all acting, as a file does"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    path = f"/apis/tocsin.dev/v1/namespaces/{NAMESPACE}/tocsinnodes/n2"
+    cut = "n5" if cluster.actor() != "n5" else "n4"
+
+    def pause(value):
+        status, answer = lab.store.call("PATCH", path, {"metadata": {"annotations": {PAUSE: value}}}, MERGE)
+        check(status == 200, f"n2 cannot be annotated: {answer}")
+        cluster.wait_paused(value is not None)
+
+    pause("maintenance")
+    try:
+        cluster.fault(lambda: lab.cut(cut))
+        cluster.expect_said("refused", rule="paused")
+        cluster.witness.wait(1.5, lambda: False)
+        check(not cluster.witness.of_kind("isolated"), f"isolated: {cluster.witness.of_kind('isolated')}")
+        lab.heal()
+        cluster.expect_said("cleared", **{"class": "node-unreachable"})
+        cluster.wait_no_verdicts()
+    finally:
+        lab.heal()
+        pause(None)
+
+
+def test_control_plane(cluster):
+    """of nodes that the label says to be of the control plane one is isolated at a time, and no second one"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    actor = cluster.actor()
+    first, second, third = [name for name in lab.nodes if name != actor][:3]
+    label = {"metadata": {"labels": {CONTROL_PLANE: ""}}}
+    for node in (first, second, third):
+        status, answer = lab.store.call("PATCH", f"/api/v1/nodes/{node}", label, MERGE)
+        check(status == 200, f"{node} cannot be labelled: {answer}")
+    try:
+        cluster.by_hand("isolate", first)
+        done = None
+
+        def is_refused():
+            # Until the actor has been told of the labels and of its own record another rail refuses.
+            nonlocal done
+            done = lab.tocsin(actor, "isolate", "-s", lab.path(actor), second)
+            return done.returncode == 1 and "store-quorum" in done.stdout + done.stderr
+
+        _wait(is_refused, lambda: f"{actor} says: {done.stdout}{done.stderr}")
+        check(second not in lab.store.isolations(), f"{second} is isolated, too")
+        cluster.by_hand("release", first)
+        _wait(lambda: not _taints(lab, first), f"{first} is still tainted")
+    finally:
+        label["metadata"]["labels"][CONTROL_PLANE] = None
+        for node in (first, second, third):
+            lab.store.call("PATCH", f"/api/v1/nodes/{node}", label, MERGE)
 
 
 def test_own_conditions(cluster):
@@ -218,4 +290,7 @@ def test_members(cluster):
     cluster.wait_well()
 
 
-TESTS = [test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_no_schedule, test_members]
+TESTS = [
+    test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_all_paused, test_control_plane,
+    test_no_schedule, test_members,
+]  # fmt: skip

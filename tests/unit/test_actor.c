@@ -243,6 +243,9 @@ static void test_may_release(void **state)
 	bench.now.paused = true;
 	assert_false(actor_may_release(known, &bench.now));
 	bench.now.paused = false;
+	bench.now.left_alone = (const bool[5]){[4] = true};
+	assert_false(actor_may_release(known, &bench.now));
+	bench.now.left_alone = (const bool[5]){[3] = true};
 	assert_true(actor_may_release(known, &bench.now));
 	/* Why it is kept stands until it is lost again, or its record changes. */
 	strcpy(known->kept, "s");
@@ -411,6 +414,26 @@ static void test_control_plane(void **state)
 	}
 }
 
+/* Whom a person wants left alone is not isolated, and all others are. */
+static void test_left_alone(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	for (int paused = 3; paused < 5; paused++) {
+		bool left_alone[5] = {0};
+
+		left_alone[paused] = true;
+		make(&bench, 5);
+		bench.now.left_alone = left_alone;
+		say(&bench, lost);
+		run(&bench, 2000, lost);
+		expect(&bench, paused == 4 ? "1150:refuse:node-unreachable:paused"
+					   : "1500:isolate-single,5");
+		end(&bench);
+	}
+}
+
 /* The store is read anew: what is told again is as it was, what is not is gone. */
 static void test_doubts(void **state)
 {
@@ -501,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_store_members),
 		cmocka_unit_test(test_control_plane),
+		cmocka_unit_test(test_left_alone),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_renumber),
 		cmocka_unit_test(test_forgets),

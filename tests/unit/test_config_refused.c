@@ -55,6 +55,11 @@ static const struct {
 	 "F:1:58: isolation.actions[5]: found one more, expected at most 5"},
 	{"isolation: {actions: [taint]}",
 	 "F:1:13: isolation.actions: taint, cordon and evict need Kubernetes"},
+	{"store: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
+	 "isolation: {actions: [taint, evict]}",
+	 "F:3:13: isolation.actions: evict waits until the node says that its fence is up, "
+	 "expected "
+	 "fence, too"},
 	{"findings: {disk-slow: {response: no-schedule}}",
 	 "F:1:24: findings.disk-slow.response: no-schedule needs Kubernetes"},
 	{"store: {kind: kubernetes}",

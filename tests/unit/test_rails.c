@@ -92,6 +92,21 @@ static void test_each_rail(void **state)
 	}
 }
 
+/* The rail 'paused' has two ways. */
+static void test_left_alone(void **state)
+{
+	const struct rails_case left_alone = CASE(c->includes_paused = true);
+	const struct rails_case forced =
+		CASE(c->includes_paused = c->by_hand = c->force = true; c->since_ns = c->now_ns);
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(check(&left_alone, reason, sizeof(reason)), RAIL_PAUSED);
+	assert_string_equal(reason,
+			    "a person wants the node left alone (its annotation tocsin.dev/pause)");
+	assert_int_equal(check(&forced, reason, sizeof(reason)), RAIL_NONE);
+}
+
 static void test_small_clusters(void **state)
 {
 	/* max(1, 10 %) of three is one; but two of three are needed. */
@@ -173,9 +188,9 @@ static void test_store_singly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_rail),      cmocka_unit_test(test_store_singly),
-		cmocka_unit_test(test_small_clusters), cmocka_unit_test(test_minority),
-		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_each_rail),  cmocka_unit_test(test_store_singly),
+		cmocka_unit_test(test_left_alone), cmocka_unit_test(test_small_clusters),
+		cmocka_unit_test(test_minority),   cmocka_unit_test(test_by_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct acting {
 	struct actor actor;
 	struct actor_case last_case; /* of the last decision: what a person's wish is judged by */
 	bool *hosts_store;	     /* by member */
+	bool *left_alone;	     /* likewise */
 	uint32_t store_members;
 	bool withdrawn; /* from the election */
 	struct self_fence self_fence;
@@ -231,8 +232,8 @@ static void choose_actor(struct acting *acting)
 		store_depose(store);
 }
 
-/* The control plane's nodes host the etcd behind the API, as a rule. */
-static void find_control_plane(struct acting *acting)
+/* What the Nodes say. The control plane's host the etcd behind the API, as a rule. */
+static void read_nodes(struct acting *acting)
 {
 	const struct membership *membership = &acting->cluster->membership;
 	const struct node_objects *objects = acting->cluster->agent->node_objects;
@@ -244,6 +245,7 @@ static void find_control_plane(struct acting *acting)
 
 		acting->hosts_store[i] = object && object->control_plane;
 		acting->store_members += acting->hosts_store[i];
+		acting->left_alone[i] = object && object->paused;
 	}
 }
 
@@ -256,7 +258,7 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 	const struct store_state *state = store_state(cluster->store);
 
 	if (cluster->kind == CONFIG_STORE_KUBERNETES)
-		find_control_plane(acting);
+		read_nodes(acting);
 	acting->last_case = (struct actor_case){
 		.judgement = &cluster->judgement,
 		.view = &cluster->view,
@@ -269,6 +271,7 @@ void acting_decide(struct acting *acting, uint64_t now_ns, bool paused)
 		.paused = paused,
 		.advises = config->mode == CONFIG_MODE_ADVISE,
 		.hosts_store = acting->hosts_store,
+		.left_alone = acting->left_alone,
 		.store_members = acting->store_members,
 		.store_singly = cluster->kind == CONFIG_STORE_KUBERNETES,
 		.max_ratio = config->isolation.max_ratio,
@@ -505,6 +508,24 @@ static void find_etcd_hosts(struct acting *acting)
 	}
 }
 
+/* Filled at each decision, in Kubernetes. */
+static int make_room(struct acting *acting, const struct membership *membership)
+{
+	bool *hosts_store = calloc(membership->count + 1, sizeof(*hosts_store));
+	bool *left_alone = calloc(membership->count + 1, sizeof(*left_alone));
+
+	if (!hosts_store || !left_alone) {
+		free(hosts_store);
+		free(left_alone);
+		return -ENOMEM;
+	}
+	free(acting->hosts_store);
+	free(acting->left_alone);
+	acting->hosts_store = hosts_store;
+	acting->left_alone = left_alone;
+	return 0;
+}
+
 int acting_open(struct acting **ret_acting, struct cluster *cluster)
 {
 	struct acting *acting = calloc(1, sizeof(*acting));
@@ -514,9 +535,9 @@ int acting_open(struct acting **ret_acting, struct cluster *cluster)
 	if (!acting)
 		return -ENOMEM;
 	acting->cluster = cluster;
-	acting->hosts_store = calloc(cluster->membership.count + 1, sizeof(*acting->hosts_store));
-	if (!acting->hosts_store)
-		return -ENOMEM;
+	r = make_room(acting, &cluster->membership);
+	if (r)
+		return r;
 	r = member_check_open(&acting->member_check, config_of(acting), on_checked, acting)
 		    ?: fencing_open(&acting->fencing, cluster->agent)
 		    ?: healing_open(&acting->healing, cluster->agent);
@@ -539,13 +560,10 @@ void acting_reload(struct acting *acting)
 int acting_renumber(struct acting *acting, const struct membership *membership,
 		    const uint32_t *places)
 {
-	bool *hosts_store = calloc(membership->count + 1, sizeof(*hosts_store));
+	int r = make_room(acting, membership);
 
-	if (!hosts_store)
-		return -ENOMEM;
-	/* Filled at each decision, in Kubernetes. */
-	free(acting->hosts_store);
-	acting->hosts_store = hosts_store;
+	if (r)
+		return r;
 	acting->last_case = (struct actor_case){0};
 	actor_renumber(&acting->actor, places);
 	return 0;
@@ -565,5 +583,6 @@ void acting_close(struct acting *acting)
 	member_check_close(acting->member_check);
 	actor_free(&acting->actor);
 	free(acting->hosts_store);
+	free(acting->left_alone);
 	free(acting);
 }

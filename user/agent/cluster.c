@@ -355,7 +355,7 @@ static bool anybody_paused(const struct cluster *cluster)
 	for (uint32_t i = 0; i < cluster->membership.count; i++)
 		if (cluster->view.rows[i].present && cluster->view.rows[i].flags & ROW_FLAG_PAUSED)
 			return true;
-	return cluster->paused;
+	return cluster->paused || store_state(cluster->store)->paused;
 }
 
 /* While most have not taken in yet who has joined or left, what was raised stands: but not for

@@ -177,14 +177,20 @@ static unsigned int isolation_parts(const struct config *config, bool fenced)
 	static const unsigned int parts[CONFIG_ACTIONS] = {
 		[CONFIG_ACTION_TAINT] = TAINT_NO_SCHEDULE,
 		[CONFIG_ACTION_CORDON] = TAINT_CORDON,
-		/* Pods that run on must not be started elsewhere. */
+		/* First, or what is evicted may come back. */
+		[CONFIG_ACTION_EVICT] = TAINT_NO_SCHEDULE,
+	};
+	/* Pods that run on must not be started elsewhere. */
+	static const unsigned int proven_parts[CONFIG_ACTIONS] = {
 		[CONFIG_ACTION_EVICT] = TAINT_NO_EXECUTE,
 	};
 	unsigned int result = 0;
 
-	for (unsigned int i = 0; i < config->isolation.action_count; i++)
-		if (config->isolation.actions[i] != CONFIG_ACTION_EVICT || fenced)
-			result |= parts[config->isolation.actions[i]];
+	for (unsigned int i = 0; i < config->isolation.action_count; i++) {
+		result |= parts[config->isolation.actions[i]];
+		if (fenced)
+			result |= proven_parts[config->isolation.actions[i]];
+	}
 	return result;
 }
 

@@ -179,6 +179,7 @@ void node_objects_take(struct node_objects *objects, const json_t *json)
 	object->object = kept;
 	object->seen = true;
 	object->control_plane = kubernetes_node_is_control_plane(json);
+	object->paused = kubernetes_is_paused(json);
 	take_member(objects, object, json);
 	tell_soon(objects);
 }

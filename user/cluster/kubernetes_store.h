@@ -27,7 +27,8 @@ struct kubernetes_node {
 	json_t *row;		    /* NULL: none */
 	bool row_seen;
 	uint64_t row_revision;
-	bool told; /* its row, as it is */
+	bool told;   /* its row, as it is */
+	bool paused; /* by a person, with an annotation */
 };
 
 struct kubernetes_store {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/kubernetes_store.h"
+#include "kubernetes/node.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -260,6 +261,23 @@ static void take_row(struct kubernetes_store *store, struct kubernetes_node *nod
 	update_node(store, node);
 }
 
+/* A person's word, which holds whether the node's agent is alive or not. */
+static void take_pause(struct kubernetes_store *store, struct kubernetes_node *node, bool paused)
+{
+	const struct kubernetes_node *other;
+
+	if (paused == node->paused)
+		return;
+	node->paused = paused;
+	store->store.state.paused = false;
+	LIST_FOREACH(other, &store->view.list, list)
+	store->store.state.paused |= other->paused;
+	log_warning(store->store.state.paused ? "acting is paused"
+					      : "acting is not paused any more",
+		    log_string("node", node->name),
+		    log_string("by", "an annotation tocsin.dev/pause of its TocsinNode"));
+}
+
 static void on_nodes_begin(void *context)
 {
 	struct kubernetes_store *store = context;
@@ -281,8 +299,10 @@ static void on_node(void *context, const json_t *object, bool deleted)
 			    node ? "it has no row" : "its name is no node's");
 		row = NULL;
 	}
-	if (node)
+	if (node) {
+		take_pause(store, node, !deleted && kubernetes_is_paused(object));
 		take_row(store, node, deleted ? NULL : row, kubernetes_object_revision(object));
+	}
 	kubernetes_wake(store);
 }
 
@@ -293,7 +313,10 @@ static void on_nodes_synced(void *context)
 
 	for (node = LIST_FIRST(&store->view.list); node && !store->closing; node = next) {
 		next = LIST_NEXT(node, list);
-		if (!node->row_seen && node->row)
+		if (node->row_seen)
+			continue;
+		take_pause(store, node, false);
+		if (node->row)
 			take_row(store, node, NULL, node->row_revision);
 	}
 	kubernetes_wake(store);

@@ -38,6 +38,7 @@ struct store_state {
 	uint64_t actor_revision; /* fences what the actor writes: grows with each election */
 	/* Whoever holds the election, as the store has it; "" when nobody does. */
 	char actor_name[STORE_NAME_MAX];
+	bool paused;	  /* a person has paused all acting by what is in the store */
 	char reason[256]; /* why not connected; "" when it is */
 };
 

@@ -200,6 +200,12 @@ static int check_store(const struct config_draft *draft)
 			      "taint, cordon and evict need Kubernetes, expected store: "
 			      "{kind: kubernetes}") ?:
 	       check_together(draft,
+			      has_action(config, CONFIG_ACTION_EVICT) &&
+				      !has_action(config, CONFIG_ACTION_FENCE),
+			      "isolation.actions",
+			      "evict waits until the node says that its fence is up, expected "
+			      "fence, too") ?:
+	       check_together(draft,
 			      has_action(config, CONFIG_ACTION_HOOK) &&
 				      !config->isolation.hook.argument_count,
 			      "isolation.actions",

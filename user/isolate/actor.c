@@ -164,14 +164,16 @@ static uint32_t store_members_left(const struct actor *actor, const struct actor
 	return left;
 }
 
-/* What isolating 'members' does to the store. */
-static void note_store(const struct actor *actor, const struct actor_case *now,
-		       const uint32_t *members, uint32_t count, struct rails_case *action)
+/* What isolating 'members' does to the store, and to what a person has said. */
+static void note_members(const struct actor *actor, const struct actor_case *now,
+			 const uint32_t *members, uint32_t count, struct rails_case *action)
 {
 	action->store_members = now->store_members;
 	action->store_members_left = store_members_left(actor, now, members, count);
 	for (uint32_t i = 0; now->store_singly && now->hosts_store && i < count; i++)
 		action->store_singly |= now->hosts_store[members[i]];
+	for (uint32_t i = 0; now->left_alone && i < count; i++)
+		action->includes_paused |= now->left_alone[members[i]];
 }
 
 static struct actor_refusal *find_refusal(struct actor *actor, const struct standing *standing)
@@ -249,7 +251,7 @@ static void consider(struct actor *actor, const struct actor_case *now,
 	action.new_subjects = count;
 	action.partition = verdict->subject_count > 1;
 	action.since_ns = standing->first_ns;
-	note_store(actor, now, members, count, &action);
+	note_members(actor, now, members, count, &action);
 	rail = count ? rails_check(&action, &reason) : RAIL_SETTLE;
 	/* Somebody else's turn, or not yet: neither is a refusal. */
 	if (rail != RAIL_ACTOR && rail != RAIL_SETTLE && is_news(actor, standing, rail, now)) {
@@ -272,7 +274,7 @@ struct rails_case actor_case_by_hand(const struct actor *actor, const struct act
 	action.includes_self = member == now->self;
 	action.new_subjects = !actor_is_isolated(actor, member);
 	action.since_ns = now->now_ns;
-	note_store(actor, now, &member, 1, &action);
+	note_members(actor, now, &member, 1, &action);
 	return action;
 }
 
@@ -338,7 +340,7 @@ bool actor_may_release(const struct actor_record *known, const struct actor_case
 	return record->state == RECORD_ISOLATED && known->healthy_ns &&
 	       healthy_ms(known, now) >= record_hold_down_ms(record, now->hold_down_ms) &&
 	       !record_waits_for_person(record) && now->actor && now->store_connected &&
-	       !now->paused;
+	       !now->paused && !(now->left_alone && now->left_alone[known->member]);
 }
 
 static void watch_record(struct actor_record *known, const struct actor_case *now,

@@ -57,6 +57,8 @@ struct actor_case {
 	const bool *hosts_store;
 	uint32_t store_members;
 	bool store_singly; /* of these, one at a time may be isolated */
+	/* Whom a person wants left alone, by member: neither isolated nor released. NULL: none. */
+	const bool *left_alone;
 	double max_ratio;
 	uint64_t settle_ns, interval_ns, hold_down_ms;
 	uint64_t now_ns; /* CLOCK_BOOTTIME */

@@ -32,8 +32,12 @@ static bool is_starved(const struct rails_case *c, struct text *reason)
 
 static bool is_paused(const struct rails_case *c, struct text *reason)
 {
-	text_printf(reason, "acting is paused (the file 'pause' in some node's state_dir)");
-	return c->paused;
+	text_printf(reason,
+		    c->paused ? "acting is paused (the file 'pause' in some node's state_dir, or "
+				"the annotation tocsin.dev/pause of a TocsinNode)"
+			      : "a person wants the node left alone (its annotation "
+				"tocsin.dev/pause)");
+	return c->paused || c->includes_paused;
 }
 
 static bool is_no_cause(const struct rails_case *c, struct text *reason)

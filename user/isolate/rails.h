@@ -39,7 +39,7 @@ struct rails_case {
 	/* This node. */
 	bool store_connected, actor, blind;
 	double distrust_ratio;
-	bool paused; /* here, or in anybody's row */
+	bool paused; /* here, in anybody's row, or in the store itself */
 
 	/* The cluster. */
 	uint32_t nodes;		  /* configured */
@@ -55,6 +55,7 @@ struct rails_case {
 	/* The action. */
 	bool isolates; /* the verdict's class is one that isolates */
 	bool includes_self;
+	bool includes_paused; /* a node that a person wants left alone */
 	uint32_t new_subjects; /* not isolated yet */
 	bool partition;	       /* one action on a whole minority, whose majority is proven */
 	uint64_t since_ns;     /* the verdict has stood unchanged since then */

@@ -123,7 +123,7 @@ int taint_plan(const json_t *node, const struct taint_wish *wish, json_t **ret_p
 	*ret_patch = NULL;
 	if (!add && !remove && remembered == added)
 		return 0;
-	if (kubernetes_node_is_paused(node))
+	if (kubernetes_is_paused(node))
 		return -EPERM;
 	spec = json_object();
 	if ((add | remove) & (TAINT_NO_SCHEDULE | TAINT_NO_EXECUTE))

@@ -80,7 +80,7 @@ bool kubernetes_node_is_control_plane(const json_t *object)
 	return in_metadata(object, "labels", CONTROL_PLANE_LABEL);
 }
 
-bool kubernetes_node_is_paused(const json_t *object)
+bool kubernetes_is_paused(const json_t *object)
 {
 	const json_t *pause = in_metadata(object, "annotations", PAUSE_ANNOTATION);
 

@@ -20,7 +20,7 @@ int kubernetes_node_decode(const json_t *object, struct config_node *ret_node, s
 /* It runs a part of the control plane, and with it, as a rule, a member of its etcd. */
 bool kubernetes_node_is_control_plane(const json_t *object);
 
-/* A person has set the annotation tocsin.dev/pause: nothing is to be done to it. */
-bool kubernetes_node_is_paused(const json_t *object);
+/* A person has set the annotation tocsin.dev/pause, to anything but "false". */
+bool kubernetes_is_paused(const json_t *object);
 
 #endif
