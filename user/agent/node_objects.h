@@ -24,7 +24,7 @@ struct node_object {
 	bool is_member; /* it has a name and an address that one can use */
 	bool control_plane;
 	bool paused; /* a person wants it left alone */
-	bool seen; /* in the list that is under way */
+	bool seen;   /* in the list that is under way */
 	/* What node_keeper.c needs of the object: name, uid, revision, annotations, taints, cordon,
 	 * conditions. */
 	json_t *object;

@@ -55,7 +55,7 @@ struct rails_case {
 	/* The action. */
 	bool isolates; /* the verdict's class is one that isolates */
 	bool includes_self;
-	bool includes_paused; /* a node that a person wants left alone */
+	bool includes_paused;  /* a node that a person wants left alone */
 	uint32_t new_subjects; /* not isolated yet */
 	bool partition;	       /* one action on a whole minority, whose majority is proven */
 	uint64_t since_ns;     /* the verdict has stood unchanged since then */
