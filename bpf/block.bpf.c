@@ -277,7 +277,6 @@ static __always_inline bool is_in_use(const struct request *rq, __u64 start_ns)
 	__u64 rq_start_ns = BPF_CORE_READ(rq, start_time_ns);
 	__u32 references = 0;
 
-	/* A refcount_t until 5.17 (commit 0a467d0fdd95), which has the same bytes. */
 	bpf_core_read(&references, sizeof(references), &((struct request___v517 *)rq)->ref);
 	/* The start is not kept of all. */
 	return references && (!rq_start_ns || rq_start_ns == start_ns);

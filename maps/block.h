@@ -68,7 +68,7 @@ struct block_name {
 
 /* A request that its driver has. */
 struct block_request {
-	__u64 request;	/* a number that only tells it from others; 0: free */
+	__u64 request;	/* its distance from request_origin (bpf/block.bpf.c); 0: free */
 	__u64 start_ns; /* when it was allocated */
 	__u64 issue_ns; /* when its driver got it; 0 where the kernel keeps that itself */
 	__u32 device;
@@ -100,7 +100,8 @@ struct block_counters {
 	__u64 issue_unknown;  /* completions timed from their allocation */
 	__u64 errors;	      /* completions with an error, of all devices */
 	__u64 issue_clocked;  /* issues at which the clock was read, because the kernel does not */
-	/* Completions at which the kernel ran no program: found out later, in no record. */
+	/* Requests that were found to have ended though no program saw it, and are in no record:
+	 * the kernel ran none then, or a stacking driver took the request back. */
 	__u64 completions_unseen;
 };
 

@@ -502,6 +502,8 @@ struct request {
 	__u64 io_start_time_ns;
 };
 
+/* All have it, before 5.17 (commit 0a467d0fdd95) as a refcount_t: read as bytes, which are the
+ * same. */
 struct request___v517 {
 	atomic_t ref;
 };

@@ -6,11 +6,13 @@
 #include "live/tcp_bench.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -115,6 +117,23 @@ static void connect_to_many(const struct tcp_bench *bench, unsigned int first, u
 	}
 }
 
+/* Of this process, of maps that it shares with programs. */
+static size_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	uintptr_t start, end;
+	size_t bytes = 0;
+	char line[512];
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, "anon_inode:bpf-map") &&
+		    sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) == 2)
+			bytes += end - start;
+	fclose(file);
+	return bytes;
+}
+
 /* The table is mapped as far as it is used: in the beginning, and further each time. */
 static void test_table_grows(void **state)
 {
@@ -122,6 +141,7 @@ static void test_table_grows(void **state)
 	const struct tcp_probe_settings settings = {.max_peers = MANY,
 						    .netns_inode = bench->rig.inodes[SIDE_A]};
 	const unsigned int counts[] = {1, 255, 257, MANY - 1, MANY};
+	size_t begin_bytes, grown_bytes = 0;
 	struct address address;
 	struct peer_record record;
 	char host[32];
@@ -129,9 +149,12 @@ static void test_table_grows(void **state)
 	many_addresses(bench);
 	bench->probe = tcp_bench_open_probe(&settings);
 	assert_int_equal(tcp_probe_slots_touched(bench->probe), 0);
+	begin_bytes = mapped_bytes();
 	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
 		connect_to_many(bench, k ? counts[k - 1] : 0, counts[k]);
 		assert_int_equal(tcp_probe_slots_touched(bench->probe), counts[k]);
+		grown_bytes = mapped_bytes() - begin_bytes;
+		assert_int_equal(grown_bytes > 0, counts[k] > 256);
 		for (unsigned int i = 0; i < counts[k]; i++) {
 			snprintf(host, sizeof(host), "10.100.%u.%u", i / 250, i % 250 + 1);
 			assert_int_equal(address_parse(host, &address), 0);
@@ -139,6 +162,8 @@ static void test_table_grows(void **state)
 				fail_msg("no %s among %u", host, counts[k]);
 		}
 	}
+	/* In the beginning it was a quarter. */
+	assert_true(grown_bytes > MANY * sizeof(struct peer_record) / 2);
 	assert_int_equal(tcp_probe_counters(bench->probe).peers_evicted, 0);
 	tcp_bench_stop(bench);
 }

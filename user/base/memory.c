@@ -12,7 +12,7 @@
 /* Of one block: the most that glibc takes (DEFAULT_MMAP_THRESHOLD_MAX). */
 #define KEPT_BLOCK_BYTES_MAX (32 << 20)
 #define KEPT_BYTES_MAX	     (64 << 20)
-/* What glibc begins with for both. */
+/* What glibc begins with for both, and would raise by itself. */
 #define USUAL_BYTES (128 << 10)
 
 struct mapping {

@@ -5,7 +5,9 @@
 /*
  * Keeps what is freed for what is allocated next, until memory_give_back(). The kernel's type
  * information, for one, is read again by each object of programs: in fresh memory that takes ten
- * times as long, as each page of it is a fault.
+ * times as long, as each page of it is a fault. Once it was called, glibc does not adapt its
+ * thresholds to what is freed any more: blocks of 128 KiB and more are then mapped, and given back
+ * at once, for good.
  */
 void memory_keep(void);
 

@@ -55,7 +55,8 @@ int block_probe_read(struct block_probe *probe, const struct block_disk **ret_di
 		     size_t *ret_count);
 
 /* When the oldest request that any driver has was made; 0: there is none. Takes no system call. A
- * request whose end was not seen is among them until the next reading. */
+ * request whose end was not seen is among them until a reading finds that out, 250 ms after its
+ * start at the soonest. */
 uint64_t block_probe_oldest_ns(const struct block_probe *probe);
 
 struct block_counters block_probe_counters(const struct block_probe *probe);

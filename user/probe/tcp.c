@@ -145,16 +145,25 @@ static size_t bytes_of_slots(const struct tcp_probe *probe, uint32_t slots)
 static int map_slots(struct tcp_probe *probe, uint32_t slots)
 {
 	size_t bytes = bytes_of_slots(probe, (slots / MAPPED_SLOTS_STEP + 1) * MAPPED_SLOTS_STEP);
+	size_t more = bytes - probe->mapped_bytes;
+	char *end = (char *)probe->table + probe->mapped_bytes;
+	int fd = bpf_map__fd(probe->skeleton->maps.peers), err;
 
 	if (bytes_of_slots(probe, slots) <= probe->mapped_bytes)
 		return 0;
-	if (mmap((char *)probe->table + probe->mapped_bytes, bytes - probe->mapped_bytes,
-		 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		 bpf_map__fd(probe->skeleton->maps.peers),
-		 (off_t)probe->mapped_bytes) == MAP_FAILED)
-		return -errno;
-	probe->mapped_bytes = bytes;
-	return 0;
+	if (probe->table_bytes == probe->mapped_bytes)
+		return -ENOMEM;
+	if (mmap(end, more, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)probe->mapped_bytes) != MAP_FAILED) {
+		probe->mapped_bytes = bytes;
+		return 0;
+	}
+	err = -errno;
+	/* What was reserved there is gone: unless it can be had again, it is somebody else's. */
+	if (mmap(end, more, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != end)
+		probe->table_bytes = probe->mapped_bytes;
+	return err;
 }
 
 static int on_wakeup(void *context, void *data, size_t size)

@@ -427,7 +427,7 @@ static const struct metric node_table[] = {
 	 "Block I/O whose time in the queue is part of its device time.",
 	 "", METRIC_OF_AGENT, .value = block_issue_unknown},
 	{"tocsin_block_completions_unseen", METRIC_COUNTER,
-	 "Block I/O not counted: the kernel ran no program at its completion.",
+	 "Requests that ended unseen and are not counted: the kernel ran no program then, or a stacking driver took them back.",
 	 "", METRIC_OF_AGENT, .value = block_completions_unseen},
 
 	/* Processes. */
