@@ -174,6 +174,8 @@ static void test_not_root(void **state)
 	assert_non_null(strstr(agents->other.output, "CAP_BPF                  no "));
 	assert_non_null(strstr(agents->other.output, "tcp                      no "));
 	assert_non_null(strstr(agents->other.output, "without CAP_BPF and CAP_PERFMON"));
+	assert_non_null(strstr(agents->other.output,
+			       "block                    no       without metrics of disks: "));
 	assert_non_null(strstr(agents->other.output, "fence                    no "));
 	assert_non_null(strstr(agents->other.output, "CAP_NET_ADMIN is not held"));
 }
