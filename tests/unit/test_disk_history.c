@@ -191,9 +191,9 @@ static void test_siblings(void **state)
 		{"none has a model", "", {.model = ""}, FINDING_QUIET},
 		{"one is not remembered", "M", {.model = "M", .missing = true}, FINDING_QUIET},
 		/* Each band of throughput is four times the one before. */
-		{"next band", "M", {.model = "M", .request_bytes = 4 * 4096}, FINDING_ACTIVE},
+		{"next band", "M", {.model = "M", .request_bytes = 16384}, FINDING_ACTIVE},
 		{"band before", "M", {.model = "M", .request_bytes = 1024}, FINDING_ACTIVE},
-		{"much busier", "M", {.model = "M", .request_bytes = 16 * 4096}, FINDING_QUIET},
+		{"much busier", "M", {.model = "M", .request_bytes = 65536}, FINDING_QUIET},
 		{"much less busy", "M", {.model = "M", .request_bytes = 256}, FINDING_QUIET},
 		/* What it did a while ago is no comparison. */
 		{"it rests", "M", {.model = "M", .busy_windows = 5}, FINDING_QUIET},
