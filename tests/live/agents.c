@@ -113,19 +113,25 @@ void agents_stop(struct agents *agents, unsigned int index)
 	process_expect_unloaded(programs, count);
 }
 
-double agents_metric(struct agents *agents, enum side side, const char *url, const char *sample)
+double agents_sample(const struct agents *agents, const char *sample)
 {
 	size_t length = strlen(sample);
-	char full[256];
 
-	snprintf(full, sizeof(full), "%s/metrics", url);
-	assert_int_equal(process_get(&agents->rig, side, full, agents->body), 200);
 	for (const char *line = agents->body; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (!strncmp(line, sample, length) && line[length] == ' ')
 			return strtod(line + length, NULL);
 	}
 	return -1;
+}
+
+double agents_metric(struct agents *agents, enum side side, const char *url, const char *sample)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s/metrics", url);
+	assert_int_equal(process_get(&agents->rig, side, full, agents->body), 200);
+	return agents_sample(agents, sample);
 }
 
 static void test_cannot_run(void **state)

@@ -44,6 +44,9 @@ void agents_stop(struct agents *agents, unsigned int index);
 /* A sample of /metrics below this URL, like "tocsin_agent_blind"; -1 when there is none. */
 double agents_metric(struct agents *agents, enum side side, const char *url, const char *sample);
 
+/* Another sample of the same answer. */
+double agents_sample(const struct agents *agents, const char *sample);
+
 /* Runs the group, or skips it with the reason why it cannot be. */
 #define agents_run_tests(name, tests)                                                       \
 	(process_obstacle() ? agents_skip_all(name)                                         \

@@ -79,10 +79,11 @@ static bool change_mounts(const struct process_options *options)
 {
 	const char *directory = options->directory;
 
-	if (!options->no_btf && options->mount == PROCESS_MOUNT_NONE)
+	if (!options->no_btf && !options->no_cgroups && options->mount == PROCESS_MOUNT_NONE)
 		return true;
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    (options->no_btf && mount("tmpfs", "/sys/kernel/btf", "tmpfs", 0, NULL)))
+	    (options->no_btf && mount("tmpfs", "/sys/kernel/btf", "tmpfs", 0, NULL)) ||
+	    (options->no_cgroups && umount2("/sys/fs/cgroup", MNT_DETACH)))
 		return false;
 	switch (options->mount) {
 	case PROCESS_MOUNT_READ_ONLY:

@@ -39,6 +39,7 @@ struct process_options {
 	bool broken_log;       /* stderr is */
 	bool full_output;      /* stdout is /dev/full */
 	bool no_btf;	       /* /sys/kernel/btf is empty for it */
+	bool no_cgroups;       /* no tree of control groups is mounted for it */
 	unsigned int files;    /* RLIMIT_NOFILE; 0: as it is */
 	bool no_memlock;       /* RLIMIT_MEMLOCK 0 */
 	enum process_mount mount;

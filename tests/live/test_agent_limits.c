@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "live/agents.h"
+#include "live/child.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -22,6 +23,7 @@
 #define FEW_FILES	128
 #define IDLE_CLIENTS	48
 #define SPIN_S		1
+#define CRASHES		3 /* of them a crash loop is made */
 #define SPIN_CPU_MS_MAX 400
 
 static const char nodes[] = "nodes:\n"
@@ -172,6 +174,8 @@ static void test_not_root(void **state)
 	assert_non_null(strstr(agents->other.output, "CAP_BPF                  no "));
 	assert_non_null(strstr(agents->other.output, "tcp                      no "));
 	assert_non_null(strstr(agents->other.output, "without CAP_BPF and CAP_PERFMON"));
+	assert_non_null(strstr(agents->other.output,
+			       "block                    no       without metrics of disks: "));
 	assert_non_null(strstr(agents->other.output, "fence                    no "));
 	assert_non_null(strstr(agents->other.output, "CAP_NET_ADMIN is not held"));
 }
@@ -248,6 +252,43 @@ static void test_no_btf(void **state)
 	assert_int_equal(process_run(&agents->other, &agents->rig, &options), 1);
 	assert_non_null(strstr(agents->other.output, "BTF                      no "));
 	assert_non_null(strstr(agents->other.output, "CONFIG_DEBUG_INFO_BTF"));
+}
+
+static void crash(void *unused)
+{
+	(void)unused;
+	abort();
+}
+
+/* Said once, however many groups have no name; what crashes is found all the same. */
+static void test_no_cgroups(void **state)
+{
+	struct agents *agents = *state;
+	struct process *agent = &agents->agent[0];
+	struct process_options options;
+	const char *line;
+
+	agents_configure(agents, 0, "%s", "");
+	options = agents_options(agents, 0);
+	options.no_cgroups = true;
+	process_start(agent, &agents->rig, &options);
+	line = process_expect_log(agent, "control groups of v2 have no names");
+	assert_non_null(strstr(line, "\"level\":\"warning\""));
+	assert_non_null(strstr(line, "no cgroup v2 tree is mounted"));
+	assert_non_null(strstr(line, "told by number"));
+	(void)process_expect_log(agent, "agent started");
+	for (int i = 0; i < CRASHES; i++)
+		(void)child_wait(child_start(crash, NULL));
+	line = process_expect_log(agent, "\"finding\":\"crash-loop\"");
+	assert_non_null(strstr(line, "test_agent_limi"));
+	process_read(agent);
+	assert_null(strstr(strstr(agent->log, "have no names") + 1, "have no names"));
+	agents_stop(agents, 0);
+	agents_configure(agents, 0, "%s", "");
+	options.no_cgroups = false;
+	agents_start(agents, 0, &options);
+	assert_false(process_logged(agent, "have no names"));
+	agents_stop(agents, 0);
 }
 
 static void test_state_dir(void **state)
@@ -396,11 +437,12 @@ static void test_no_memlock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		agents_test(test_usage),	   agents_test(test_wrong_configuration),
-		agents_test(test_status_output),   agents_test(test_not_root),
-		agents_test(test_blind_not_root),  agents_test(test_no_btf),
-		agents_test(test_state_dir),	   agents_test(test_log_closed),
-		agents_test(test_few_descriptors), agents_test(test_no_memlock),
+		agents_test(test_usage),	  agents_test(test_wrong_configuration),
+		agents_test(test_status_output),  agents_test(test_not_root),
+		agents_test(test_blind_not_root), agents_test(test_no_btf),
+		agents_test(test_no_cgroups),	  agents_test(test_state_dir),
+		agents_test(test_log_closed),	  agents_test(test_few_descriptors),
+		agents_test(test_no_memlock),
 	};
 
 	return agents_run_tests("agent limits", tests);

@@ -178,6 +178,40 @@ static void test_a_healed_node(void **state)
 	end(&bench);
 }
 
+/* What each node finds of its own health stands below the verdicts, also when all else is well. */
+static void test_findings(void **state)
+{
+	static const char *const lines[] = {"-hh", "h-h", "hh-"};
+	const char *name, *subject, *sentence;
+	struct bench bench;
+	json_t *object, *nodes;
+	char *text;
+
+	(void)state;
+	make(&bench, lines, 3);
+	cluster_find(&bench.cluster, 1, lines[1], "crash-loop", 2800 * CLUSTER_MS);
+	cluster_find(&bench.cluster, 2, lines[2], "disk\033stalled", 2900 * CLUSTER_MS);
+	object = cluster_json("n1", &bench.snapshot);
+	nodes = json_object_get(object, "nodes");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(nodes, 0), "findings")), 0);
+	assert_int_equal(json_unpack(json_array_get(nodes, 1), "{s:[{s:s, s:s, s:s !}!]}",
+				     "findings", "finding", &name, "subject", &subject, "sentence",
+				     &sentence),
+			 0);
+	assert_string_equal(name, "crash-loop");
+	assert_string_equal(subject, "SUBJECT");
+	assert_string_equal(sentence, "SENTENCE");
+	json_decref(object);
+	text = print(&bench);
+	/* Another node's row must not move the cursor. */
+	assert_non_null(strstr(text, "\nno verdict: all is well\n"
+				     "\n"
+				     "finding: n2 crash-loop SUBJECT: SENTENCE\n"
+				     "finding: n3 disk?stalled SUBJECT: SENTENCE\n"));
+	free(text);
+	end(&bench);
+}
+
 /* Above CLUSTER_MATRIX_MAX nodes only those that are not well are shown. */
 static void test_many_nodes(void **state)
 {
@@ -243,7 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_well),      cmocka_unit_test(test_a_lost_node),
 		cmocka_unit_test(test_a_healed_node), cmocka_unit_test(test_many_nodes),
-		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_findings),      cmocka_unit_test(test_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

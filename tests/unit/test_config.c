@@ -2,6 +2,7 @@
 /* What is read: the defaults, every key, and the words that they take. */
 #include "config/config.h"
 
+#include "config/keys.h"
 #include "unit/config_expect.h"
 
 #include <errno.h>
@@ -95,6 +96,95 @@ static void test_defaults(void **state)
 	assert_int_equal(config.isolation.lease_grace_ms, 700);
 	assert_null(config.nodes);
 	assert_int_equal(config.node_count, 0);
+	config_free(&config);
+}
+
+static bool is_limit(const struct config_key *key)
+{
+	size_t begin = offsetof(struct config, findings.limits);
+
+	return key->size && !strncmp(key->path, "findings.", strlen("findings.")) &&
+	       key->offset >= begin && key->offset < begin + sizeof(struct finding_limits);
+}
+
+static size_t count_limits(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
+		count += is_limit(&config_keys[i]);
+	return count;
+}
+
+/* The limits are whole numbers of 32 bits and decimals of 64. */
+static double default_limit(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+		const char *field = (const char *)config + key->offset;
+
+		if (!is_limit(key) || strcmp(key->path + strlen("findings."), name) != 0)
+			continue;
+		return key->size == sizeof(double) ? *(const double *)field
+						   : *(const uint32_t *)field;
+	}
+	fail_msg("findings.%s is no key", name);
+	return 0;
+}
+
+/* When a node finds something of its own health, and what follows, as docs/findings.md says it. */
+static void test_default_findings(void **state)
+{
+	static const struct {
+		const char *key; /* below findings */
+		double expected;
+	} limits[] = {
+		{"disk-slow.ratio", 5},
+		{"disk-slow.min_ms", 20},
+		{"disk-slow.windows", 3},
+		{"disk-slow.window_ms", 5000},
+		{"disk-slow.sibling_ratio", 2},
+		{"disk-slow.sibling_for_s", 300},
+		{"disk-stalled.after_ms", 2000},
+		{"disk-hung-request.after_ms", 5000},
+		{"disk-errors.clear_after_s", 60},
+		{"cpu-overload.pressure_percent", 40},
+		{"cpu-overload.wait_ms", 20},
+		{"cpu-overload.windows", 3},
+		{"cpu-overload.busy_percent", 75},
+		{"cpu-overload.busy_for_s", 300},
+		{"memory-pressure.pressure_percent", 10},
+		{"io-pressure.pressure_percent", 40},
+		{"accept-overflow.delay_ms", 100},
+		{"receive-drops.deviations", 4},
+		{"receive-drops.ratio", 0.01},
+		{"peer-overloaded.after_ms", 1000},
+		{"crash-loop.crashes", 3},
+		{"crash-loop.within_s", 60},
+		{"task-hung.after_s", 30},
+		{"clock-skew.offset_ms", 500},
+		{"capacity.horizon_s", 1800},
+		{"capacity.reserve_percent", 20},
+		{"filesystem.used_percent", 95},
+	};
+	struct config config = {0};
+
+	(void)state;
+	assert_int_equal(config_defaults(&config), 0);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		double value = default_limit(&config, limits[i].key);
+
+		if (value != limits[i].expected)
+			fail_msg("findings.%s is %g by default, expected %g", limits[i].key, value,
+				 limits[i].expected);
+	}
+	/* There are no others. */
+	assert_int_equal(count_limits(), sizeof(limits) / sizeof(*limits));
+	for (int kind = 0; kind < FINDING_KINDS; kind++) {
+		assert_int_equal(config.findings.settings[kind].response, FINDING_RESPONSE_ROW);
+		assert_int_equal(config.findings.settings[kind].hook_argument_count, 0);
+	}
+	assert_int_equal(config.findings.hook_timeout_ms, 5000);
 	config_free(&config);
 }
 
@@ -278,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_is_the_defaults),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_default_findings),
 		cmocka_unit_test(test_every_key),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_host_name_looked_for),

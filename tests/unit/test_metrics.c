@@ -359,6 +359,55 @@ static void test_families(void **state)
 }
 
 /* Every sample belongs to the family announced last, and no series comes twice. */
+/* Each that stands, unless its response is less than that; and of each kind whether it is blind. */
+static void test_findings(void **state)
+{
+	static const struct findings findings = {
+		.standing = {{.kind = FINDING_DISK_STALLED, .subject = "sda"},
+			     {.kind = FINDING_DISK_STALLED, .subject = "a\"b"},
+			     {.kind = FINDING_DISK_ERRORS, .subject = "sda"},
+			     {.kind = FINDING_CRASH_LOOP, .subject = "shop.service"}},
+		.count = 4,
+		.raised = {[FINDING_DISK_STALLED] = 7, [FINDING_DISK_ERRORS] = 1},
+		.blind = {[FINDING_CPU_OVERLOAD] = "there is no /proc/pressure"},
+		.lost = 3,
+	};
+	static const struct finding_settings settings[FINDING_KINDS] = {
+		[FINDING_DISK_STALLED].response = FINDING_RESPONSE_METRIC,
+		[FINDING_DISK_ERRORS].response = FINDING_RESPONSE_LOG,
+		[FINDING_CRASH_LOOP].response = FINDING_RESPONSE_NO_SCHEDULE,
+	};
+	static const char *const lines[] = {
+		"tocsin_finding{finding=\"disk-stalled\",subject=\"sda\"} 1",
+		"tocsin_finding{finding=\"disk-stalled\",subject=\"a\\\"b\"} 1",
+		"tocsin_finding{finding=\"crash-loop\",subject=\"shop.service\"} 1",
+		"tocsin_findings_raised_total{finding=\"disk-stalled\"} 7",
+		/* Counted all the same. */
+		"tocsin_findings_raised_total{finding=\"disk-errors\"} 1",
+		"tocsin_finding_blind{finding=\"cpu-overload\"} 1",
+		"tocsin_finding_blind{finding=\"disk-errors\"} 0",
+		"tocsin_findings_lost_total 3",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct snapshot snapshot = sample_snapshot(NULL, 0);
+		unsigned int standing = 0;
+		char *text;
+
+		snapshot.findings = &findings;
+		snapshot.finding_settings = settings;
+		text = render(&snapshot, formats[i]);
+		for (size_t j = 0; j < sizeof(lines) / sizeof(*lines); j++)
+			if (!has_line(text, lines[j]))
+				fail_msg("'%s' is missing in:\n%s", lines[j], text);
+		for (const char *at = text; (at = strstr(at, "\ntocsin_finding{")); at++)
+			standing++;
+		assert_int_equal(standing, 3);
+		free(text);
+	}
+}
+
 static void test_grouping(void **state)
 {
 	(void)state;
@@ -568,11 +617,11 @@ static void test_promtool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_samples),	     cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_families),     cmocka_unit_test(test_grouping),
-		cmocka_unit_test(test_histogram),    cmocka_unit_test(test_negotiate),
-		cmocka_unit_test(test_documented),   cmocka_unit_test(test_promtool),
-		cmocka_unit_test(test_stream_error),
+		cmocka_unit_test(test_samples),	  cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_families),  cmocka_unit_test(test_findings),
+		cmocka_unit_test(test_grouping),  cmocka_unit_test(test_histogram),
+		cmocka_unit_test(test_negotiate), cmocka_unit_test(test_documented),
+		cmocka_unit_test(test_promtool),  cmocka_unit_test(test_stream_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "agent/groups.h"
 
 #include "agent/pods.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -16,6 +17,23 @@ size_t groups_records(size_t max_series)
 	return 2 * max_series + 16;
 }
 
+/* Here, so that it is said once and not with each group that has no name. */
+static void tell_missing_tree(const int trees[static TASK_TREES])
+{
+	int tree = trees[TASK_TREE_V2];
+
+	if (tree >= 0)
+		return;
+	log_warning("control groups of v2 have no names",
+		    tree == -ENOENT ? log_string("reason", "no cgroup v2 tree is mounted")
+				    : log_errno("reason", tree),
+		    log_string("consequence",
+			       trees[TASK_TREE_MEMORY] >= 0
+				       ? "groups are those of the memory controller's v1 tree"
+				       : "groups are told by number, and what runs in them by "
+					 "program: without pod, container or unit"));
+}
+
 int groups_open(struct groups *groups, size_t max_series)
 {
 	*groups = (struct groups){
@@ -24,6 +42,7 @@ int groups_open(struct groups *groups, size_t max_series)
 		.max_series = max_series,
 		.max_groups = groups_records(max_series),
 	};
+	tell_missing_tree(groups->trees);
 	groups->series = calloc(max_series + 1, sizeof(struct group_series *));
 	/* As many as have records, and as many as were noted and found no room for one. */
 	groups->members = calloc(2 * groups->max_groups, sizeof(*groups->members));

@@ -7,6 +7,7 @@
 #include "agent/health_disk_slow.h"
 #include "base/clock.h"
 #include "detect/disk.h"
+#include "probe/block_model.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -132,6 +133,14 @@ static void foresee(struct agent *agent, const char *disk, const struct disk_his
 	}
 }
 
+static struct disk_history *new_history(const struct block_disk *disk, uint64_t now_ns)
+{
+	char model[BLOCK_MODEL_BYTES];
+
+	block_model(disk->name, model);
+	return disk_history_new(disk, model, now_ns);
+}
+
 /* Ends the windows of all disks, then judges them: siblings are compared in the same window. */
 static void judge_windows(struct disk_family *family, const struct block_disk *disks, size_t count,
 			  uint64_t now_ns)
@@ -148,7 +157,7 @@ static void judge_windows(struct disk_family *family, const struct block_disk *d
 		if (histories[i])
 			disk_history_take(histories[i], &disks[i], length_ns, now_ns);
 		else if (memory)
-			memory->history = disk_history_new(&disks[i], now_ns);
+			memory->history = new_history(&disks[i], now_ns);
 	}
 	for (size_t i = 0; i < count; i++) {
 		char sentence[FINDING_SENTENCE_MAX] = "";

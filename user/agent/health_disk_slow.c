@@ -5,6 +5,7 @@
 #include "base/histogram.h"
 #include "probe/block_model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,13 +47,14 @@ static void begin_window(struct operation_history *operation, const struct block
 	operation->since_ns = now_ns;
 }
 
-struct disk_history *disk_history_new(const struct block_disk *disk, uint64_t now_ns)
+struct disk_history *disk_history_new(const struct block_disk *disk, const char *model,
+				      uint64_t now_ns)
 {
 	struct disk_history *history = calloc(1, sizeof(*history));
 
 	if (!history)
 		return NULL;
-	block_model(disk->name, history->model);
+	snprintf(history->model, sizeof(history->model), "%s", model);
 	for (size_t i = 0; i < BLOCK_OPERATIONS; i++) {
 		begin_window(&history->operations[i], &disk->operations[i].record, now_ns);
 		history->operations[i].window.operation = names[i];

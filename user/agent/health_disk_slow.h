@@ -10,8 +10,10 @@
 
 struct disk_history;
 
-/* What it has counted so far is no window. To be freed; NULL when there is no memory. */
-struct disk_history *disk_history_new(const struct block_disk *disk, uint64_t now_ns);
+/* 'model': as block_model() has it. What the disk has counted so far is no window. To be freed;
+ * NULL when there is no memory. */
+struct disk_history *disk_history_new(const struct block_disk *disk, const char *model,
+				      uint64_t now_ns);
 
 /* Each length of a window: ends those in which enough was completed; the others go on. */
 void disk_history_take(struct disk_history *history, const struct block_disk *disk,

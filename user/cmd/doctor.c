@@ -46,8 +46,10 @@ struct finding {
 	bool required;
 };
 
-#define TRACES_MAX   32
-#define ACTIONS_MAX  1
+#define TRACES_MAX  32
+#define ACTIONS_MAX 1
+/* A reason, and what is lost for it. */
+#define DETAIL_MAX   (PROGRAM_REASON_MAX + 128)
 #define FINDINGS_MAX (FEATURES_MAX + TRACES_MAX + ACTIONS_MAX + 32)
 
 static size_t find_features(struct feature features[static FEATURES_MAX],
@@ -69,19 +71,37 @@ static size_t find_features(struct feature features[static FEATURES_MAX],
 	return count;
 }
 
-/* What an attached program sees, and what not on this kernel. */
-static const char *describe_attached(const struct program_status *program)
+/* Room for one more text, which lives as long as the program; NULL when there is none. */
+static struct text *next_detail(void)
 {
-	static char details[FINDINGS_MAX][256];
+	static char details[FINDINGS_MAX][DETAIL_MAX];
+	static struct text texts[FINDINGS_MAX];
 	static size_t used;
-	struct text detail;
 
-	if (!program->untold || used == FINDINGS_MAX)
-		return program->program->purpose;
-	detail = TEXT(details[used]);
-	text_printf(&detail, "%s; this kernel does not tell %s", program->program->purpose,
-		    program->untold);
-	return details[used++];
+	if (used == FINDINGS_MAX)
+		return NULL;
+	texts[used] = TEXT(details[used]);
+	return &texts[used++];
+}
+
+static const char *describe_program(const struct program_status *program)
+{
+	struct text *detail = next_detail();
+
+	if (!detail)
+		return program->attached ? program->program->purpose : program->reason;
+	program_describe(program, detail);
+	return detail->data;
+}
+
+static const char *describe_missing_family(const char *lost, const char *reason)
+{
+	struct text *detail = next_detail();
+
+	if (!detail)
+		return reason;
+	text_printf(detail, "without %s: %s", lost, reason);
+	return detail->data;
 }
 
 /* The only proof is to load and attach them; they are taken off again at once. */
@@ -93,8 +113,7 @@ static size_t find_programs(const struct program_status *programs, size_t count,
 			.kind = "probe",
 			.name = programs[i].program->name,
 			.usable = programs[i].attached ? "yes" : "no",
-			.detail = programs[i].attached ? describe_attached(&programs[i])
-						       : programs[i].reason,
+			.detail = describe_program(&programs[i]),
 			.required = main_job && programs[i].program->required,
 		};
 		if (findings[i].required && !programs[i].attached)
@@ -210,8 +229,11 @@ int cmd_doctor(int argc, char **argv)
 	probes_open(&probes, &probe_settings);
 	for (unsigned int kind = 0; kind < PROBE_KINDS; kind++) {
 		if (!probes.open[kind])
-			findings[count++] = (struct finding){"probe", probe_families[kind].name,
-							     "no", probes.errors[kind], false};
+			findings[count++] =
+				(struct finding){"probe", probe_families[kind].name, "no",
+						 describe_missing_family(probe_families[kind].lost,
+									 probes.errors[kind]),
+						 false};
 		programs = probes_programs(&probes, kind, &program_count);
 		count += find_programs(programs, program_count, findings + count,
 				       FINDINGS_MAX - TRACES_MAX - ACTIONS_MAX - count, false,

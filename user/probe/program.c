@@ -323,6 +323,18 @@ struct program_runs program_runs(const struct program_status *status)
 	};
 }
 
+void program_describe(const struct program_status *status, struct text *text)
+{
+	const char *purpose = status->program->purpose;
+
+	if (!status->attached)
+		text_printf(text, "without %s: %s", purpose, status->reason);
+	else if (status->untold)
+		text_printf(text, "%s; this kernel does not tell %s", purpose, status->untold);
+	else
+		text_printf(text, "%s", purpose);
+}
+
 void program_detach(struct program_status *statuses, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct bpf_link;
+struct text;
 
 #define PROGRAM_REASON_MAX 256
 
@@ -43,6 +44,10 @@ struct program_runs {
 
 /* All 0 of one that is not attached. */
 struct program_runs program_runs(const struct program_status *status);
+
+/* Of an attached program what it sees, and what not on this kernel; of another one what is lost
+ * without it, and why. */
+void program_describe(const struct program_status *status, struct text *text);
 
 /* Detaches what is attached, and keeps why. What it has counted stays. */
 void program_shed(struct program_status *statuses, size_t count, const char *reason);
