@@ -36,7 +36,8 @@ static const struct {
 	/* The first word of it, which is no news when all is well. */
 	{"[]", true, false,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"False\",\"reason\":\"DisksAreAsUsual\","
-	 "\"message\":\"\",\"lastHeartbeatTime\":\"" NOW "\",\"lastTransitionTime\":\"" NOW "\"}]",
+	 "\"message\":\"no disk is slower than usual\",\"lastHeartbeatTime\":\"" NOW
+	 "\",\"lastTransitionTime\":\"" NOW "\"}]",
 	 false},
 	{"[{\"type\":\"Ready\",\"status\":\"True\"}]", true, true,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"True\",\"reason\":\"DiskSlow\","
@@ -60,7 +61,8 @@ static const struct {
 	 "\"lastHeartbeatTime\":\"" BEFORE "\",\"lastTransitionTime\":\"" PAST "\"}]",
 	 true, false,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"False\",\"reason\":\"DisksAreAsUsual\","
-	 "\"message\":\"\",\"lastHeartbeatTime\":\"" NOW "\",\"lastTransitionTime\":\"" NOW "\"}]",
+	 "\"message\":\"no disk is slower than usual\",\"lastHeartbeatTime\":\"" NOW
+	 "\",\"lastTransitionTime\":\"" NOW "\"}]",
 	 true},
 	/* Times that are none, or of the future. */
 	{"[{\"type\":\"DiskSlow\",\"status\":\"True\",\"reason\":\"DiskSlow\","

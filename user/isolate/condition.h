@@ -22,8 +22,8 @@ enum condition_kind {
 	CONDITION_KINDS,
 };
 
-/* A condition that is true is written again after so long, so that its age tells whether anybody
- * still stands by it: as often as the kubelet writes its own. */
+/* A condition is written again after so long, so that its age tells whether anybody still stands by
+ * it: as often as the kubelet writes its own. */
 #define CONDITION_HEARTBEAT_NS (300 * 1000000000ULL)
 
 struct condition_wish {
@@ -35,6 +35,9 @@ struct condition_wish {
 
 /* "NetworkPartitioned", ... */
 const char *condition_name(enum condition_kind kind);
+
+/* What a Node says of it, in plain words, while it does not hold. */
+const char *condition_good_message(enum condition_kind kind);
 
 /* Whether the Node shows the condition as true. */
 bool condition_holds(const json_t *node, enum condition_kind kind);
