@@ -16,11 +16,13 @@
 #define MEMBER	1U
 #define MEMBERS 3U
 
-static void add(struct findings *findings, enum finding_kind kind, const char *sentence)
+static void add(struct findings *findings, enum finding_kind kind, const char *subject,
+		const char *sentence)
 {
 	struct finding *finding = &findings->standing[findings->count++];
 
 	finding->kind = kind;
+	snprintf(finding->subject, sizeof(finding->subject), "%s", subject);
 	snprintf(finding->sentence, sizeof(finding->sentence), "%s", sentence);
 }
 
@@ -82,7 +84,7 @@ static void test_condition_of_each_finding(void **state)
 		const struct condition_wish *condition = &wish.conditions[expected[kind].condition];
 
 		settings[kind].response = FINDING_RESPONSE_ROW;
-		add(&findings, (enum finding_kind)kind, "sda: it is bad");
+		add(&findings, (enum finding_kind)kind, "sda", "it is bad");
 		node_wish_findings(&wish, &findings, settings);
 		if (held(&wish) != bit_of(expected[kind].condition))
 			fail_msg("%s: conditions %#x", finding_kind_name((enum finding_kind)kind),
@@ -111,7 +113,7 @@ static void test_responses(void **state)
 		struct findings findings = {0};
 		struct node_wish wish = {0};
 
-		add(&findings, FINDING_DISK_STALLED, "sda: it is bad");
+		add(&findings, FINDING_DISK_STALLED, "sda", "it is bad");
 		node_wish_findings(&wish, &findings, settings);
 		assert_int_equal(wish.conditions[CONDITION_DISK_STALLED].holds, cases[i].holds);
 		assert_int_equal(wish.unhealthy.parts, cases[i].taints ? TAINT_NO_SCHEDULE : 0);
@@ -140,14 +142,17 @@ static void test_own(void **state)
 	assert_false(wish.taints_isolated);
 
 	/* The first finding of a condition is told. */
-	add(&findings, FINDING_DISK_HUNG_REQUEST, "sda: one hangs");
-	add(&findings, FINDING_CPU_OVERLOAD, "the CPUs have too much to do");
-	add(&findings, FINDING_DISK_STALLED, "sdb: all hang");
+	add(&findings, FINDING_DISK_HUNG_REQUEST, "sda", "one hangs");
+	add(&findings, FINDING_CPU_OVERLOAD, "node", "the CPUs have too much to do");
+	add(&findings, FINDING_DISK_STALLED, "sdb", "all hang");
 	node_wish_findings(&wish, &findings, settings);
 	assert_int_equal(mine(&wish), own);
 	assert_int_equal(held(&wish), 1U << CONDITION_DISK_STALLED | 1U << CONDITION_OVERLOADED);
 	assert_string_equal(wish.conditions[CONDITION_DISK_STALLED].reason, "DiskHungRequest");
 	assert_string_equal(wish.conditions[CONDITION_DISK_STALLED].message, "sda: one hangs");
+	/* What is about the node as a whole needs no name. */
+	assert_string_equal(wish.conditions[CONDITION_OVERLOADED].message,
+			    "the CPUs have too much to do");
 }
 
 /* One verdict stands of these members. */
@@ -251,8 +256,8 @@ static void test_claims_network(void **state)
 		const char *status; /* NULL: nothing */
 		bool holds, mine;
 	} cases[] = {
-		{NULL, false, false}, {NULL, true, true},    {"True", false, true},
-		{"True", true, true}, {"False", true, true},
+		{NULL, false, false}, {NULL, true, true},     {"True", false, true},
+		{"True", true, true}, {"False", false, true}, {"False", true, true},
 	};
 
 	(void)state;

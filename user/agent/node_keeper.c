@@ -315,7 +315,7 @@ static void on_read(void *context, const struct kubernetes_answer *answer)
 	     change.of_status ? "strategic-merge-patch" : "merge-patch", change.patch, on_patched);
 }
 
-/* Whether there is something to do, by what the watch has told. */
+/* Whether there is something new to write, by what the watch has told. */
 static bool needs(struct node_keeper *keeper, struct node_object *object)
 {
 	struct node_change change;
@@ -329,13 +329,20 @@ static bool needs(struct node_keeper *keeper, struct node_object *object)
 		return false;
 	r = plan(object->object, &wish, &change);
 	tell_paused(object, r);
-	if (change.patch) {
-		json_decref(change.patch);
+	json_decref(change.patch);
+	if (change.patch && (!change.of_status || change.conditions))
 		return true;
-	}
+	object->ages = change.patch != NULL;
 	object->changed = false;
 	object->wanted = wanted;
 	return false;
+}
+
+static void begin(struct node_keeper *keeper, struct node_object *object)
+{
+	object->ages = false;
+	(void)text_copy(keeper->node, sizeof(keeper->node), object->member.name);
+	call(keeper, "GET", "", NULL, NULL, on_read);
 }
 
 void node_keeper_work(struct node_keeper *keeper)
@@ -344,6 +351,7 @@ void node_keeper_work(struct node_keeper *keeper)
 	uint64_t now_ns = clock_monotonic_ns();
 	unsigned int count = node_objects_count(keeper->objects);
 	bool again = now_ns > keeper->again_ns + AGAIN_NS;
+	struct node_object *ageing = NULL;
 
 	if (!keeper->agent->cluster || keeper->agent->stopping || keeper->call.http ||
 	    !node_objects_are_live(keeper->objects) || !kubernetes_link_ready(link) ||
@@ -357,11 +365,17 @@ void node_keeper_work(struct node_keeper *keeper)
 		struct node_object *object = node_objects_at(keeper->objects, i);
 
 		object->changed |= again;
-		if (keeper->call.http || !needs(keeper, object))
+		if (keeper->call.http)
 			continue;
-		(void)text_copy(keeper->node, sizeof(keeper->node), object->member.name);
-		call(keeper, "GET", "", NULL, NULL, on_read);
+		if (needs(keeper, object))
+			begin(keeper, object);
+		else if (object->ages && !ageing)
+			ageing = object;
 	}
+	/* The actor may have hundreds that age at once, one in each look: no taint waits for that.
+	 */
+	if (ageing && !keeper->call.http)
+		begin(keeper, ageing);
 }
 
 int node_keeper_open(struct node_keeper **ret_keeper, struct agent *agent,

@@ -48,9 +48,9 @@ static const json_t *find(const json_t *node, enum condition_kind kind)
 	return NULL;
 }
 
-bool condition_holds(const json_t *node, enum condition_kind kind)
+bool condition_is_shown(const json_t *node, enum condition_kind kind)
 {
-	return !strcmp(kubernetes_text(find(node, kind), "status"), "True");
+	return find(node, kind) != NULL;
 }
 
 void condition_reason(const char *name, char reason[static 64])
@@ -90,6 +90,7 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 {
 	json_t *list = json_array();
 	char now[KUBERNETES_TIME_MAX];
+	bool needed = false;
 	int err = 0;
 
 	*ret_patch = NULL;
@@ -104,10 +105,10 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 		const char *since = kubernetes_text(condition, "lastTransitionTime");
 		bool turns = strcmp(kubernetes_text(condition, "status"), status) != 0;
 
-		if (!wish->mine ||
-		    (!turns && !strcmp(kubernetes_text(condition, "reason"), reason) &&
-		     !is_due(condition, realtime_ns)))
+		if (!wish->mine)
 			continue;
+		needed |= turns || strcmp(kubernetes_text(condition, "reason"), reason) != 0 ||
+			  is_due(condition, realtime_ns);
 		if (turns && (condition || wish->holds))
 			*ret_changed |= 1U << kind;
 		err |= json_array_append_new(
@@ -116,9 +117,9 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 				  "reason", reason, "message", message, "lastHeartbeatTime", now,
 				  "lastTransitionTime", turns || !*since ? now : since));
 	}
-	if (json_array_size(list) && !err)
+	if (needed && !err)
 		*ret_patch = json_pack("{s{sO}}", "status", "conditions", list);
-	err |= json_array_size(list) && !*ret_patch;
+	err |= needed && !*ret_patch;
 	json_decref(list);
 	return err ? -ENOMEM : 0;
 }

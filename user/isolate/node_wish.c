@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* CONDITION_NONE: it is none. */
 static const enum condition_kind condition_of_finding[FINDING_KINDS] = {
@@ -26,14 +27,17 @@ static const enum condition_kind condition_of_verdict[VERDICT_CLASSES] = {
 	[VERDICT_LOSSY_LINK] = CONDITION_NETWORK_DEGRADED,
 };
 
-static void hold(struct condition_wish *wish, const char *name, const char *message)
+/* 'subject': what of the node it is about, "": that is clear. */
+static void hold(struct condition_wish *wish, const char *name, const char *subject,
+		 const char *message)
 {
 	/* The first that is found is told. */
 	if (wish->holds)
 		return;
 	wish->holds = true;
 	condition_reason(name, wish->reason);
-	snprintf(wish->message, sizeof(wish->message), "%s", message);
+	snprintf(wish->message, sizeof(wish->message), "%s%s%s", subject, *subject ? ": " : "",
+		 message);
 }
 
 void node_wish_findings(struct node_wish *wish, const struct findings *findings,
@@ -54,7 +58,9 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 		}
 		if (condition != CONDITION_NONE &&
 		    settings[finding->kind].response >= FINDING_RESPONSE_ROW)
-			hold(&wish->conditions[condition], name, finding->sentence);
+			hold(&wish->conditions[condition], name,
+			     strcmp(finding->subject, "node") != 0 ? finding->subject : "",
+			     finding->sentence);
 	}
 }
 
@@ -86,7 +92,8 @@ void node_wish_verdicts(struct node_wish *wish, const struct verdicts *verdicts,
 		if (!standing->raised || condition == CONDITION_NONE || !is_subject)
 			continue;
 		explain(verdicts, standing, judgement, view, now_ns, &text);
-		hold(&wish->conditions[condition], verdict_class_name(standing->class), message);
+		hold(&wish->conditions[condition], verdict_class_name(standing->class), "",
+		     message);
 	}
 }
 
@@ -95,5 +102,5 @@ void node_wish_claim_network(struct node_wish *wish, const json_t *node)
 	for (unsigned int kind = CONDITION_NETWORK_PARTITIONED; kind <= CONDITION_NETWORK_DEGRADED;
 	     kind++)
 		wish->conditions[kind].mine =
-			wish->conditions[kind].holds || condition_holds(node, kind);
+			wish->conditions[kind].holds || condition_is_shown(node, kind);
 }

@@ -25,8 +25,10 @@ void node_wish_verdicts(struct node_wish *wish, const struct verdicts *verdicts,
 			const struct judgement *judgement, const struct view *view, uint32_t member,
 			uint64_t now_ns);
 
-/* The network's conditions become mine where they hold, and where the Node shows them as true: they
- * are cleared there. */
+/*
+ * The network's conditions become mine where they hold, and where the Node shows them: they are
+ * cleared there, and stay fresh. A Node that never had them is left without.
+ */
 void node_wish_claim_network(struct node_wish *wish, const json_t *node);
 
 #endif
