@@ -25,6 +25,7 @@
 #define STATUS	 "strategic-merge-patch+json"
 #define LONG_AGO "2020-02-20T20:20:20Z"
 #define TEXT_MAX 512
+#define OTHERS	 40 /* that are written in 10 s */
 #define WAIT_NS	 (15 * NS_PER_S)
 #define POLL_US	 20000
 /* Times of Kubernetes are whole seconds. */
@@ -293,6 +294,67 @@ static void test_refreshed(void **state)
 	agents_stop(agents, 0);
 }
 
+/* How many Nodes show NetworkDegraded as it was long ago. */
+static unsigned int count_old(void)
+{
+	const json_t *object, *condition;
+	unsigned int count = 0;
+	json_t *answer;
+	size_t at, below;
+
+	assert_int_equal(kube_node_call(&node, "GET", "/api/v1/nodes", NULL, NULL, &answer), 200);
+	json_array_foreach(json_object_get(answer, "items"), at, object)
+	{
+		const json_t *status = json_object_get(object, "status");
+
+		json_array_foreach(json_object_get(status, "conditions"), below, condition)
+		{
+			const char *heartbeat =
+				json_string_value(json_object_get(condition, "lastHeartbeatTime"));
+
+			count += !strcmp(heartbeat ?: "", LONG_AGO);
+		}
+	}
+	json_decref(answer);
+	return count;
+}
+
+static bool none_is_old(void *unused)
+{
+	(void)unused;
+	return !count_old();
+}
+
+/* The actor writes what is old of many Nodes; what is new of the last of them does not wait. */
+static void test_news_first(void **state)
+{
+	struct agents *agents = *state;
+	char body[512];
+
+	kube_node_skip_if(fuse_disk_obstacle());
+	kube_node_up(&node, agents);
+	fuse_disk_up_parallel(&disk);
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		snprintf(body, sizeof(body),
+			 "{\"metadata\":{\"name\":\"a%02u\"},\"status\":{\"addresses\":[{\"type\":"
+			 "\"InternalIP\",\"address\":\"10.99.0.%u\"}],\"conditions\":[{\"type\":"
+			 "\"NetworkDegraded\",\"status\":\"False\",\"reason\":\"R\","
+			 "\"lastHeartbeatTime\":\"" LONG_AGO "\",\"lastTransitionTime\":\"" LONG_AGO
+			 "\"}]}}",
+			 i, 100 + i);
+		assert_int_equal(kube_node_call(&node, "POST", "/api/v1/nodes", NULL, body, NULL),
+				 201);
+	}
+	start_agent("mode: advise\n");
+	(void)process_expect_log(&agents->agent[0], "elected to act");
+	hang();
+	(void)expect("DiskStalled", "True", disk.loop.name);
+	assert_in_range(count_old(), 1, OTHERS);
+	heal();
+	rig_wait(none_is_old, NULL, "fresh conditions of all Nodes");
+	agents_stop(agents, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, agents_set_up, tear_down)
 
 int main(void)
@@ -300,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_disk),
 		TEST(test_refreshed),
+		TEST(test_news_first),
 	};
 
 	if (!fuse_disk_obstacle())
