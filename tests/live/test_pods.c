@@ -4,16 +4,14 @@
  * them, of pods that the API tells.
  */
 #include "base/clock.h"
-#include "live/agents.h"
 #include "live/cgroup_rig.h"
 #include "live/child.h"
 #include "live/fuse_disk.h"
-#include "live/kube_api.h"
+#include "live/kube_node.h"
 #include "live/memory_rig.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -37,59 +35,20 @@
 #define CRASHES	 "tocsin_task_crashes_total{"
 
 static struct cgroup_rig cgroup;
-static struct kube_api api;
+static struct kube_node node;
 static char group[256]; /* below the rig's, in which the next process runs */
 static struct memory_rig memory;
 static struct fuse_disk disk;
 static pid_t servers[2], reader;
 static int connects[CONNECTS];
 
-static void skip_if(const char *obstacle)
-{
-	if (!obstacle)
-		return;
-	print_message("%s\n", obstacle);
-	skip();
-}
-
-/* The API is in host a, as the agent is. */
-static void enter_host(const struct agents *agents)
-{
-	assert_int_equal(setns(agents->rig.namespaces[SIDE_A], CLONE_NEWNET), 0);
-}
-
-static void leave_host(const struct agents *agents)
-{
-	assert_int_equal(setns(agents->rig.home, CLONE_NEWNET), 0);
-}
-
-static unsigned int call(const struct agents *agents, const char *method, const char *path,
-			 const char *type, const char *body, json_t **ret_answer)
-{
-	unsigned int status;
-
-	enter_host(agents);
-	status = kube_api_call(&api, method, path, type, body, ret_answer);
-	leave_host(agents);
-	return status;
-}
-
 static void begin(struct agents *agents)
 {
-	skip_if(cgroup_rig_obstacle());
-	skip_if(kube_api_obstacle());
+	kube_node_skip_if(cgroup_rig_obstacle());
+	kube_node_up(&node, agents);
 	cgroup_rig_up(&cgroup, "pods");
-	enter_host(agents);
-	kube_api_start(&api);
-	leave_host(agents);
-	assert_int_equal(
-		call(agents, "POST", "/api/v1/nodes", NULL,
-		     "{\"metadata\":{\"name\":\"n1\"},\"status\":{\"addresses\":[{\"type\":"
-		     "\"InternalIP\",\"address\":\"10.99.0.1\"}]}}",
-		     NULL),
-		201);
-	assert_int_equal(call(agents, "POST", "/api/v1/namespaces", NULL,
-			      "{\"metadata\":{\"name\":\"shop\"}}", NULL),
+	assert_int_equal(kube_node_call(&node, "POST", "/api/v1/namespaces", NULL,
+					"{\"metadata\":{\"name\":\"shop\"}}", NULL),
 			 201);
 }
 
@@ -109,16 +68,14 @@ static int tear_down(void **state)
 		connects[i] = 0;
 	}
 	agents_tear_down(state);
-	if (api.pid)
-		kube_api_stop(&api);
-	api = (struct kube_api){0};
+	kube_node_down(&node);
 	cgroup_rig_down(&cgroup);
 	return 0;
 }
 
 /* 'more': of the metadata, with a comma in front. Fills in its uid. */
-static void make_pod(const struct agents *agents, const char *name, const char *node,
-		     const char *more, char uid[static UID_MAX])
+static void make_pod(const char *name, const char *node_name, const char *more,
+		     char uid[static UID_MAX])
 {
 	const json_t *metadata;
 	char body[512];
@@ -127,16 +84,17 @@ static void make_pod(const struct agents *agents, const char *name, const char *
 	snprintf(body, sizeof(body),
 		 "{\"metadata\":{\"name\":\"%s\"%s},\"spec\":{\"nodeName\":\"%s\",\"containers\":"
 		 "[{\"name\":\"app\",\"image\":\"i\"}]}}",
-		 name, more, node);
-	assert_int_equal(call(agents, "POST", "/api/v1/namespaces/shop/pods", NULL, body, &pod),
-			 201);
+		 name, more, node_name);
+	assert_int_equal(
+		kube_node_call(&node, "POST", "/api/v1/namespaces/shop/pods", NULL, body, &pod),
+		201);
 	metadata = json_object_get(pod, "metadata");
 	snprintf(uid, UID_MAX, "%s", json_string_value(json_object_get(metadata, "uid")));
 	assert_int_equal(strlen(uid), 36);
 	json_decref(pod);
 }
 
-static void tell_container(const struct agents *agents, const char *pod, const char *id)
+static void tell_container(const char *pod, const char *id)
 {
 	char path[128], body[512];
 
@@ -145,21 +103,14 @@ static void tell_container(const struct agents *agents, const char *pod, const c
 		 "{\"status\":{\"containerStatuses\":[{\"name\":\"app\",\"image\":\"i\","
 		 "\"imageID\":\"\",\"containerID\":\"containerd://%s\"}]}}",
 		 id);
-	assert_int_equal(call(agents, "PATCH", path, STATUS, body, NULL), 200);
+	assert_int_equal(kube_node_call(&node, "PATCH", path, STATUS, body, NULL), 200);
 }
 
-static void start_agent(struct agents *agents)
+static void start_agent(void)
 {
-	const struct process_options options = agents_options(agents, 0);
-
-	agents_configure(
-		agents, 0,
-		"node: n1\nstore: {kind: kubernetes}\nheartbeat: {authenticate: false}\n"
-		"kubernetes: {kubeconfig: %s}\n"
-		"findings: {crash-loop: {crashes: 3, within_s: 60}, task-hung: {after_s: 5}}\n"
-		"watch: [{port: 7302}]\n",
-		api.kubeconfig);
-	agents_start(agents, 0, &options);
+	kube_node_start_agent(&node,
+			      "findings: {crash-loop: {crashes: 3, within_s: 60}, task-hung: "
+			      "{after_s: 5}}\nwatch: [{port: 7302}]\n");
 }
 
 static bool knows_one(void *context)
@@ -196,23 +147,6 @@ static void crash_in(const char *format, ...)
 	assert_int_equal(WTERMSIG(child_wait(child_start(abort_in_group, NULL))), SIGABRT);
 }
 
-/* Others crash, listen and end on this machine, too: waits for a finding of this kind about this,
- * which must say those words. */
-static void expect_finding(struct agents *agents, const char *kind, const char *subject,
-			   const char *words)
-{
-	char kind_text[64], subject_text[256];
-	const char *line;
-
-	snprintf(kind_text, sizeof(kind_text), "\"finding\":\"%s\"", kind);
-	snprintf(subject_text, sizeof(subject_text), "\"subject\":\"%s", subject);
-	do
-		line = process_expect_log(&agents->agent[0], kind_text);
-	while (!strstr(line, subject_text));
-	if (!strstr(line, words))
-		fail_msg("no '%s' in: %s", words, line);
-}
-
 /* How many requests for pods there were. */
 static unsigned int pod_requests(void)
 {
@@ -220,7 +154,7 @@ static unsigned int pod_requests(void)
 	unsigned int count = 0;
 	FILE *stream;
 
-	snprintf(path, sizeof(path), "%s/audit.jsonl", api.directory);
+	snprintf(path, sizeof(path), "%s/audit.jsonl", node.api.directory);
 	stream = fopen(path, "re");
 	assert_non_null(stream);
 	while (fgets(line, sizeof(line), stream))
@@ -247,20 +181,20 @@ static void test_names(void **state)
 	json_t *status;
 
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
-	make_pod(agents, "etcd-n1", "n1",
+	make_pod("web-1", "n1", "", web);
+	make_pod("etcd-n1", "n1",
 		 ",\"annotations\":{\"kubernetes.io/config.mirror\":\"" STATIC "\"}", mirror);
-	make_pod(agents, "web-2", "n2", "", other);
-	tell_container(agents, "web-1", ID("02"));
-	start_agent(agents);
+	make_pod("web-2", "n2", "", other);
+	tell_container("web-1", ID("02"));
+	start_agent();
 	rig_wait(knows_two, agents, "the names of this node's pods");
 
 	/* Each start of its container makes another. The API has not told of the newest. */
 	crash_in("kubepods/burstable/pod%s/" ID("01"), web);
 	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
 	crash_in("kubepods/burstable/pod%s/" ID("03"), web);
-	expect_finding(agents, "crash-loop", "pod shop/web-1",
-		       "in container 0123456789ab of pod shop/web-1");
+	kube_node_expect_finding(&node, "crash-loop", "pod shop/web-1",
+				 "in container 0123456789ab of pod shop/web-1");
 	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
 	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"web-1\",container=\"app\",signal");
 	expect_series(agents, CRASHES,
@@ -270,26 +204,27 @@ static void test_names(void **state)
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" STATIC
 			 ".slice/cri-containerd-" ID("04") ".scope");
-	expect_finding(agents, "crash-loop", "pod shop/etcd-n1", "of pod shop/etcd-n1");
+	kube_node_expect_finding(&node, "crash-loop", "pod shop/etcd-n1", "of pod shop/etcd-n1");
 	/* What runs here and is not of this node is not known by name. */
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods/pod%s/" ID("05"), other);
 	snprintf(subject, sizeof(subject), "pod %s", other);
-	expect_finding(agents, "crash-loop", subject, "container 0123456789ab of pod ");
+	kube_node_expect_finding(&node, "crash-loop", subject, "container 0123456789ab of pod ");
 
 	/* One that comes while the agent runs; its container is told before it crashes. */
-	make_pod(agents, "late", "n1", "", late);
-	tell_container(agents, "late", ID("06"));
+	make_pod("late", "n1", "", late);
+	tell_container("late", ID("06"));
 	rig_wait(knows_three, agents, "the name of another pod");
 	for (int i = 0; i < 2; i++)
 		crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
 	/* What is told of a pod that is gone still goes by its name. */
-	assert_int_equal(call(agents, "DELETE", "/api/v1/namespaces/shop/pods/late", NULL,
-			      "{\"gracePeriodSeconds\":0}", NULL),
+	assert_int_equal(kube_node_call(&node, "DELETE", "/api/v1/namespaces/shop/pods/late", NULL,
+					"{\"gracePeriodSeconds\":0}", NULL),
 			 200);
 	rig_wait(knows_two, agents, "that a pod is gone");
 	crash_in("kubepods/besteffort/pod%s/crio-" ID("06"), late);
-	expect_finding(agents, "crash-loop", "pod shop/late", "in container app of pod shop/late");
+	kube_node_expect_finding(&node, "crash-loop", "pod shop/late",
+				 "in container app of pod shop/late");
 	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"late\",container=\"app\",signal");
 
 	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
@@ -342,15 +277,15 @@ static void test_owners(void **state)
 	char web[UID_MAX];
 
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
-	tell_container(agents, "web-1", ID("01"));
+	make_pod("web-1", "n1", "", web);
+	tell_container("web-1", ID("01"));
 	snprintf(group, sizeof(group), "kubepods/pod%s/" ID("01"), web);
 	cgroup_rig_make_below(&cgroup, group);
 	servers[0] = child_start(serve, &far);
 	servers[1] = child_start(serve, &near);
 	rig_wait(listens, &far, "a listener in the pod's own network namespace");
 	rig_wait(listens, &near, "one in the node's");
-	start_agent(agents);
+	start_agent();
 	rig_wait(knows_one, agents, "the name of the pod");
 	(void)process_expect_log(&agents->agent[0], "process watched");
 	for (size_t i = 0; i < CONNECTS; i++) {
@@ -358,11 +293,11 @@ static void test_owners(void **state)
 			rig_socket(&agents->rig, SIDE_A, AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
 		(void)connect(connects[i], (struct sockaddr *)&target, length);
 	}
-	expect_finding(agents, "accept-overflow", "0.0.0.0:7301 netns ",
-		       "; container app of pod shop/web-1\"");
+	kube_node_expect_finding(&node, "accept-overflow", "0.0.0.0:7301 netns ",
+				 "; container app of pod shop/web-1\"");
 	child_kill(&servers[1]);
-	expect_finding(agents, "watched-process-died", "port 7302",
-		       "; it was of container app of pod shop/web-1\"");
+	kube_node_expect_finding(&node, "watched-process-died", "port 7302",
+				 "; it was of container app of pod shop/web-1\"");
 	agents_stop(agents, 0);
 }
 
@@ -370,9 +305,9 @@ static void test_owners(void **state)
 static void begin_with_pod(struct agents *agents, char uid[static UID_MAX])
 {
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", uid);
-	tell_container(agents, "web-1", ID("01"));
-	start_agent(agents);
+	make_pod("web-1", "n1", "", uid);
+	tell_container("web-1", ID("01"));
+	start_agent();
 	rig_wait(knows_one, agents, "the name of the pod");
 }
 
@@ -388,13 +323,13 @@ static void test_oom_kill(void **state)
 	struct agents *agents = *state;
 	char web[UID_MAX], below[192];
 
-	skip_if(memory_rig_obstacle());
+	kube_node_skip_if(memory_rig_obstacle());
 	begin_with_pod(agents, web);
 	snprintf(below, sizeof(below), "kubepods/burstable/pod%s/" ID("01"), web);
 	memory_rig_up_below(&memory, below);
 	assert_int_equal(WTERMSIG(child_wait(child_start(run_out_of_memory, NULL))), SIGKILL);
-	expect_finding(
-		agents, "memory-pressure", "pod shop/web-1",
+	kube_node_expect_finding(
+		&node, "memory-pressure", "pod shop/web-1",
 		"for want of memory, expected no such kill; container app of pod shop/web-1");
 	expect_series(agents, "tocsin_task_oom_kills_total",
 		      "namespace=\"shop\",pod=\"web-1\",container=\"app\"} 1");
@@ -416,14 +351,14 @@ static void test_hung(void **state)
 	struct agents *agents = *state;
 	char web[UID_MAX];
 
-	skip_if(fuse_disk_obstacle());
+	kube_node_skip_if(fuse_disk_obstacle());
 	begin_with_pod(agents, web);
 	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
 	cgroup_rig_make_below(&cgroup, group);
 	fuse_disk_up(&disk);
 	atomic_store(&disk.orders->hang, true);
 	reader = child_start(read_disk_in_group, disk.loop.path);
-	expect_finding(agents, "task-hung", "dd", "container app of pod shop/web-1");
+	kube_node_expect_finding(&node, "task-hung", "dd", "container app of pod shop/web-1");
 	atomic_store(&disk.orders->hang, false);
 	assert_int_equal(WEXITSTATUS(child_wait(reader)), 0);
 	reader = 0;
@@ -459,17 +394,17 @@ static void test_without_the_api(void **state)
 	char web[UID_MAX], subject[2 * UID_MAX];
 
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
-	assert_int_equal(kill(api.pid, SIGSTOP), 0);
-	start_agent(agents);
+	make_pod("web-1", "n1", "", web);
+	assert_int_equal(kill(node.api.pid, SIGSTOP), 0);
+	start_agent();
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods/pod%s/" ID("01"), web);
 	snprintf(subject, sizeof(subject), "pod %s", web);
-	expect_finding(agents, "crash-loop", subject, "container 0123456789ab of pod ");
+	kube_node_expect_finding(&node, "crash-loop", subject, "container 0123456789ab of pod ");
 	expect_reason(agents, "the API has not listed them yet");
 	snprintf(subject, sizeof(subject), "pod=\"%s\",container=\"" HEX16, web);
 	expect_series(agents, CRASHES, subject);
-	assert_int_equal(kill(api.pid, SIGCONT), 0);
+	assert_int_equal(kill(node.api.pid, SIGCONT), 0);
 	rig_wait(is_well, agents, "the API");
 	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
 	agents_stop(agents, 0);
@@ -482,22 +417,24 @@ static void test_listed_again(void **state)
 	char uid[UID_MAX];
 
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", uid);
-	make_pod(agents, "web-2", "n1", "", uid);
-	start_agent(agents);
+	make_pod("web-1", "n1", "", uid);
+	make_pod("web-2", "n1", "", uid);
+	start_agent();
 	rig_wait(knows_two, agents, "the names of this node's pods");
-	assert_int_equal(call(agents, "POST", "/testing/faults", NULL,
-			      "{\"match\":{\"resource\":\"pods\",\"verb\":[\"list\",\"watch\"]},"
-			      "\"code\":503,\"count\":1000}",
-			      NULL),
+	assert_int_equal(
+		kube_node_call(&node, "POST", "/testing/faults", NULL,
+			       "{\"match\":{\"resource\":\"pods\",\"verb\":[\"list\",\"watch\"]},"
+			       "\"code\":503,\"count\":1000}",
+			       NULL),
+		200);
+	assert_int_equal(kube_node_call(&node, "POST", "/testing/watches/drop", NULL, "{}", NULL),
 			 200);
-	assert_int_equal(call(agents, "POST", "/testing/watches/drop", NULL, "{}", NULL), 200);
-	assert_int_equal(call(agents, "DELETE", "/api/v1/namespaces/shop/pods/web-2", NULL,
-			      "{\"gracePeriodSeconds\":0}", NULL),
+	assert_int_equal(kube_node_call(&node, "DELETE", "/api/v1/namespaces/shop/pods/web-2", NULL,
+					"{\"gracePeriodSeconds\":0}", NULL),
 			 200);
-	assert_int_equal(call(agents, "POST", "/testing/compact", NULL, "{}", NULL), 200);
+	assert_int_equal(kube_node_call(&node, "POST", "/testing/compact", NULL, "{}", NULL), 200);
 	assert_false(knows_one(agents));
-	assert_int_equal(call(agents, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
+	assert_int_equal(kube_node_call(&node, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
 	rig_wait(knows_one, agents, "that a pod is gone");
 	agents_stop(agents, 0);
 }
@@ -508,16 +445,17 @@ static void test_without_the_right(void **state)
 	char web[UID_MAX];
 
 	begin(agents);
-	make_pod(agents, "web-1", "n1", "", web);
+	make_pod("web-1", "n1", "", web);
 	assert_int_equal(
-		call(agents, "PATCH",
-		     "/apis/rbac.authorization.k8s.io/v1/clusterroles/tocsin-nodes",
-		     "json-patch+json",
-		     "[{\"op\":\"replace\",\"path\":\"/rules\",\"value\":[{\"apiGroups\":[\"\"],"
-		     "\"resources\":[\"nodes\"],\"verbs\":[\"list\",\"watch\"]}]}]",
-		     NULL),
+		kube_node_call(
+			&node, "PATCH",
+			"/apis/rbac.authorization.k8s.io/v1/clusterroles/tocsin-nodes",
+			"json-patch+json",
+			"[{\"op\":\"replace\",\"path\":\"/rules\",\"value\":[{\"apiGroups\":[\"\"],"
+			"\"resources\":[\"nodes\"],\"verbs\":[\"list\",\"watch\"]}]}]",
+			NULL),
 		200);
-	start_agent(agents);
+	start_agent();
 	(void)process_expect_log(&agents->agent[0], "/api/v1/pods");
 	expect_reason(agents, "this account may not");
 	/* Nothing else suffers. */

@@ -36,7 +36,8 @@ static const struct {
 	/* The first word of it, which is no news when all is well. */
 	{"[]", true, false,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"False\",\"reason\":\"DisksAreAsUsual\","
-	 "\"message\":\"\",\"lastHeartbeatTime\":\"" NOW "\",\"lastTransitionTime\":\"" NOW "\"}]",
+	 "\"message\":\"no disk is slower than usual\",\"lastHeartbeatTime\":\"" NOW
+	 "\",\"lastTransitionTime\":\"" NOW "\"}]",
 	 false},
 	{"[{\"type\":\"Ready\",\"status\":\"True\"}]", true, true,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"True\",\"reason\":\"DiskSlow\","
@@ -60,7 +61,8 @@ static const struct {
 	 "\"lastHeartbeatTime\":\"" BEFORE "\",\"lastTransitionTime\":\"" PAST "\"}]",
 	 true, false,
 	 "[{\"type\":\"DiskSlow\",\"status\":\"False\",\"reason\":\"DisksAreAsUsual\","
-	 "\"message\":\"\",\"lastHeartbeatTime\":\"" NOW "\",\"lastTransitionTime\":\"" NOW "\"}]",
+	 "\"message\":\"no disk is slower than usual\",\"lastHeartbeatTime\":\"" NOW
+	 "\",\"lastTransitionTime\":\"" NOW "\"}]",
 	 true},
 	/* Times that are none, or of the future. */
 	{"[{\"type\":\"DiskSlow\",\"status\":\"True\",\"reason\":\"DiskSlow\","
@@ -106,6 +108,61 @@ static void test_plans(void **state)
 	}
 }
 
+/* What is young is written with what is old, and neither turns. */
+static void test_grow_old_together(void **state)
+{
+	static const char *const times[][2] = {
+		{PAST, BEFORE}, {BEFORE, PAST}, {PAST, PAST}, {BEFORE, BEFORE}};
+	const struct condition_wish wishes[CONDITION_KINDS] = {
+		[CONDITION_DISK_STALLED] = {.mine = true}, [CONDITION_DISK_SLOW] = {.mine = true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		json_t *node = json_pack("{s{s[{ss ss ss ss ss}{ss ss ss ss ss}]}}", "status",
+					 "conditions", "type", "DiskStalled", "status", "False",
+					 "reason", "DisksAnswer", "lastHeartbeatTime", times[i][0],
+					 "lastTransitionTime", PAST, "type", "DiskSlow", "status",
+					 "False", "reason", "DisksAreAsUsual", "lastHeartbeatTime",
+					 times[i][1], "lastTransitionTime", PAST);
+		const json_t *list, *condition;
+		unsigned int changed;
+		json_t *patch;
+		size_t at;
+
+		assert_int_equal(condition_plan(node, wishes, NOW_NS, &patch, &changed), 0);
+		list = json_object_get(json_object_get(patch, "status"), "conditions");
+		assert_int_equal(json_array_size(list), i < 3 ? 2 : 0);
+		assert_int_equal(changed, 0);
+		json_array_foreach(list, at, condition)
+		{
+			assert_string_equal(
+				json_string_value(json_object_get(condition, "lastHeartbeatTime")),
+				NOW);
+			assert_string_equal(
+				json_string_value(json_object_get(condition, "lastTransitionTime")),
+				PAST);
+		}
+		json_decref(patch);
+		json_decref(node);
+	}
+}
+
+/* Each kind has words for a Node on which all is well. */
+static void test_words_of_all_kinds(void **state)
+{
+	static const char *const words[CONDITION_KINDS] = {
+		[CONDITION_NETWORK_PARTITIONED] = "no cut of the network concerns this node",
+		[CONDITION_NETWORK_DEGRADED] = "no link of this node loses packets",
+		[CONDITION_DISK_STALLED] = "no disk holds its I/O back",
+		[CONDITION_DISK_SLOW] = "no disk is slower than usual",
+		[CONDITION_OVERLOADED] = "the node keeps up with its work",
+	};
+
+	(void)state;
+	for (unsigned int kind = CONDITION_NONE + 1; kind < CONDITION_KINDS; kind++)
+		assert_string_equal(condition_good_message(kind), words[kind]);
+}
+
 static void test_reasons(void **state)
 {
 	static const char *const names[][2] = {
@@ -129,6 +186,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plans),
+		cmocka_unit_test(test_grow_old_together),
+		cmocka_unit_test(test_words_of_all_kinds),
 		cmocka_unit_test(test_reasons),
 	};
 

@@ -8,8 +8,7 @@
 #include "agent/node_events.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "isolate/condition.h"
-#include "isolate/taint.h"
+#include "isolate/node_wish.h"
 #include "kubernetes/link.h"
 #include "kubernetes/node.h"
 #include "kubernetes/object.h"
@@ -24,13 +23,6 @@
 /* Whatever seems to be as it should is compared again so often: conditions age. */
 #define AGAIN_NS (60 * NS_PER_S)
 #define RETRY_NS (5 * NS_PER_S)
-
-/* What a Node should show. Of what is not this agent's, it says nothing. */
-struct node_wish {
-	bool taints_isolated, taints_unhealthy; /* these are mine to write */
-	struct taint_wish isolated, unhealthy;
-	struct condition_wish conditions[CONDITION_KINDS];
-};
 
 struct node_keeper {
 	struct agent *agent;
@@ -115,62 +107,6 @@ bool node_keeper_is_same(const json_t *one, const json_t *other)
 
 /* ---- what is wanted ---- */
 
-/* Which condition a finding is; CONDITION_NONE: none. */
-static const enum condition_kind condition_of_finding[FINDING_KINDS] = {
-	[FINDING_DISK_STALLED] = CONDITION_DISK_STALLED,
-	[FINDING_DISK_HUNG_REQUEST] = CONDITION_DISK_STALLED,
-	[FINDING_DISK_SLOW] = CONDITION_DISK_SLOW,
-	[FINDING_CPU_OVERLOAD] = CONDITION_OVERLOADED,
-	[FINDING_MEMORY_PRESSURE] = CONDITION_OVERLOADED,
-	[FINDING_IO_PRESSURE] = CONDITION_OVERLOADED,
-	[FINDING_ACCEPT_OVERFLOW] = CONDITION_OVERLOADED,
-};
-
-static const enum condition_kind condition_of_verdict[VERDICT_CLASSES] = {
-	[VERDICT_NODE_ISOLATED] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_NODE_UNREACHABLE] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_ONE_WAY] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_COMPLETE_PARTITION] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_ZONE_CUT] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_PARTIAL_PARTITION] = CONDITION_NETWORK_PARTITIONED,
-	[VERDICT_LOSSY_LINK] = CONDITION_NETWORK_DEGRADED,
-};
-
-static void hold(struct condition_wish *wish, const char *name, const char *message)
-{
-	/* The first that is found is told. */
-	if (wish->holds)
-		return;
-	wish->holds = true;
-	condition_reason(name, wish->reason);
-	snprintf(wish->message, sizeof(wish->message), "%s", message);
-}
-
-/* This node's own findings. */
-static void want_own(const struct node_keeper *keeper, struct node_wish *wish)
-{
-	const struct findings *findings = agent_findings_list(keeper->agent->findings);
-	const struct finding_settings *settings = keeper->agent->config.findings.settings;
-
-	wish->taints_unhealthy = true;
-	for (unsigned int kind = CONDITION_DISK_STALLED; kind <= CONDITION_OVERLOADED; kind++)
-		wish->conditions[kind].mine = true;
-	for (unsigned int i = 0; i < findings->count; i++) {
-		const struct finding *finding = &findings->standing[i];
-		enum condition_kind condition = condition_of_finding[finding->kind];
-		const char *name = finding_kind_name(finding->kind);
-
-		if (settings[finding->kind].response == FINDING_RESPONSE_NO_SCHEDULE &&
-		    !wish->unhealthy.parts) {
-			wish->unhealthy.parts = TAINT_NO_SCHEDULE;
-			wish->unhealthy.value = name;
-		}
-		if (condition != CONDITION_NONE &&
-		    settings[finding->kind].response >= FINDING_RESPONSE_ROW)
-			hold(&wish->conditions[condition], name, finding->sentence);
-	}
-}
-
 /* What the isolation's actions make of a Node. */
 static unsigned int isolation_parts(const struct config *config, bool fenced)
 {
@@ -194,38 +130,6 @@ static unsigned int isolation_parts(const struct config *config, bool fenced)
 	return result;
 }
 
-/* A standing verdict in words; one that the last judgement did not say again, by its name. */
-static void explain(const struct cluster *cluster, const struct standing *standing,
-		    struct text *text)
-{
-	const struct judgement *judgement = &cluster->judgement;
-
-	for (unsigned int i = 0; i < judgement->verdict_count; i++)
-		if (verdicts_find(&cluster->verdicts, &judgement->verdicts[i]) == standing)
-			verdict_explain(&judgement->verdicts[i], judgement, &cluster->view,
-					clock_boottime_ns(), text);
-	if (!text->length)
-		text_printf(text, "%s", verdict_class_name(standing->class));
-}
-
-static void want_verdicts(const struct cluster *cluster, uint32_t member, struct node_wish *wish)
-{
-	for (unsigned int i = 0; i < cluster->verdicts.count; i++) {
-		const struct standing *standing = &cluster->verdicts.standing[i];
-		enum condition_kind condition = condition_of_verdict[standing->class];
-		char message[512] = "";
-		struct text text = TEXT(message);
-		bool is_subject = false;
-
-		for (uint32_t j = 0; j < standing->subject_count; j++)
-			is_subject |= standing->subjects[j] == member;
-		if (!standing->raised || condition == CONDITION_NONE || !is_subject)
-			continue;
-		explain(cluster, standing, &text);
-		hold(&wish->conditions[condition], verdict_class_name(standing->class), message);
-	}
-}
-
 /* The actor's words on any node. */
 static void want_as_actor(const struct node_keeper *keeper, const struct node_object *object,
 			  uint32_t member, struct node_wish *wish)
@@ -245,11 +149,9 @@ static void want_as_actor(const struct node_keeper *keeper, const struct node_ob
 			wish->isolated.parts |=
 				taint_added(object->object, TAINT_ISOLATED) & TAINT_NO_EXECUTE;
 	}
-	want_verdicts(cluster, member, wish);
-	for (unsigned int kind = CONDITION_NETWORK_PARTITIONED; kind <= CONDITION_NETWORK_DEGRADED;
-	     kind++)
-		wish->conditions[kind].mine =
-			wish->conditions[kind].holds || condition_holds(object->object, kind);
+	node_wish_verdicts(wish, &cluster->verdicts, &cluster->judgement, &cluster->view, member,
+			   clock_boottime_ns());
+	node_wish_claim_network(wish, object->object);
 }
 
 static void want(const struct node_keeper *keeper, const struct node_object *object,
@@ -263,7 +165,8 @@ static void want(const struct node_keeper *keeper, const struct node_object *obj
 		.unhealthy = {.key = TAINT_UNHEALTHY, .value = ""},
 	};
 	if (!strcmp(object->member.name, keeper->agent->config.node))
-		want_own(keeper, wish);
+		node_wish_findings(wish, agent_findings_list(keeper->agent->findings),
+				   keeper->agent->config.findings.settings);
 	if (member >= 0 && cluster->kind == CONFIG_STORE_KUBERNETES && cluster->synced &&
 	    store_state(cluster->store)->actor)
 		want_as_actor(keeper, object, (uint32_t)member, wish);
@@ -337,7 +240,8 @@ static void tell_change(struct node_keeper *keeper, const json_t *node,
 		snprintf(reason, sizeof(reason), "%s%s", condition->holds ? "" : "No",
 			 condition_name(kind));
 		node_events_add(keeper->events, node, condition->holds, reason,
-				condition->holds ? condition->message : "is over");
+				condition->holds ? condition->message
+						 : condition_good_message(kind));
 	}
 	if (keeper->taints)
 		node_events_add(keeper->events, node, !keeper->taints_end,
@@ -417,7 +321,7 @@ static void on_read(void *context, const struct kubernetes_answer *answer)
 	     change.of_status ? "strategic-merge-patch" : "merge-patch", change.patch, on_patched);
 }
 
-/* Whether there is something to do, by what the watch has told. */
+/* Whether there is something new to write, by what the watch has told. */
 static bool needs(struct node_keeper *keeper, struct node_object *object)
 {
 	struct node_change change;
@@ -431,13 +335,20 @@ static bool needs(struct node_keeper *keeper, struct node_object *object)
 		return false;
 	r = plan(object->object, &wish, &change);
 	tell_paused(object, r);
-	if (change.patch) {
-		json_decref(change.patch);
+	json_decref(change.patch);
+	if (change.patch && (!change.of_status || change.conditions))
 		return true;
-	}
+	object->ages = change.patch != NULL;
 	object->changed = false;
 	object->wanted = wanted;
 	return false;
+}
+
+static void begin(struct node_keeper *keeper, struct node_object *object)
+{
+	object->ages = false;
+	(void)text_copy(keeper->node, sizeof(keeper->node), object->member.name);
+	call(keeper, "GET", "", NULL, NULL, on_read);
 }
 
 void node_keeper_work(struct node_keeper *keeper)
@@ -446,6 +357,7 @@ void node_keeper_work(struct node_keeper *keeper)
 	uint64_t now_ns = clock_monotonic_ns();
 	unsigned int count = node_objects_count(keeper->objects);
 	bool again = now_ns > keeper->again_ns + AGAIN_NS;
+	struct node_object *ageing = NULL;
 
 	if (!keeper->agent->cluster || keeper->agent->stopping || keeper->call.http ||
 	    !node_objects_are_live(keeper->objects) || !kubernetes_link_ready(link) ||
@@ -459,11 +371,17 @@ void node_keeper_work(struct node_keeper *keeper)
 		struct node_object *object = node_objects_at(keeper->objects, i);
 
 		object->changed |= again;
-		if (keeper->call.http || !needs(keeper, object))
+		if (keeper->call.http)
 			continue;
-		(void)text_copy(keeper->node, sizeof(keeper->node), object->member.name);
-		call(keeper, "GET", "", NULL, NULL, on_read);
+		if (needs(keeper, object))
+			begin(keeper, object);
+		else if (object->ages && !ageing)
+			ageing = object;
 	}
+	/* The actor may have hundreds that age at once, one in each look: no taint waits for that.
+	 */
+	if (ageing && !keeper->call.http)
+		begin(keeper, ageing);
 }
 
 int node_keeper_open(struct node_keeper **ret_keeper, struct agent *agent,

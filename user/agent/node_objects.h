@@ -30,6 +30,7 @@ struct node_object {
 	json_t *object;
 	bool changed;	     /* since it was compared with what is wanted of it */
 	unsigned int wanted; /* as it was then; bits of node_keeper.c's */
+	bool ages;	     /* nothing is new, but it is to be written again */
 	bool paused_told;
 };
 

@@ -12,18 +12,26 @@
 
 static const struct {
 	const char *name;
-	const char *good; /* the reason while it does not hold */
+	const char *reason, *message; /* while it does not hold */
 } kinds[CONDITION_KINDS] = {
-	[CONDITION_NETWORK_PARTITIONED] = {"NetworkPartitioned", "NodeIsReached"},
-	[CONDITION_NETWORK_DEGRADED] = {"NetworkDegraded", "LinksAreClean"},
-	[CONDITION_DISK_STALLED] = {"DiskStalled", "DisksAnswer"},
-	[CONDITION_DISK_SLOW] = {"DiskSlow", "DisksAreAsUsual"},
-	[CONDITION_OVERLOADED] = {"NodeOverloaded", "NodeKeepsUp"},
+	[CONDITION_NETWORK_PARTITIONED] = {"NetworkPartitioned", "NodeIsReached",
+					   "no cut of the network concerns this node"},
+	[CONDITION_NETWORK_DEGRADED] = {"NetworkDegraded", "LinksAreClean",
+					"no link of this node loses packets"},
+	[CONDITION_DISK_STALLED] = {"DiskStalled", "DisksAnswer", "no disk holds its I/O back"},
+	[CONDITION_DISK_SLOW] = {"DiskSlow", "DisksAreAsUsual", "no disk is slower than usual"},
+	[CONDITION_OVERLOADED] = {"NodeOverloaded", "NodeKeepsUp",
+				  "the node keeps up with its work"},
 };
 
 const char *condition_name(enum condition_kind kind)
 {
 	return kinds[kind].name;
+}
+
+const char *condition_good_message(enum condition_kind kind)
+{
+	return kinds[kind].message;
 }
 
 static const json_t *find(const json_t *node, enum condition_kind kind)
@@ -40,9 +48,9 @@ static const json_t *find(const json_t *node, enum condition_kind kind)
 	return NULL;
 }
 
-bool condition_holds(const json_t *node, enum condition_kind kind)
+bool condition_is_shown(const json_t *node, enum condition_kind kind)
 {
-	return !strcmp(kubernetes_text(find(node, kind), "status"), "True");
+	return find(node, kind) != NULL;
 }
 
 void condition_reason(const char *name, char reason[static 64])
@@ -82,6 +90,7 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 {
 	json_t *list = json_array();
 	char now[KUBERNETES_TIME_MAX];
+	bool needed = false;
 	int err = 0;
 
 	*ret_patch = NULL;
@@ -91,25 +100,26 @@ int condition_plan(const json_t *node, const struct condition_wish wishes[CONDIT
 		const struct condition_wish *wish = &wishes[kind];
 		const json_t *condition = find(node, kind);
 		const char *status = wish->holds ? "True" : "False";
-		const char *reason = wish->holds ? wish->reason : kinds[kind].good;
+		const char *reason = wish->holds ? wish->reason : kinds[kind].reason;
+		const char *message = wish->holds ? wish->message : kinds[kind].message;
 		const char *since = kubernetes_text(condition, "lastTransitionTime");
 		bool turns = strcmp(kubernetes_text(condition, "status"), status) != 0;
 
-		if (!wish->mine ||
-		    (!turns && !strcmp(kubernetes_text(condition, "reason"), reason) &&
-		     !is_due(condition, realtime_ns)))
+		if (!wish->mine)
 			continue;
+		needed |= turns || strcmp(kubernetes_text(condition, "reason"), reason) != 0 ||
+			  is_due(condition, realtime_ns);
 		if (turns && (condition || wish->holds))
 			*ret_changed |= 1U << kind;
 		err |= json_array_append_new(
-			list, json_pack("{ss ss ss ss ss ss}", "type", kinds[kind].name, "status",
-					status, "reason", reason, "message",
-					wish->holds ? wish->message : "", "lastHeartbeatTime", now,
-					"lastTransitionTime", turns || !*since ? now : since));
+			list,
+			json_pack("{ss ss ss ss ss ss}", "type", kinds[kind].name, "status", status,
+				  "reason", reason, "message", message, "lastHeartbeatTime", now,
+				  "lastTransitionTime", turns || !*since ? now : since));
 	}
-	if (json_array_size(list) && !err)
+	if (needed && !err)
 		*ret_patch = json_pack("{s{sO}}", "status", "conditions", list);
-	err |= json_array_size(list) && !*ret_patch;
+	err |= needed && !*ret_patch;
 	json_decref(list);
 	return err ? -ENOMEM : 0;
 }
