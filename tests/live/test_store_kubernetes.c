@@ -476,6 +476,26 @@ static void test_retry_after_failure(void **state)
 	store_wait(bench->a.connected);
 }
 
+/* A person's kubeconfig, as it may be where there is no service account. */
+static void test_client_certificate(void **state)
+{
+	struct bench *bench = begin(state);
+	char kubeconfig[128], command[192];
+	const struct kubernetes_settings settings = {
+		.kubeconfig = kubeconfig, .lease_seconds = 1, .renew_interval_ms = 200};
+
+	snprintf(kubeconfig, sizeof(kubeconfig), "%s/kubeconfig-cert", bench->api.directory);
+	store_client_open_kubernetes(&bench->a, "a", &settings);
+	store_wait(bench->a.connected);
+	store_client_put(&bench->a, ROW("certified"));
+	store_wait(store_client_has_row(&bench->a, "a", ROW("certified")));
+	/* By that name, and not by the agents' account. */
+	snprintf(command, sizeof(command),
+		 "grep tocsinnodes %s/audit.jsonl | tail -n 1 | grep -q tocsin-admin",
+		 bench->api.directory);
+	assert_int_equal(system(command), 0);
+}
+
 /* A new token, the old one of which is refused at once. */
 static void test_token(void **state)
 {
@@ -518,6 +538,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry_after_failure, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_client_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
 	};
