@@ -103,7 +103,7 @@ int main(void)
 		cmocka_unit_test(test_long),
 	};
 
-	hidden = !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	hidden = !unshare(CLONE_NEWNS) && !mount("", "/", "", MS_REC | MS_PRIVATE, NULL) &&
 		 !mount("tmpfs", DIRECTORY, "tmpfs", 0, "size=1m");
 	return cmocka_run_group_tests_name("block model", tests, NULL, NULL);
 }
