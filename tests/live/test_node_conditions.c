@@ -247,6 +247,42 @@ static void test_disk(void **state)
 	agents_stop(agents, 0);
 }
 
+/* Requests for the Node itself with this verb and answer, but for the test's own. */
+static unsigned int count_audited(const char *verb, const char *code)
+{
+	char path[96], line[1024];
+	unsigned int count = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/audit.jsonl", node.api.directory);
+	stream = fopen(path, "re");
+	assert_non_null(stream);
+	while (fgets(line, sizeof(line), stream))
+		count += strstr(line, "/api/v1/nodes/n1") && strstr(line, verb) &&
+			 strstr(line, code) && !strstr(line, "curl");
+	fclose(stream);
+	return count;
+}
+
+/* Somebody else writes the Node each time between reading and writing it: it is read anew. */
+static void test_conflicts(void **state)
+{
+	struct agents *agents = *state;
+
+	kube_node_up(&node, agents);
+	assert_int_equal(
+		kube_node_call(&node, "POST", "/testing/faults", NULL,
+			       "{\"match\":{\"resource\":\"nodes/status\",\"verb\":\"patch\"},"
+			       "\"code\":409,\"count\":2}",
+			       NULL),
+		200);
+	start_agent("");
+	(void)expect("DiskStalled", "False", "no disk holds its I/O back");
+	assert_int_equal(count_audited("\"patch\"", "409"), 2);
+	assert_int_equal(count_audited("\"get\"", "200"), 3);
+	agents_stop(agents, 0);
+}
+
 /* Makes a condition as somebody wrote it long ago. */
 static void make_old(const char *type, const char *status)
 {
@@ -361,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_disk),
+		TEST(test_conflicts),
 		TEST(test_refreshed),
 		TEST(test_news_first),
 	};

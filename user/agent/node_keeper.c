@@ -251,11 +251,15 @@ static void tell_change(struct node_keeper *keeper, const json_t *node,
 					: "pods are kept off: the node is isolated");
 }
 
-/* What the server refuses it will refuse the next moment, too. */
-static bool has_failed(struct node_keeper *keeper, const struct kubernetes_answer *answer)
+/* What the server refuses it will refuse the next moment, too; after a conflict it is read again.
+ */
+static bool has_failed(struct node_keeper *keeper, struct node_object *object,
+		       const struct kubernetes_answer *answer)
 {
 	if (answer->outcome == KUBERNETES_OK)
 		return false;
+	if (object)
+		object->changed = true;
 	if (answer->outcome != KUBERNETES_CONFLICT) {
 		keeper->retry_ns = clock_monotonic_ns() + RETRY_NS;
 		if (strcmp(keeper->reason, answer->message) != 0)
@@ -272,8 +276,7 @@ static void on_patched(void *context, const struct kubernetes_answer *answer)
 	struct node_object *object = node_objects_find(keeper->objects, keeper->node);
 	struct node_wish wish;
 
-	/* After a conflict it is read again. */
-	if (has_failed(keeper, answer) || !object)
+	if (has_failed(keeper, object, answer) || !object)
 		return;
 	kubernetes_link_settled(node_objects_link(keeper->objects));
 	want(keeper, object, &wish);
@@ -303,7 +306,7 @@ static void on_read(void *context, const struct kubernetes_answer *answer)
 	struct node_wish wish;
 	int r;
 
-	if (has_failed(keeper, answer) || !object)
+	if (has_failed(keeper, object, answer) || !object)
 		return;
 	node_objects_take(keeper->objects, answer->root);
 	want(keeper, object, &wish);
