@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -147,6 +148,29 @@ void kube_api_order(const struct kube_api *api, const char *what, const char *bo
 
 	snprintf(path, sizeof(path), "/testing/%s", what);
 	assert_int_equal(kube_api_call(api, "POST", path, NULL, body, NULL), 200);
+}
+
+static bool has_all(const char *line, const char *const words[])
+{
+	for (; *words; words++)
+		if (!strstr(line, *words))
+			return false;
+	return true;
+}
+
+unsigned int kube_api_count(const struct kube_api *api, const char *const words[])
+{
+	char path[96], line[1024];
+	unsigned int count = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/audit.jsonl", api->directory);
+	stream = fopen(path, "re");
+	assert_non_null(stream);
+	while (fgets(line, sizeof(line), stream))
+		count += has_all(line, words);
+	fclose(stream);
+	return count;
 }
 
 void kube_api_relent(const struct kube_api *api)

@@ -38,6 +38,9 @@ unsigned int kube_api_call(const struct kube_api *api, const char *method, const
 /* Orders what the server is to do wrong: POST /testing/WHAT. */
 void kube_api_order(const struct kube_api *api, const char *what, const char *body);
 
+/* How many requests of the server's audit log have all of these words; the last one is NULL. */
+unsigned int kube_api_count(const struct kube_api *api, const char *const words[]);
+
 /* Takes all faults back. */
 void kube_api_relent(const struct kube_api *api);
 

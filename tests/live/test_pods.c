@@ -147,22 +147,6 @@ static void crash_in(const char *format, ...)
 	assert_int_equal(WTERMSIG(child_wait(child_start(abort_in_group, NULL))), SIGABRT);
 }
 
-/* How many requests for pods there were. */
-static unsigned int pod_requests(void)
-{
-	char path[96], line[1024];
-	unsigned int count = 0;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "%s/audit.jsonl", node.api.directory);
-	stream = fopen(path, "re");
-	assert_non_null(stream);
-	while (fgets(line, sizeof(line), stream))
-		count += strstr(line, "/api/v1/pods?") != NULL;
-	fclose(stream);
-	return count;
-}
-
 static void expect_series(struct agents *agents, const char *family, const char *labels)
 {
 	assert_int_equal(process_get(&agents->rig, SIDE_A, AGENTS_URL "/metrics", agents->body),
@@ -231,7 +215,8 @@ static void test_names(void **state)
 	assert_true(json_is_null(json_object_get(json_object_get(status, "pods"), "reason")));
 	json_decref(status);
 	/* A list and a watch, whatever crashed. */
-	assert_int_equal(pod_requests(), 2);
+	assert_int_equal(kube_api_count(&node.api, (const char *const[]){"/api/v1/pods?", NULL}),
+			 2);
 	agents_stop(agents, 0);
 }
 

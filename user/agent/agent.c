@@ -475,7 +475,7 @@ static int start(struct agent *agent)
 	/* Reading the kernel's type information took some 20 MB. From here on most is allocated to
 	 * stay, and much of it to be touched late or never, which is free in fresh memory only. */
 	kernel_types_release();
-	memory_give_back();
+	memory_keep_no_more();
 	if (privileges_drop(&error))
 		goto failed;
 	if (open_groups(agent) || agent_findings_open(&agent->findings, agent) ||

@@ -47,6 +47,13 @@ void memory_keep(void)
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
 }
 
+void memory_keep_no_more(void)
+{
+	malloc_trim(0);
+	(void)mallopt(M_MMAP_THRESHOLD, USUAL_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, USUAL_BYTES);
+}
+
 void memory_give_back(void)
 {
 	FILE *file = fopen("/proc/self/smaps", "re");
@@ -54,9 +61,7 @@ void memory_give_back(void)
 	uint64_t kb;
 	char line[512];
 
-	malloc_trim(0);
-	(void)mallopt(M_MMAP_THRESHOLD, USUAL_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, USUAL_BYTES);
+	memory_keep_no_more();
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file)) {
