@@ -54,14 +54,14 @@ class Fault:
         self.begin_s = rest.get("begin_s", 0)
 
 
-def disk_fault(finding, what, order, undo="heal", **rest):
+def disk_fault(finding, what, order, undo="heal", subject=lambda bench: bench.disk.name, **rest):
     """One that the disk is ordered to have."""
     return Fault(
         finding,
         what,
         lambda bench: bench.disk.order(order),
         lambda bench: bench.disk.order(undo),
-        lambda bench: bench.disk.name,
+        subject,
         **rest,
     )
 
@@ -98,6 +98,15 @@ FAULTS = (
         lambda bench: bench.space.path,
         seconds=20,
         kernel=lambda bench: r"No space left|no space",
+    ),
+    Fault(
+        "filesystem",
+        "a file system is mounted anew, to be read only",
+        lambda bench: bench.space.mount_again("ro"),
+        lambda bench: bench.space.mount_again("rw"),
+        lambda bench: bench.space.path,
+        seconds=20,
+        kernel=lambda bench: r"[Rr]emount|read-only",
     ),
     Fault(
         "watched-process-died",
@@ -168,6 +177,25 @@ OVERLOADS = (
         seconds=60,
         kernel=lambda bench: r"blocked for more than",
     ),
+    disk_fault(
+        "io-pressure",
+        "all I/O of a disk hangs, and nothing else is done (rule: 40 % of 10 s)",
+        "stall",
+        subject=lambda bench: "node",
+        seconds=30,
+        kernel=lambda bench: r"blocked for more than",
+        clear_s=90,
+    ),
+    Fault(
+        "memory-pressure",
+        "a control group reads again and again what it has no room for (rule: 10 % of 10 s)",
+        lambda bench: bench.group.thrash(),
+        lambda bench: bench.group.close(),
+        lambda bench: "node",
+        seconds=60,
+        kernel=lambda bench: r"page allocation|oom-kill:",
+        clear_s=90,
+    ),
     Fault(
         "cpu-overload",
         f"{HOGS_PER_CPU} busy processes a CPU (rule: 3 windows of 5 s)",
@@ -231,6 +259,9 @@ class Space:
     def empty(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.path, "file"))
+
+    def mount_again(self, option):
+        subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)
 
     def close(self):
         subprocess.run(["umount", "-l", self.path], check=False)
@@ -313,12 +344,19 @@ class Group:
 
     BYTES = 32 << 20
     TREES = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+    READERS_PER_CPU = 2
 
-    def __init__(self):
+    def __init__(self, directory):
         self.number = 0
         self.path = self.subject = None
+        self.processes = []
+        self.large = os.path.join(directory, "large")  # a file of twice the memory
+        with open(self.large, "wb") as file:
+            for _ in range(2 * self.BYTES >> 20):
+                file.write(bytes(1 << 20))
+            os.fsync(file.fileno())
 
-    def run_out(self):
+    def _make(self):
         self.number += 1
         self.subject = f"/tocsin-bench-{os.getpid()}-{self.number}"
         for tree, limit in self.TREES:
@@ -328,13 +366,40 @@ class Group:
                 self.path = path
             with contextlib.suppress(OSError), open(f"{path}/{limit}", "w", encoding="ascii") as file:
                 file.write(str(self.BYTES))
-                break
-        else:
-            raise LabError("no memory controller of control groups")
-        fill = f"open('{path}/cgroup.procs', 'w').write('0'); bytearray(b'x') * {4 * self.BYTES}"
-        subprocess.run([sys.executable, "-c", fill], stderr=subprocess.DEVNULL, check=False)
+                return
+        raise LabError("no memory controller of control groups")
+
+    def _start(self, script):
+        """Of a program of Python, in the group."""
+        enter = f"open('{self.path}/cgroup.procs', 'w').write('0')\n"
+        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", enter + script]
+        self.processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+
+    def run_out(self):
+        self._make()
+        self._start(f"bytearray(b'x') * {4 * self.BYTES}")
+        self.processes[0].wait()
+
+    def thrash(self):
+        """Reads again and again what there is no room for."""
+        # Of what is there already the group would not have to make room.
+        with open(self.large, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._make()
+        for _ in range(self.READERS_PER_CPU * os.cpu_count()):
+            self._start(
+                "import os\n"
+                "while True:\n"
+                f"    with open('{self.large}', 'rb', buffering=0) as file:\n"
+                "        while file.read(1 << 16):\n"
+                "            pass\n"
+            )
 
     def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.processes = []
         # Who was killed may be in it for a moment yet.
         deadline = time.monotonic() + 2
         while self.path and time.monotonic() < deadline:
@@ -435,7 +500,7 @@ class NodeBench(Bench):
         self.watched = self.keep(Watched(directory))
         self.crasher = Crasher(directory)
         self.listener = self.keep(Listener())
-        self.group = self.keep(Group())
+        self.group = self.keep(Group(directory))
         self.hogs = self.keep(Hogs())
         self.agent = self.keep(Agent(self.build, directory, CONFIG + RULES))
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The bench's report: markdown lines as they come, figures beside their peers', the machine, and
-whether a target was missed."""
+"""The bench's report: markdown lines as they come, section by section, figures beside their peers', the
+machine, and whether a target was missed."""
 
+import itertools
 import math
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -15,6 +17,16 @@ from typing import NamedTuple
 # Whose figures stand beside ours, and what the project itself is built with.
 PACKAGES = (
     "libbpf-tools", "bpftrace", "prometheus-node-exporter", "etcd-server", "fio", "libbpf1", "clang"
+)
+
+SIGNS = (
+    "<!-- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause -->\n"
+    "<!-- Written by tests/bench/run. -->"
+)
+HEAD = "When, where and by which command it was measured stands in each section."
+RATIOS = (
+    "Ours over the peer's, of the same run and in turn with it: median (least to most) of the rounds."
+    " What is missed is left so. The commands stand in the sections below."
 )
 
 
@@ -64,11 +76,16 @@ ROW_COLUMNS = ("what", "ratio", "target", "result", "ours", "peer", "peer's")
 
 class Report:
     def __init__(self, directory=None):
-        self.lines = []
+        self.parts = {}  # lines of each section, by its name
+        self.lines = []  # of the one that is being measured
+        self.command = ""  # what measures it
         self.missed = 0
-        self.all_rows = []
-        self.head = 0  # so many lines are about the machine
         self.directory = directory  # of the notes on sections
+
+    def begin(self, name, command):
+        """What is said from here on is of this section."""
+        self.lines = self.parts[name] = []
+        self.command = command
 
     def say(self, text=""):
         self.lines.append(text)
@@ -88,6 +105,9 @@ class Report:
         self.note("")
         self.say()
         self.say(f"## {title}")
+        self.say()
+        when = time.strftime("%Y-%m-%d %H:%M %Z")
+        self.say(f"Measured {when} by `{self.command}`; {'; '.join(machine())}.")
         self.say()
 
     def notes(self, name):
@@ -111,7 +131,6 @@ class Report:
         for row in rows:
             if row.why:
                 self.say(f"- {row.what}: not measured: {row.why}")
-        self.all_rows += rows
 
     def target(self, text, met):
         self.missed += not met
@@ -121,49 +140,46 @@ class Report:
         for line in table_lines(header, rows):
             self.say(line)
 
-    def machine(self, title, command):
-        model = "unknown"
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith(("model name", "Model", "cpu model")):
-                    model = line.partition(":")[2].strip()
-                    break
-        with open("/proc/meminfo", encoding="utf-8") as file:
-            memory_gib = int(file.readline().split()[1]) / (1 << 20)
-        self.say(f"# {title}")
-        self.say()
-        self.say(f"Measured {time.strftime('%Y-%m-%d %H:%M %Z')} by `{command}`.")
-        self.say()
-        self.say(f"- CPU: {model}, {os.cpu_count()} cores, {memory_gib:.1f} GiB")
-        self.say(f"- kernel: {platform.release()} {platform.machine()}, {distribution()}")
-        self.say(f"- versions: {', '.join(versions())}")
-        self.head = len(self.lines)
-
-    def summary(self):
-        """All ratios, for the head of a document."""
-        if not self.all_rows:
-            return []
-        return [
-            "",
-            "## Ratios first",
-            "",
-            "Ours over the peer's, of the same run and in turn with it: median (least to most) of the rounds."
-            " What is missed is left so. The commands stand in the sections below.",
-            "",
-            *table_lines(ROW_COLUMNS, [row_cells(row) for row in self.all_rows])[:-1],
-        ]
-
-    def write(self, path):
-        """The file is as it was, or all of the report."""
-        lines = self.lines[: self.head] + self.summary() + self.lines[self.head :]
+    def write(self, path, title, order):
+        """
+        Into the file, in the order of the sections' names: what was measured now, and what stands in it of those
+        that were not. The file is as it was, or all of the report.
+        """
+        parts = written_parts(path) | {name: "\n".join(lines).strip() for name, lines in self.parts.items()}
+        texts = [f"{marker(name)}\n{parts[name]}" for name in order if name in parts]
+        head = f"{SIGNS}\n# {title}\n\n{HEAD}\n\n"
         temporary = f"{path}.new"
         with open(temporary, "w", encoding="utf-8") as file:
-            file.write("<!-- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause -->\n")
-            file.write("<!-- Written by tests/bench/run. -->\n")
-            file.write("\n".join(lines).rstrip("\n") + "\n")
+            file.write(head + summary(texts) + "\n\n".join(texts) + "\n")
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, path)
+
+
+def marker(name):
+    return f"<!-- section {name} -->"
+
+
+def written_parts(path):
+    """The text of each section of a report, by its name; none where there is no report yet."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            _, *rest = re.split(marker(r"(\S+)"), file.read())
+    except FileNotFoundError:
+        return {}
+    return {name: text.strip() for name, text in zip(rest[::2], rest[1::2])}
+
+
+def summary(texts):
+    """All ratios of the sections, for the head of a document; nothing where there are none."""
+    header = table_lines(ROW_COLUMNS, [])[:2]
+    rows = []
+    for text in texts:
+        for table in text.split("\n".join(header) + "\n")[1:]:
+            rows += itertools.takewhile(lambda line: line.startswith("|"), table.split("\n"))
+    if not rows:
+        return ""
+    return "\n".join(["## Ratios first", "", RATIOS, "", *header, *rows, "", ""])
 
 
 def table_lines(header, rows):
@@ -192,6 +208,23 @@ def row_cells(row):
     return [
         row.what, ratio if row.theirs else "-", row.target(), row.result(), with_unit(row.ours),
         row.peer, with_unit(row.theirs),
+    ]
+
+
+def machine():
+    """What the figures were measured on."""
+    model = "unknown CPU"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith(("model name", "Model", "cpu model")):
+                model = line.partition(":")[2].strip()
+                break
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        memory_gib = int(file.readline().split()[1]) / (1 << 20)
+    return [
+        f"{model}, {os.cpu_count()} cores, {memory_gib:.1f} GiB",
+        f"kernel {platform.release()} {platform.machine()}, {distribution()}",
+        ", ".join(versions()),
     ]
 
 
