@@ -474,9 +474,21 @@ def test_field_selectors(server):
     same(said["message"], "field label not supported: spec.x", "message")
 
 
-def _pod(server, space, node):
+def _pod_body(server):
     container = {"name": "c", "image": "i"}
-    body = {"metadata": {"name": server.name("pod")}, "spec": {"containers": [container]}}
+    return {"metadata": {"name": server.name("pod")}, "spec": {"containers": [container]}}
+
+
+def _pod_space(server):
+    """A namespace in which there may be pods: controllers give each the account that they want."""
+    space = server.namespace()
+    path = f"/api/v1/namespaces/{space}/pods?dryRun=All"
+    server.wait(lambda: server.client.call("POST", path, _pod_body(server)).code == 201, f"pods in {space}")
+    return space
+
+
+def _pod(server, space, node):
+    body = _pod_body(server)
     if node:
         body["spec"]["nodeName"] = node
     return server.create(f"/api/v1/namespaces/{space}/pods", body)
@@ -484,7 +496,7 @@ def _pod(server, space, node):
 
 def test_pods_of_a_node(server):
     """fieldSelector spec.nodeName, over all namespaces"""
-    space, node = server.namespace(), server.name("node")
+    space, node = _pod_space(server), server.name("node")
     # What a pod's service account gives is another controller's work.
     pod = _pod(server, space, node)
     _pod(server, space, None)
@@ -496,7 +508,7 @@ def test_pods_of_a_node(server):
 
 def test_watch_of_the_pods_of_a_node(server):
     """what becomes of those alone; one that gets its node later is added then"""
-    space, node = server.namespace(), server.name("node")
+    space, node = _pod_space(server), server.name("node")
     path = f"/api/v1/namespaces/{space}/pods"
     # From the server's cache, however old: agents ask so, and for a page that then has no limit.
     selector = {"fieldSelector": f"spec.nodeName={node}"}
@@ -523,12 +535,15 @@ def test_watch_of_the_pods_of_a_node(server):
         server.delete(f"{path}/{unbound}")
         server.delete(f"{path}/{bound}", {"gracePeriodSeconds": 0})
         event = watch.next()
+        # A server may mark it before it takes it away.
+        if event["type"] == "MODIFIED" and "deletionTimestamp" in event["object"]["metadata"]:
+            event = watch.next()
         same((event["type"], event["object"]["metadata"]["name"]), ("DELETED", bound), "deleted")
 
 
 def test_pod_deletion(server):
     """a pod on a node is marked first and goes with a grace of 0"""
-    space = server.namespace()
+    space = _pod_space(server)
     path = f"/api/v1/namespaces/{space}/pods"
     pod = _pod(server, space, server.name("node"))
     below = f"{path}/{pod['metadata']['name']}"
@@ -545,7 +560,7 @@ def test_pod_deletion(server):
 
 def test_pod_status(server):
     """merged by the key of each list"""
-    space = server.namespace()
+    space = _pod_space(server)
     pod = _pod(server, space, server.name("node"))
     path = f"/api/v1/namespaces/{space}/pods/{pod['metadata']['name']}/status"
     status = {"phase": "Running", "podIP": "10.1.0.5", "podIPs": [{"ip": "10.1.0.5"}]}

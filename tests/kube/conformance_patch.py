@@ -155,10 +155,15 @@ def test_strategic_metadata(server):
     same(sorted(found["finalizers"]), ["tocsin.dev/a", "tocsin.dev/b"], "finalizers")
     found = patch({"$deleteFromPrimitiveList/finalizers": ["tocsin.dev/a", "tocsin.dev/b"]})
     check("finalizers" not in found, "finalizers are left")
-    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}
-    patch({"ownerReferences": [owner]})
-    found = patch({"ownerReferences": [{**owner, "uid": "u2"}]})
-    same(sorted(one["uid"] for one in found["ownerReferences"]), ["u1", "u2"], "owners")
+    # Nodes that there are: what only others own is garbage.
+    owners = [
+        {"apiVersion": "v1", "kind": "Node", **{key: made["metadata"][key] for key in ("name", "uid")}}
+        for made in (server.node(), server.node())
+    ]
+    patch({"ownerReferences": owners[:1]})
+    found = patch({"ownerReferences": owners[1:]})
+    wanted = sorted(one["uid"] for one in owners)
+    same(sorted(one["uid"] for one in found["ownerReferences"]), wanted, "owners")
     patch({"labels": {"a": "1", "b": "2"}})
     same(patch({"labels": {"a": None}})["labels"], {"b": "2"}, "labels")
     same(patch({"labels": {"$patch": "replace", "c": "3"}})["labels"], {"c": "3"}, "labels")

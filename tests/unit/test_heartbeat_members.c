@@ -66,6 +66,21 @@ static struct heartbeat_members build(const struct config *config,
 	return members;
 }
 
+/* At how many different times the first heartbeats are due. */
+static unsigned int due_times(const struct heartbeat_members *members)
+{
+	unsigned int times = 0;
+
+	for (unsigned int i = 0; i < members->count; i++) {
+		bool known = members->due_ns[i] == UINT64_MAX;
+
+		for (unsigned int j = 0; j < i && !known; j++)
+			known = members->due_ns[i] == members->due_ns[j];
+		times += !known;
+	}
+	return times;
+}
+
 static void test_who_is_expected(void **state)
 {
 	static const unsigned int counts[] = {1, 2, 50, 51, 60, 200, NODES_MAX};
@@ -96,6 +111,8 @@ static void test_who_is_expected(void **state)
 			}
 			assert_false(members.peers[self].expected);
 			assert_int_equal(members.expected_count, found);
+			/* Few wakeups for few peers, no bursts for many. */
+			assert_int_equal(due_times(&members), (found + 15) / 16);
 			if (count <= MEMBERSHIP_MESH_MAX)
 				assert_int_equal(found, count - 1);
 			else

@@ -43,8 +43,9 @@ def run_command(command, **options):
 class Suite:
     """One suite of the archive that this machine's apt uses, with lists of its own."""
 
-    def __init__(self, name, architecture, directory):
+    def __init__(self, name, architecture, directory, kinds=("deb",)):
         self.name, self.architecture = name, architecture
+        self.kinds = kinds  # of packages: deb, deb-src
         self.directory = os.path.abspath(os.path.join(directory, f"apt-{name}-{architecture}"))
 
     def _options(self):
@@ -76,7 +77,8 @@ class Suite:
             os.makedirs(os.path.join(self.directory, part), exist_ok=True)
         open(os.path.join(self.directory, "status"), "a", encoding="ascii").close()
         with open(os.path.join(self.directory, "sources.list"), "w", encoding="ascii") as file:
-            file.write(f"deb [signed-by={KEYRING}] {sites[0]} {self.name} main\n")
+            for kind in self.kinds:
+                file.write(f"{kind} [signed-by={KEYRING}] {sites[0]} {self.name} main\n")
         run_command(["apt-get", *self._options(), "update"])
 
     def depends(self, package):
@@ -93,6 +95,9 @@ class Suite:
 
     def download(self, package, to):
         run_command(["apt-get", *self._options(), "download", package], cwd=to)
+
+    def download_source(self, package, to):
+        run_command(["apt-get", *self._options(), "source", "--download-only", "--only-source", package], cwd=to)
 
 
 class Kernel:

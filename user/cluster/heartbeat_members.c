@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many peers are sent a heartbeat at a time; such groups are spread over the interval. */
+#define DUE_TOGETHER 16
+
 static int compare_names(const void *a, const void *b, void *context)
 {
 	const struct heartbeat_peer *peers = context;
@@ -109,6 +112,7 @@ int heartbeat_members_build(struct heartbeat_members *ret_members, const struct 
 {
 	uint64_t interval_ns = config->heartbeat.interval_ms * NS_PER_MS;
 	size_t room = config->node_count ?: 1;
+	unsigned int expected = 0, groups;
 	struct membership membership;
 	int err;
 
@@ -127,14 +131,16 @@ int heartbeat_members_build(struct heartbeat_members *ret_members, const struct 
 		peer_init(&ret_members->peers[i], config, &config->nodes[i], incarnation);
 	pick_expected(ret_members, &membership);
 	membership_free(&membership);
+	groups = (ret_members->expected_count + DUE_TOGETHER - 1) / DUE_TOGETHER;
 	for (unsigned int i = 0; i < ret_members->count; i++) {
 		struct heartbeat_peer *peer = &ret_members->peers[i];
 		int known;
 
 		ret_members->by_name[i] = i;
-		/* Spread over the interval, so that neither end sees bursts. */
-		ret_members->due_ns[i] =
-			peer->expected ? now_ns + interval_ns * i / ret_members->count : UINT64_MAX;
+		ret_members->due_ns[i] = UINT64_MAX;
+		if (peer->expected)
+			ret_members->due_ns[i] =
+				now_ns + interval_ns * (expected++ / DUE_TOGETHER) / groups;
 		if (!peer->other)
 			continue;
 		err = check_family(config, peer, error);

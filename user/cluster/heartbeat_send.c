@@ -121,10 +121,10 @@ static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, 
  * The next time after a heartbeat that was due at due_ns. After a pause of ours what was missed is
  * not sent later, and the peer keeps its place in the interval.
  */
-static uint64_t next_due(struct heartbeat_socket *socket, uint64_t due_ns, uint64_t now_ns)
+static uint64_t next_due(uint64_t interval_ns, uint64_t jittered_ns, uint64_t due_ns,
+			 uint64_t now_ns)
 {
-	uint64_t interval_ns = socket->interval_ns;
-	uint64_t next_ns = due_ns + jittered(socket);
+	uint64_t next_ns = due_ns + jittered_ns;
 
 	if (next_ns < now_ns + interval_ns / 2)
 		next_ns += (now_ns + interval_ns / 2 - next_ns + interval_ns - 1) / interval_ns *
@@ -150,11 +150,15 @@ void heartbeat_send_due(struct heartbeat_socket *socket)
 	struct heartbeat_members *members = &socket->members;
 	uint64_t now_ns = clock_monotonic_ns();
 	uint64_t earliest_ns = UINT64_MAX;
+	/* One for all that are due, so that they are due together again: a wakeup costs more than
+	 * what is sent in it. */
+	uint64_t jittered_ns = jittered(socket);
 
 	for (unsigned int i = 0; i < members->count; i++) {
 		if (members->due_ns[i] <= now_ns) {
 			send_heartbeat(socket, i, now_ns);
-			members->due_ns[i] = next_due(socket, members->due_ns[i], now_ns);
+			members->due_ns[i] = next_due(socket->interval_ns, jittered_ns,
+						      members->due_ns[i], now_ns);
 		}
 		if (members->due_ns[i] < earliest_ns)
 			earliest_ns = members->due_ns[i];
