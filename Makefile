@@ -17,6 +17,7 @@
 #   make image   the container image, in build/image; no daemon, no registry
 #   make test-image     it in a pod of deploy/kubernetes, as a container runtime runs that here
 #   make test-manifests deploy/kubernetes and deploy/helm: what kubectl and helm make of them
+#   make test-kube      the tests with a Kubernetes API, against a real one that is built from Debian's source
 #   make test-packages  it in a Debian 12 and a Debian 13: installed, upgraded, removed, purged
 #
 # V=1 shows the commands. BUILD=DIR builds elsewhere. CC, CLANG, BPFTOOL, PKG_CONFIG, CPPFLAGS, CFLAGS and
@@ -297,6 +298,15 @@ test-manifests: deps-manifests
 	$(Q)scripts/kube-tools $(BUILD)
 	$(Q)V=$(V) tests/run $(BUILD) deploy/test_manifests
 
+# The programs are built once in a BUILD directory, which takes some ten minutes.
+KUBE_TESTS := kube/ live/test_node_conditions live/test_pods live/test_store_kubernetes live/test_trace_pods \
+	lab/test_cluster_kubernetes
+
+test-kube: deps-test
+	+$(Q)$(AGAIN) all live-tests
+	$(Q)tests/kube/release $(BUILD)
+	$(Q)TOCSIN_KUBE_PROGRAMS=$(BUILD)/kubernetes LONG=1 V=$(V) tests/run $(BUILD) $(KUBE_TESTS)
+
 test-packages: deps-packages
 	$(Q)tests/packages/run $(BUILD)
 
@@ -304,7 +314,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install deb image test-image \
-	test-manifests test-packages clean unit-tests plain-unit-tests \
+	test-manifests test-kube test-packages clean unit-tests plain-unit-tests \
 	fuzzers live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 

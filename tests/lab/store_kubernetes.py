@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A Kubernetes API beside the nodes of a lab, for its agents to share: the stand-in of tests/kube.
+"""A Kubernetes API beside the nodes of a lab, for its agents to share: the stand-in of tests/kube, or the real one.
 
 Its Node objects are the nodes of the lab, and the members of the cluster: the agents are told of no
 others.
@@ -67,7 +67,7 @@ class KubernetesStore:
 
     def start(self, _nodes=None):
         if self.members:
-            self.members[HOST].send_signal(signal.SIGCONT)
+            os.killpg(self.members[HOST].pid, signal.SIGCONT)
             return
         self.directory = self.lab.path("kubernetes")
         os.makedirs(self.directory, exist_ok=True)
@@ -103,7 +103,7 @@ class KubernetesStore:
     def stop(self, nodes=None, number=signal.SIGKILL):
         """Ends it; with nodes it only does not answer any more, because it would forget all."""
         if nodes:
-            self.members[HOST].send_signal(signal.SIGSTOP)
+            os.killpg(self.members[HOST].pid, signal.SIGSTOP)
             return
         for member in self.members.values():
             if member.poll() is None:
@@ -177,11 +177,17 @@ class KubernetesStore:
         with open(os.path.join(self.directory, "audit.jsonl"), encoding="utf-8") as file:
             audit = [json.loads(line) for line in file]
         user = f"system:serviceaccount:{NAMESPACE}:tocsin"
-        return granted - {
+        audit = [line for line in audit if line.get("user") == user]
+        # Where the server does not know the interface, an older one that it is.
+        unknown = {
+            (line["group"], line["resource"]) for line in audit if (line["verb"], line["code"]) == ("list", 404)
+        }
+        used = {
             (line["namespace"], line["group"], line["resource"], line["verb"])
             for line in audit
-            if line.get("user") == user and line["code"] < 400
+            if line["code"] < 400
         }
+        return {one for one in granted - used if one[1:3] not in unknown}
 
     def forget_isolations(self):
         """Deletes the records of isolations, with their history of relapses."""

@@ -19,7 +19,8 @@
 
 #include <cmocka.h>
 
-#define WAIT_NS (15 * NS_PER_S)
+/* A real one takes its time. */
+#define WAIT_NS (60 * NS_PER_S)
 #define POLL_US 5000
 /* Debian's python3-yaml is the system's own Python's. */
 #define TO_JSON                                                                        \
@@ -142,10 +143,27 @@ unsigned int kube_api_call(const struct kube_api *api, const char *method, const
 	return status;
 }
 
+/* tests/kube/api then starts it in its place. */
+static bool is_real(void)
+{
+	const char *programs = getenv("TOCSIN_KUBE_PROGRAMS");
+
+	return programs && *programs;
+}
+
+void kube_api_skip_if_real(void)
+{
+	if (!is_real())
+		return;
+	print_message("a real API server takes no orders\n");
+	skip();
+}
+
 void kube_api_order(const struct kube_api *api, const char *what, const char *body)
 {
 	char path[64];
 
+	kube_api_skip_if_real();
 	snprintf(path, sizeof(path), "/testing/%s", what);
 	assert_int_equal(kube_api_call(api, "POST", path, NULL, body, NULL), 200);
 }
@@ -175,5 +193,7 @@ unsigned int kube_api_count(const struct kube_api *api, const char *const words[
 
 void kube_api_relent(const struct kube_api *api)
 {
+	if (is_real())
+		return;
 	assert_int_equal(kube_api_call(api, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
 }

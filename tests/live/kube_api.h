@@ -3,9 +3,9 @@
 #define TOCSIN_TESTS_LIVE_KUBE_API_H
 
 /*
- * The stand-in for a Kubernetes API server (tests/kube), with what deploy/kubernetes gives a
- * cluster: the agents' own account may do what its roles say, and no more. What cannot be done
- * fails the test.
+ * The stand-in for a Kubernetes API server (tests/kube), or a real one in its place, with what
+ * deploy/kubernetes gives a cluster: the agents' own account may do what its roles say, and no
+ * more. What cannot be done fails the test.
  */
 
 #include <jansson.h>
@@ -35,7 +35,11 @@ void kube_api_stop(struct kube_api *api);
 unsigned int kube_api_call(const struct kube_api *api, const char *method, const char *path,
 			   const char *type, const char *body, json_t **ret_answer);
 
-/* Orders what the server is to do wrong: POST /testing/WHAT. */
+/* Skips the running test where nobody can be ordered to. */
+void kube_api_skip_if_real(void);
+
+/* Orders what the server is to do wrong: POST /testing/WHAT. Skips the test where the server is a
+ * real one. */
 void kube_api_order(const struct kube_api *api, const char *what, const char *body);
 
 /* How many requests of the server's audit log have all of these words; the last one is NULL. */

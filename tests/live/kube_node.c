@@ -41,6 +41,22 @@ unsigned int kube_node_call(const struct kube_node *node, const char *method, co
 	return status;
 }
 
+void kube_node_order(const struct kube_node *node, const char *what, const char *body)
+{
+	/* Before it is gone to where it would not come back from. */
+	kube_api_skip_if_real();
+	enter_host(node);
+	kube_api_order(&node->api, what, body);
+	leave_host(node);
+}
+
+void kube_node_relent(const struct kube_node *node)
+{
+	enter_host(node);
+	kube_api_relent(&node->api);
+	leave_host(node);
+}
+
 void kube_node_up(struct kube_node *node, struct agents *agents)
 {
 	kube_node_skip_if(kube_api_obstacle());

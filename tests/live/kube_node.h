@@ -28,6 +28,10 @@ void kube_node_down(struct kube_node *node);
 unsigned int kube_node_call(const struct kube_node *node, const char *method, const char *path,
 			    const char *type, const char *body, json_t **ret_answer);
 
+/* As kube_api_order() and kube_api_relent(). */
+void kube_node_order(const struct kube_node *node, const char *what, const char *body);
+void kube_node_relent(const struct kube_node *node);
+
 /* Starts the agent, with more lines of configuration. */
 void kube_node_start_agent(const struct kube_node *node, const char *more);
 

@@ -260,12 +260,9 @@ static void test_conflicts(void **state)
 	struct agents *agents = *state;
 
 	kube_node_up(&node, agents);
-	assert_int_equal(
-		kube_node_call(&node, "POST", "/testing/faults", NULL,
-			       "{\"match\":{\"resource\":\"nodes/status\",\"verb\":\"patch\"},"
-			       "\"code\":409,\"count\":2}",
-			       NULL),
-		200);
+	kube_node_order(&node, "faults",
+			"{\"match\":{\"resource\":\"nodes/status\",\"verb\":\"patch\"},"
+			"\"code\":409,\"count\":2}");
 	start_agent("");
 	(void)expect("DiskStalled", "False", "no disk holds its I/O back");
 	assert_int_equal(count_requests("\"patch\"", "409"), 2);

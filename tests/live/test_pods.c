@@ -214,9 +214,11 @@ static void test_names(void **state)
 	status = process_get_status(&agents->rig, SIDE_A, AGENTS_URL);
 	assert_true(json_is_null(json_object_get(json_object_get(status, "pods"), "reason")));
 	json_decref(status);
-	/* A list and a watch, whatever crashed. */
-	assert_int_equal(kube_api_count(&node.api, (const char *const[]){"/api/v1/pods?", NULL}),
-			 2);
+	/* A list and a watch, whatever crashed; a real server may tell of the watch when it is
+	 * over. */
+	assert_in_range(kube_api_count(&node.api, (const char *const[]){"/api/v1/pods?",
+									"tocsin:tocsin", NULL}),
+			1, 2);
 	agents_stop(agents, 0);
 }
 
@@ -380,7 +382,7 @@ static void test_without_the_api(void **state)
 
 	begin(agents);
 	make_pod("web-1", "n1", "", web);
-	assert_int_equal(kill(node.api.pid, SIGSTOP), 0);
+	assert_int_equal(kill(-node.api.pid, SIGSTOP), 0);
 	start_agent();
 	for (int i = 0; i < 3; i++)
 		crash_in("kubepods/pod%s/" ID("01"), web);
@@ -389,7 +391,7 @@ static void test_without_the_api(void **state)
 	expect_reason(agents, "the API has not listed them yet");
 	snprintf(subject, sizeof(subject), "pod=\"%s\",container=\"" HEX16, web);
 	expect_series(agents, CRASHES, subject);
-	assert_int_equal(kill(node.api.pid, SIGCONT), 0);
+	assert_int_equal(kill(-node.api.pid, SIGCONT), 0);
 	rig_wait(is_well, agents, "the API");
 	expect_series(agents, CRASHES, "namespace=\"shop\",pod=\"web-1\",container=\"" HEX16);
 	agents_stop(agents, 0);
@@ -406,20 +408,16 @@ static void test_listed_again(void **state)
 	make_pod("web-2", "n1", "", uid);
 	start_agent();
 	rig_wait(knows_two, agents, "the names of this node's pods");
-	assert_int_equal(
-		kube_node_call(&node, "POST", "/testing/faults", NULL,
-			       "{\"match\":{\"resource\":\"pods\",\"verb\":[\"list\",\"watch\"]},"
-			       "\"code\":503,\"count\":1000}",
-			       NULL),
-		200);
-	assert_int_equal(kube_node_call(&node, "POST", "/testing/watches/drop", NULL, "{}", NULL),
-			 200);
+	kube_node_order(&node, "faults",
+			"{\"match\":{\"resource\":\"pods\",\"verb\":[\"list\",\"watch\"]},"
+			"\"code\":503,\"count\":1000}");
+	kube_node_order(&node, "watches/drop", "{}");
 	assert_int_equal(kube_node_call(&node, "DELETE", "/api/v1/namespaces/shop/pods/web-2", NULL,
 					"{\"gracePeriodSeconds\":0}", NULL),
 			 200);
-	assert_int_equal(kube_node_call(&node, "POST", "/testing/compact", NULL, "{}", NULL), 200);
+	kube_node_order(&node, "compact", "{}");
 	assert_false(knows_one(agents));
-	assert_int_equal(kube_node_call(&node, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
+	kube_node_relent(&node);
 	rig_wait(knows_one, agents, "that a pod is gone");
 	agents_stop(agents, 0);
 }
