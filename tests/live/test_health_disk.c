@@ -183,6 +183,19 @@ static void wait_for_line(const char *path, const char *words)
 	}
 }
 
+static unsigned int count_lines(const char *path)
+{
+	FILE *stream = fopen(path, "re");
+	unsigned int count = 0;
+	int c;
+
+	assert_non_null(stream);
+	while ((c = getc(stream)) != EOF)
+		count += c == '\n';
+	fclose(stream);
+	return count;
+}
+
 /* Raised while the request still hangs, told to the hook, and cleared when it is answered. */
 static void test_stalled(void **state)
 {
@@ -207,11 +220,15 @@ static void test_stalled(void **state)
 	assert_non_null(strstr(expect_finding(agents, "disk-stalled", "\"finding\""),
 			       "none was completed for"));
 	wait_for_line(output, "\"change\":\"raised\"");
+	/* It stands for some more looks. */
+	usleep(AFTER_MS * 1000);
 	atomic_store(&disk.orders->hang, false);
 	expect_finding(agents, "disk-stalled", "finding cleared");
 	wait_for_line(output, "\"change\":\"cleared\"");
 	end_reader();
 	agents_stop(agents, 0);
+	/* Once, however long it stood, and its reverse once. */
+	assert_int_equal(count_lines(output), 2);
 }
 
 /* One request hangs, and the disk completes others all the while. */

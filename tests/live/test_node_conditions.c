@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #define EVENTS	 "/api/v1/namespaces/default/events"
+#define ROW	 "/apis/tocsin.dev/v1/namespaces/tocsin/tocsinnodes/n1"
 #define STATUS	 "strategic-merge-patch+json"
 #define LONG_AGO "2020-02-20T20:20:20Z"
 #define TEXT_MAX 512
@@ -185,12 +186,18 @@ static void heal(void)
 	reader = 0;
 }
 
-static void start_agent(const char *more)
+static void start_agent_that_responds(const char *response, const char *more)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "findings: {disk-stalled: {after_ms: 800}}\n%s", more);
+	snprintf(text, sizeof(text), "findings: {disk-stalled: {after_ms: 800, response: %s}}\n%s",
+		 response, more);
 	kube_node_start_agent(&node, text);
+}
+
+static void start_agent(const char *more)
+{
+	start_agent_that_responds("row", more);
 }
 
 static void test_disk(void **state)
@@ -348,6 +355,89 @@ static bool none_is_old(void *unused)
 	return !count_old();
 }
 
+/* What the row of the node's agent says: how often it was written, and whether the disk stalls. */
+struct row_seen {
+	json_int_t sequence;
+	bool stalled;
+};
+
+static struct row_seen read_row(void)
+{
+	struct row_seen seen = {0};
+	const json_t *row, *finding;
+	json_t *answer;
+	size_t at;
+
+	if (kube_node_call(&node, "GET", ROW, NULL, NULL, &answer) != 200)
+		return seen;
+	row = json_object_get(answer, "row");
+	seen.sequence = json_integer_value(json_object_get(row, "sequence"));
+	json_array_foreach(json_object_get(row, "findings"), at, finding)
+	{
+		seen.stalled |= !strcmp(json_string_value(json_object_get(finding, "finding")),
+					"disk-stalled") &&
+				!strcmp(json_string_value(json_object_get(finding, "subject")),
+					disk.loop.name);
+	}
+	json_decref(answer);
+	return seen;
+}
+
+static bool is_written_again(void *context)
+{
+	const json_int_t *sequence = context;
+
+	return read_row().sequence > *sequence;
+}
+
+/* Whether the finding that stands is in the metrics. */
+static bool is_in_metrics(struct agents *agents)
+{
+	char series[128];
+
+	snprintf(series, sizeof(series),
+		 "tocsin_finding{finding=\"disk-stalled\",subject=\"%s\"} 1", disk.loop.name);
+	assert_int_equal(process_get(&agents->rig, SIDE_A, AGENTS_URL "/metrics", agents->body),
+			 200);
+	return strstr(agents->body, series);
+}
+
+/* Each response does what those before it do, and no more. */
+static void test_responses(void **state)
+{
+	static const struct {
+		const char *response;
+		bool in_metrics, in_row;
+	} cases[] = {{"log", false, false}, {"metric", true, false}, {"row", true, true}};
+	struct agents *agents = *state;
+
+	kube_node_skip_if(fuse_disk_obstacle());
+	kube_node_up(&node, agents);
+	fuse_disk_up_parallel(&disk);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_int_t sequence;
+
+		start_agent_that_responds(cases[i].response, "");
+		(void)expect("DiskStalled", "False", "no disk holds its I/O back");
+		hang();
+		kube_node_expect_finding(&node, "disk-stalled", disk.loop.name,
+					 "none was completed for");
+		assert_int_equal(is_in_metrics(agents), cases[i].in_metrics);
+		/* Once more from its beginning, after what was under way then. */
+		for (int times = 0; times < 2; times++) {
+			sequence = read_row().sequence;
+			rig_wait(is_written_again, &sequence, "a newer row");
+		}
+		assert_int_equal(read_row().stalled, cases[i].in_row);
+		if (cases[i].in_row)
+			(void)expect("DiskStalled", "True", disk.loop.name);
+		else
+			assert_string_equal(read_condition("DiskStalled").status, "False");
+		heal();
+		agents_stop(agents, 0);
+	}
+}
+
 /* The actor writes what is old of many Nodes; what is new of the last of them does not wait. */
 static void test_news_first(void **state)
 {
@@ -383,10 +473,8 @@ static void test_news_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_disk),
-		TEST(test_conflicts),
-		TEST(test_refreshed),
-		TEST(test_news_first),
+		TEST(test_disk),      TEST(test_conflicts),  TEST(test_refreshed),
+		TEST(test_responses), TEST(test_news_first),
 	};
 
 	if (!fuse_disk_obstacle())
