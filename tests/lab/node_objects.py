@@ -15,6 +15,7 @@ UNHEALTHY = "tocsin.dev/unhealthy"
 SECONDS = 10
 # Longer than the hold-down of the lab.
 HELD_SECONDS = 5
+LOSS_PERCENT, LOSS_SECONDS, LOSS_FORGOTTEN_SECONDS = 20, 60, 240
 PORT = 7777
 EXTRA = (
     f"watch: [{{port: {PORT}}}]\n"
@@ -228,6 +229,32 @@ def test_own_conditions(cluster):
         )
 
 
+def test_lossy_node(cluster):
+    """a node whose links lose packets is degraded, and neither tainted nor isolated"""
+    lab = cluster.lab
+    lab.store.forget_isolations()
+    cluster.wait_well()
+    cluster.fault(lambda: lab.loss("n4", LOSS_PERCENT))
+    wait_for(
+        lambda: _conditions(lab, "n4").get("NetworkDegraded", {}).get("status") == "True",
+        lambda: f"conditions of n4: {_conditions(lab, 'n4')}",
+        seconds=LOSS_SECONDS,
+    )
+    condition = _conditions(lab, "n4")["NetworkDegraded"]
+    check(condition["reason"] == "LossyLink", f"{condition}")
+    check("n4" in condition["message"], f"{condition}")
+    _wait(lambda: "NetworkDegraded" in _events(lab, "n4"), lambda: f"{sorted(_events(lab, 'n4'))}")
+    check(not _taints(lab, "n4") and not _is_cordoned(lab, "n4"), f"n4 has {_taints(lab, 'n4')}")
+    check(not lab.store.isolations(), f"isolated: {lab.store.isolations()}")
+    lab.heal()
+    # What was lost is remembered for a while.
+    wait_for(
+        lambda: _conditions(lab, "n4")["NetworkDegraded"]["status"] == "False",
+        lambda: f"conditions of n4: {_conditions(lab, 'n4')}",
+        seconds=LOSS_FORGOTTEN_SECONDS,
+    )
+
+
 def test_no_schedule(cluster):
     """a finding with response no-schedule keeps pods off its node while it stands"""
     lab = cluster.lab
@@ -291,6 +318,6 @@ def test_members(cluster):
 
 
 TESTS = [
-    test_own_conditions, test_taints, test_cordon_of_others, test_node_paused, test_all_paused, test_control_plane,
+    test_own_conditions, test_lossy_node, test_taints, test_cordon_of_others, test_node_paused, test_all_paused, test_control_plane,
     test_no_schedule, test_members,
 ]  # fmt: skip
