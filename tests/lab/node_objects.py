@@ -119,6 +119,7 @@ def test_cordon_of_others(cluster):
     cluster.wait_well()
     lab.store.call("PATCH", "/api/v1/nodes/n5", {"spec": {"unschedulable": True}}, MERGE)
     cluster.by_hand("isolate", "n5" if cluster.actor() != "n5" else "n4")
+    _wait(lab.store.isolations, "nobody is isolated")
     node = next(iter(lab.store.isolations()))
     _wait(lambda: (ISOLATED, "NoSchedule") in _taints(lab, node), f"{node} is not tainted")
     # Its row tells that it is fenced: the API is left open.

@@ -42,6 +42,15 @@ static struct fuse_disk disk;
 static pid_t servers[2], reader;
 static int connects[CONNECTS];
 
+static bool may_have_pods(void *unused)
+{
+	(void)unused;
+	return kube_node_call(&node, "POST", "/api/v1/namespaces/shop/pods?dryRun=All", NULL,
+			      "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"containers\":"
+			      "[{\"name\":\"app\",\"image\":\"i\"}]}}",
+			      NULL) == 201;
+}
+
 static void begin(struct agents *agents)
 {
 	kube_node_skip_if(cgroup_rig_obstacle());
@@ -50,6 +59,8 @@ static void begin(struct agents *agents)
 	assert_int_equal(kube_node_call(&node, "POST", "/api/v1/namespaces", NULL,
 					"{\"metadata\":{\"name\":\"shop\"}}", NULL),
 			 201);
+	/* Controllers give it first what its pods want. */
+	rig_wait(may_have_pods, NULL, "the namespace to be made ready");
 }
 
 static int tear_down(void **state)

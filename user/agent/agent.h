@@ -57,6 +57,7 @@ struct agent {
 	/* Turns. */
 	struct self_watch self;
 	uv_timer_t turn_timer;
+	uv_prepare_t turn_prepare; /* takes a turn along that is nearly due */
 	uv_poll_t wakeup_poll;
 	uint64_t turn_planned_ns; /* how long after the last turn the next one is due */
 	uint64_t own_refreshed_ns;

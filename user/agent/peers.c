@@ -237,6 +237,8 @@ void peers_sync(struct peers *peers, struct tcp_probe *probe, uint64_t now_ns,
 			free(owner);
 		}
 		peers->owners[slot] = generation ? find_owner(peers, probe, slot, now_ns) : NULL;
+		if (slot >= peers->slots_seen)
+			peers->slots_seen = slot + 1;
 		peers->owner_generations[slot] = generation;
 	}
 }
@@ -299,7 +301,7 @@ struct peer *peers_next(const struct peers *peers, size_t *at)
 		if (peer)
 			return peer;
 	}
-	while (*at - peers->node_count < peers->slot_count) {
+	while (*at - peers->node_count < peers->slots_seen) {
 		struct peer *peer = peers->owners[(*at)++ - peers->node_count];
 
 		if (peer && !peer->configured)

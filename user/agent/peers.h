@@ -48,6 +48,7 @@ struct peers {
 	struct peer **owners;	     /* by slot */
 	uint32_t *owner_generations; /* which generation of the slot that was; 0 none */
 	uint32_t slot_count;
+	uint32_t slots_seen;	    /* from here on no slot has had an owner */
 	uint32_t netns_inode;	    /* this agent's: only from there can it try connects */
 	struct node_address *index; /* sorted: longest prefix first */
 	size_t index_count;

@@ -20,6 +20,9 @@
 /* Turns while all is quiet, and while any peer is in doubt. */
 #define TURN_QUIET_MS 50
 #define TURN_ALERT_MS 10
+/* When something else has woken the loop, a quiet turn comes up to this much earlier: a wakeup
+ * costs more than what is done in it. */
+#define TURN_EARLY_MS 15
 /* However many wakeups the kernel sends: never closer together than this. */
 #define TURN_MIN_MS 5
 
@@ -281,7 +284,7 @@ static bool judge(struct agent *agent, struct peer *peer, const struct edge_self
 	return peer->edge.confirm == EDGE_CONFIRM_FAST;
 }
 
-static void on_turn(uv_timer_t *timer);
+static void on_turn_timer(uv_timer_t *timer);
 
 static void plan_turn(struct agent *agent, uint64_t in_ms)
 {
@@ -289,7 +292,7 @@ static void plan_turn(struct agent *agent, uint64_t in_ms)
 	agent->turn_planned_ns = clock_monotonic_ns() - agent->self.last_ns + in_ms * NS_PER_MS;
 	uv_update_time(&agent->loop);
 	/* Fails only for a timer that is closing, and then there is no next turn. */
-	(void)uv_timer_start(&agent->turn_timer, on_turn, in_ms, 0);
+	(void)uv_timer_start(&agent->turn_timer, on_turn_timer, in_ms, 0);
 }
 
 static void check_self(struct agent *agent, uint64_t now_ns)
@@ -319,9 +322,8 @@ static void tell_service(struct agent *agent, uint64_t now_ns)
 	service_tell(&agent->service, "WATCHDOG=1");
 }
 
-static void on_turn(uv_timer_t *timer)
+static void take_turn(struct agent *agent)
 {
-	struct agent *agent = timer->data;
 	const struct edge_settings settings = {
 		.certainty = agent->config.edge.certainty,
 		.min_silence_ns = agent->config.edge.min_silence_ms * NS_PER_MS,
@@ -360,6 +362,21 @@ static void on_turn(uv_timer_t *timer)
 	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);
 }
 
+static void on_turn_timer(uv_timer_t *timer)
+{
+	take_turn(timer->data);
+}
+
+/* Whenever the loop is about to wait again. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct agent *agent = prepare->data;
+
+	if (agent->turn_planned_ns >= TURN_QUIET_MS * NS_PER_MS &&
+	    uv_timer_get_due_in(&agent->turn_timer) <= TURN_EARLY_MS)
+		take_turn(agent);
+}
+
 static void ignore_slot(void *context, uint32_t slot)
 {
 	/* Each turn looks at all peers; the wakeup only says that it is time for one. */
@@ -387,6 +404,9 @@ void agent_start_turns(struct agent *agent)
 	agent->own_refreshed_ns = now_ns;
 	uv_timer_init(&agent->loop, &agent->turn_timer);
 	agent->turn_timer.data = agent;
+	uv_prepare_init(&agent->loop, &agent->turn_prepare);
+	agent->turn_prepare.data = agent;
+	uv_prepare_start(&agent->turn_prepare, on_prepare);
 	if (agent->probe &&
 	    !uv_poll_init(&agent->loop, &agent->wakeup_poll, tcp_probe_wakeup_fd(agent->probe))) {
 		agent->wakeup_poll.data = agent;
@@ -401,6 +421,8 @@ void agent_stop_turns(struct agent *agent)
 {
 	if (agent->turn_timer.data)
 		uv_close((uv_handle_t *)&agent->turn_timer, NULL);
+	if (agent->turn_prepare.data)
+		uv_close((uv_handle_t *)&agent->turn_prepare, NULL);
 	if (agent->wakeup_poll.data)
 		uv_close((uv_handle_t *)&agent->wakeup_poll, NULL);
 }
