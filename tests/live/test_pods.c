@@ -321,6 +321,36 @@ static void test_oom_kill(void **state)
 	agents_stop(agents, 0);
 }
 
+static void run_out_of_memory_in_both(void *unused)
+{
+	cgroup_rig_enter_below(&cgroup, group);
+	run_out_of_memory(unused);
+}
+
+/* As a runtime has it with both versions of control groups: a container is in a group of each, and
+ * these are gone before anyone asks for metrics. */
+static void test_oom_kill_of_container(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX];
+
+	kube_node_skip_if(memory_rig_obstacle());
+	begin_with_pod(agents, web);
+	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
+	cgroup_rig_make_below(&cgroup, group);
+	memory_rig_up_below(&memory, group);
+	assert_int_equal(WTERMSIG(child_wait(child_start(run_out_of_memory_in_both, NULL))),
+			 SIGKILL);
+	kube_node_expect_finding(
+		&node, "memory-pressure", "pod shop/web-1",
+		"for want of memory, expected no such kill; container app of pod shop/web-1");
+	memory_rig_down(&memory);
+	cgroup_rig_down(&cgroup);
+	expect_series(agents, "tocsin_task_oom_kills_total",
+		      "namespace=\"shop\",pod=\"web-1\",container=\"app\"} 1");
+	agents_stop(agents, 0);
+}
+
 static void read_disk_in_group(void *path)
 {
 	char input[64];
@@ -456,6 +486,7 @@ int main(void)
 		TEST(test_names),
 		TEST(test_owners),
 		TEST(test_oom_kill),
+		TEST(test_oom_kill_of_container),
 		TEST(test_hung),
 		TEST(test_without_the_api),
 		TEST(test_listed_again),

@@ -10,6 +10,7 @@
 static void on_end(void *context, const struct task_event *event)
 {
 	struct agent *agent = context;
+	struct task_probe *probe = agent->probes.open[PROBE_TASK];
 	int status = (int)event->status;
 
 	if (!WIFSIGNALED(status)) {
@@ -17,7 +18,9 @@ static void on_end(void *context, const struct task_event *event)
 		return;
 	}
 	/* While its group is there: it may have been made for this process alone. */
-	groups_note(&agent->groups, agent->probes.open[PROBE_TASK], &event->group);
+	groups_note(&agent->groups, probe, &event->group);
+	if (event->oom_killed)
+		groups_note_oom_kill(&agent->groups, probe);
 	health_crashed(agent->health, event, event->time_ns);
 	log_debug("process crashed", log_unsigned("pid", event->pid),
 		  log_string("comm", event->comm),

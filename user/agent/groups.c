@@ -279,3 +279,11 @@ void groups_note(struct groups *groups, struct task_probe *probe, const struct t
 		(void)groups_read(groups, probe);
 	(void)make_member(groups, group);
 }
+
+void groups_note_oom_kill(struct groups *groups, struct task_probe *probe)
+{
+	/* Its event tells the group in the v2 tree. That of the other tree stands in the records
+	 * alone, and a runtime removes both as soon as a container has ended. */
+	if (groups->trees[TASK_TREE_MEMORY] >= 0)
+		(void)groups_read(groups, probe);
+}
