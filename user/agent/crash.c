@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 
 #include "agent/health.h"
+#include "agent/node_objects.h"
 #include "base/log.h"
 
 #include <sys/wait.h>
@@ -21,6 +22,8 @@ static void on_end(void *context, const struct task_event *event)
 	groups_note(&agent->groups, probe, &event->group);
 	if (event->oom_killed)
 		groups_note_oom_kill(&agent->groups, probe);
+	/* While the API still tells of its container, which may be started anew. */
+	groups_name_pods(&agent->groups, node_objects_pods(agent->node_objects));
 	health_crashed(agent->health, event, event->time_ns);
 	log_debug("process crashed", log_unsigned("pid", event->pid),
 		  log_string("comm", event->comm),

@@ -104,6 +104,9 @@ void groups_name_pods(struct groups *groups, const struct pods *pods)
 		struct cgroup_owner *owner = &groups->series[i]->owner;
 		struct pod_name found;
 
+		/* A container's name never changes. */
+		if (!*owner->group.pod || *owner->pod.container)
+			continue;
 		/* What was known stays: the pod may be gone, and its series is not. */
 		pods_find(pods, &owner->group, &found);
 		if (*found.container || (*found.pod && !*owner->pod.pod))
