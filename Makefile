@@ -16,6 +16,7 @@
 #   make deb     the Debian package, in build/deb
 #   make image   the container image, in build/image; no daemon, no registry
 #   make test-image     it in a pod of deploy/kubernetes, as a container runtime runs that here
+#   make test-kubelet   the same with a real kubelet, containerd and control plane, which tests/kube/release builds
 #   make test-manifests deploy/kubernetes and deploy/helm: what kubectl and helm make of them
 #   make test-kube      the tests with a Kubernetes API, against a real one that is built from Debian's source
 #   make test-packages  it in a Debian 12 and a Debian 13: installed, upgraded, removed, purged
@@ -293,6 +294,14 @@ test-image: deps-pod
 	$(Q)scripts/image $(BUILD)
 	$(Q)V=$(V) tests/run $(BUILD) image/
 
+test-kubelet: deps-kubelet
+	$(Q)test -x $(BUILD)/kubernetes/kubelet || { \
+		echo "test-kubelet: no $(BUILD)/kubernetes; 'tests/kube/release $(BUILD)' makes it, in some ten minutes" >&2; exit 1; }
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/image $(BUILD)
+	$(Q)scripts/kube-tools $(BUILD)
+	$(Q)V=$(V) tests/run $(BUILD) kubelet/
+
 test-manifests: deps-manifests
 	+$(Q)$(AGAIN) all
 	$(Q)scripts/kube-tools $(BUILD)
@@ -314,7 +323,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all run test demo bench test-kernels fuzz valgrind test-debian lint install deb image test-image \
-	test-manifests test-kube test-packages clean unit-tests plain-unit-tests \
+	test-kubelet test-manifests test-kube test-packages clean unit-tests plain-unit-tests \
 	fuzzers live-tests benches skeletons compile-commands FORCE
 .SECONDARY:
 

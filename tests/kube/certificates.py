@@ -100,8 +100,8 @@ def kubeconfig(directory, url, user, namespace):
     )
 
 
-def certificate_user(directory):
+def certificate_user(directory, name="client"):
     return {
-        "client-certificate-data": _data(directory, "client.crt"),
-        "client-key-data": _data(directory, "client.key"),
+        "client-certificate-data": _data(directory, f"{name}.crt"),
+        "client-key-data": _data(directory, f"{name}.key"),
     }

@@ -120,18 +120,20 @@ class StandIn:
 
     obeys = not os.environ.get("TOCSIN_KUBE_PROGRAMS")  # what /testing/... is for
 
+    program, start_seconds = "api", START_SECONDS
+
     def __init__(self, directory, *arguments):
         self.directory = directory
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", os.path.join(HERE, "api"), "--directory", directory]
+            ["setpriv", "--pdeathsig", "KILL", os.path.join(HERE, self.program), "--directory", directory]
             + list(arguments),
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not os.path.exists(self.path("port")):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise OSError(f"tests/kube/api in {directory} does not begin to listen")
+                raise OSError(f"tests/kube/{self.program} in {directory} does not begin to listen")
             time.sleep(0.02)
 
     def path(self, name):
@@ -165,3 +167,9 @@ class StandIn:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
+
+
+class ControlPlane(StandIn):
+    """A real one, as tests/kube/real starts it; of orders it knows none."""
+
+    program, start_seconds = "real", 90

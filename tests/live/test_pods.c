@@ -34,6 +34,9 @@
 #define STATUS	 "strategic-merge-patch+json"
 #define CRASHES	 "tocsin_task_crashes_total{"
 
+/* Labels of a container of the pod that most tests have. */
+#define OF_WEB(id) id "\",namespace=\"shop\",pod=\"web-1\",container=\"app\",signal"
+
 static struct cgroup_rig cgroup;
 static struct kube_node node;
 static char group[256]; /* below the rig's, in which the next process runs */
@@ -334,6 +337,67 @@ static void test_oom_kill(void **state)
 	agents_stop(agents, 0);
 }
 
+static void run_out_of_memory_in_both(void *unused)
+{
+	cgroup_rig_enter_below(&cgroup, group);
+	run_out_of_memory(unused);
+}
+
+/* As a runtime has it with both versions of control groups: a container is in a group of each, and
+ * these are gone before anyone asks for metrics. */
+static void test_oom_kill_of_container(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX];
+
+	kube_node_skip_if(memory_rig_obstacle());
+	begin_with_pod(agents, web);
+	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
+	cgroup_rig_make_below(&cgroup, group);
+	memory_rig_up_below(&memory, group);
+	assert_int_equal(WTERMSIG(child_wait(child_start(run_out_of_memory_in_both, NULL))),
+			 SIGKILL);
+	kube_node_expect_finding(
+		&node, "memory-pressure", "pod shop/web-1",
+		"for want of memory, expected no such kill; container app of pod shop/web-1");
+	memory_rig_down(&memory);
+	cgroup_rig_down(&cgroup);
+	expect_series(agents, "tocsin_task_oom_kills_total",
+		      "namespace=\"shop\",pod=\"web-1\",container=\"app\"} 1");
+	agents_stop(agents, 0);
+}
+
+static bool names_newest(void *context)
+{
+	struct agents *agents = context;
+
+	return process_get(&agents->rig, SIDE_A, AGENTS_URL "/metrics", agents->body) == 200 &&
+	       strstr(agents->body, OF_WEB(ID("03")));
+}
+
+/* The API tells of the newest container alone, and nobody asks for metrics while it tells of the
+ * others. */
+static void test_names_of_old_containers(void **state)
+{
+	struct agents *agents = *state;
+	char web[UID_MAX];
+
+	begin_with_pod(agents, web);
+	for (int i = 0; i < 3; i++)
+		crash_in("kubepods/burstable/pod%s/" ID("01"), web);
+	kube_node_expect_finding(&node, "crash-loop", "pod shop/web-1",
+				 "in container app of pod shop/web-1");
+	/* Told after its crash. */
+	crash_in("kubepods/burstable/pod%s/" ID("02"), web);
+	tell_container("web-1", ID("02"));
+	tell_container("web-1", ID("03"));
+	crash_in("kubepods/burstable/pod%s/" ID("03"), web);
+	rig_wait(names_newest, agents, "the name of the newest container");
+	expect_series(agents, CRASHES, OF_WEB(ID("01")));
+	expect_series(agents, CRASHES, OF_WEB(ID("02")));
+	agents_stop(agents, 0);
+}
+
 static void read_disk_in_group(void *path)
 {
 	char input[64];
@@ -464,7 +528,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_names),
 		TEST(test_owners),
+		TEST(test_names_of_old_containers),
 		TEST(test_oom_kill),
+		TEST(test_oom_kill_of_container),
 		TEST(test_hung),
 		TEST(test_without_the_api),
 		TEST(test_listed_again),

@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 
 #include "agent/health.h"
+#include "agent/node_objects.h"
 #include "base/log.h"
 
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 static void on_end(void *context, const struct task_event *event)
 {
 	struct agent *agent = context;
+	struct task_probe *probe = agent->probes.open[PROBE_TASK];
 	int status = (int)event->status;
 
 	if (!WIFSIGNALED(status)) {
@@ -17,7 +19,11 @@ static void on_end(void *context, const struct task_event *event)
 		return;
 	}
 	/* While its group is there: it may have been made for this process alone. */
-	groups_note(&agent->groups, agent->probes.open[PROBE_TASK], &event->group);
+	groups_note(&agent->groups, probe, &event->group);
+	if (event->oom_killed)
+		groups_note_oom_kill(&agent->groups, probe);
+	/* While the API still tells of its container, which may be started anew. */
+	groups_name_pods(&agent->groups, node_objects_pods(agent->node_objects));
 	health_crashed(agent->health, event, event->time_ns);
 	log_debug("process crashed", log_unsigned("pid", event->pid),
 		  log_string("comm", event->comm),

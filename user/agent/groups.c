@@ -104,6 +104,9 @@ void groups_name_pods(struct groups *groups, const struct pods *pods)
 		struct cgroup_owner *owner = &groups->series[i]->owner;
 		struct pod_name found;
 
+		/* A container's name never changes. */
+		if (!*owner->group.pod || *owner->pod.container)
+			continue;
 		/* What was known stays: the pod may be gone, and its series is not. */
 		pods_find(pods, &owner->group, &found);
 		if (*found.container || (*found.pod && !*owner->pod.pod))
@@ -278,4 +281,12 @@ void groups_note(struct groups *groups, struct task_probe *probe, const struct t
 	if (is_short_of_room(groups))
 		(void)groups_read(groups, probe);
 	(void)make_member(groups, group);
+}
+
+void groups_note_oom_kill(struct groups *groups, struct task_probe *probe)
+{
+	/* Its event tells the group in the v2 tree. That of the other tree stands in the records
+	 * alone, and a runtime removes both as soon as a container has ended. */
+	if (groups->trees[TASK_TREE_MEMORY] >= 0)
+		(void)groups_read(groups, probe);
 }

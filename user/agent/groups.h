@@ -54,6 +54,9 @@ void groups_close(struct groups *groups);
 /* Learns the name of a group while it is there. */
 void groups_note(struct groups *groups, struct task_probe *probe, const struct task_group *group);
 
+/* And of the one in which the memory controller has counted an OOM kill, where that is another. */
+void groups_note_oom_kill(struct groups *groups, struct task_probe *probe);
+
 /* The name of a group that was noted, or NULL. */
 const char *groups_path(const struct groups *groups, const struct task_group *group);
 

@@ -314,6 +314,15 @@ void node_objects_turn(struct node_objects *objects)
 		node_keeper_work(objects->keeper);
 }
 
+/* The API tells of a container until it has been started anew twice, which is sooner than some ask
+ * for metrics. */
+static void on_pod(void *context)
+{
+	struct node_objects *objects = context;
+
+	groups_name_pods(&objects->agent->groups, objects->pods);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
 	struct node_objects *objects = handle->data;
@@ -363,7 +372,7 @@ int node_objects_open(struct node_objects **ret_objects, struct agent *agent,
 	kubernetes_watch_open(&objects->watch, objects->link, KUBERNETES_NODES_PATH, "", &handlers);
 	err = node_keeper_open(&objects->keeper, agent, objects)
 		      ?: api_endpoints_open(&objects->api, objects->link)
-		      ?: pods_open(&objects->pods, objects->link, agent->config.node);
+		      ?: pods_open(&objects->pods, objects->link, agent->config.node, on_pod, objects);
 	if (err) {
 		node_objects_close(objects);
 		return err;

@@ -27,6 +27,8 @@ struct pods {
 	struct known_pod *known[PODS_MAX]; /* in the order of uids */
 	unsigned int count, gone;
 	uint64_t told, ignored;
+	void (*on_told)(void *context);
+	void *context;
 };
 
 /* ---- the table ---- */
@@ -129,6 +131,7 @@ static void on_object(void *context, const json_t *object, bool deleted)
 		return;
 	if (!deleted) {
 		put(pods, &pod);
+		pods->on_told(pods->context);
 		return;
 	}
 	place = find_place(pods, pod.uid);
@@ -207,7 +210,8 @@ uint64_t pods_due_ns(const struct pods *pods)
 	return kubernetes_watch_due_ns(&pods->watch);
 }
 
-int pods_open(struct pods **ret_pods, struct kubernetes_link *link, const char *node)
+int pods_open(struct pods **ret_pods, struct kubernetes_link *link, const char *node,
+	      void (*on_told)(void *context), void *context)
 {
 	struct pods *pods = calloc(1, sizeof(*pods));
 	const struct kubernetes_watch_handlers handlers = {pods, on_begin, on_object, on_synced};
@@ -218,6 +222,8 @@ int pods_open(struct pods **ret_pods, struct kubernetes_link *link, const char *
 	snprintf(pods->selector, sizeof(pods->selector), "%s%s", SELECTOR, node);
 	kubernetes_watch_open(&pods->watch, link, KUBERNETES_PODS_PATH, pods->selector, &handlers);
 	pods->watch.cached = true;
+	pods->on_told = on_told;
+	pods->context = context;
 	return 0;
 }
 

@@ -18,8 +18,10 @@ struct pods;
 
 #define PODS_MAX 1024
 
-/* Returns 0 or -ENOMEM. */
-int pods_open(struct pods **ret_pods, struct kubernetes_link *link, const char *node);
+/* 'on_told' is called whenever a pod has been told of: that its names are known may not last.
+ * Returns 0 or -ENOMEM. */
+int pods_open(struct pods **ret_pods, struct kubernetes_link *link, const char *node,
+	      void (*on_told)(void *context), void *context);
 
 /* Makes the next call; to be called whenever the link wakes its owner. */
 void pods_work(struct pods *pods, uint64_t now_ns);
