@@ -54,9 +54,14 @@ static void say(struct cluster *cluster, unsigned int index, const char *line, u
 		words[slot++] = (uint8_t)(letter - letters);
 	}
 	if (finding) {
+		const char *subject = strchr(finding, ' ');
+		int length = subject ? (int)(subject - finding) : (int)strlen(finding);
+
 		row.finding_count = 1;
-		snprintf(row.findings[0].name, sizeof(row.findings[0].name), "%s", finding);
-		strcpy(row.findings[0].subject, "SUBJECT");
+		snprintf(row.findings[0].name, sizeof(row.findings[0].name), "%.*s", length,
+			 finding);
+		snprintf(row.findings[0].subject, sizeof(row.findings[0].subject), "%s",
+			 subject ? subject + 1 : "SUBJECT");
 		strcpy(row.findings[0].sentence, "SENTENCE");
 	}
 	memcpy(row.node, cluster->membership.members[index].name, sizeof(row.node));

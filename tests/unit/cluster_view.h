@@ -31,7 +31,8 @@ void cluster_say(struct cluster *cluster, unsigned int index, const char *line, 
 void cluster_say_late(struct cluster *cluster, unsigned int index, const char *line,
 		      uint64_t written_ns, uint64_t now_ns);
 
-/* The same as cluster_say(), with a finding of this name, of SUBJECT with SENTENCE. */
+/* The same as cluster_say(), with a finding: its name and, after a space, its subject (else
+ * SUBJECT); SENTENCE. */
 void cluster_find(struct cluster *cluster, unsigned int index, const char *line,
 		  const char *finding, uint64_t now_ns);
 

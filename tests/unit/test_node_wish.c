@@ -64,7 +64,7 @@ static void test_condition_of_each_finding(void **state)
 		[FINDING_CPU_OVERLOAD] = {CONDITION_OVERLOADED, "CpuOverload"},
 		[FINDING_MEMORY_PRESSURE] = {CONDITION_OVERLOADED, "MemoryPressure"},
 		[FINDING_IO_PRESSURE] = {CONDITION_OVERLOADED, "IoPressure"},
-		[FINDING_ACCEPT_OVERFLOW] = {CONDITION_OVERLOADED, "AcceptOverflow"},
+		[FINDING_ACCEPT_OVERFLOW] = {CONDITION_NONE, ""},
 		[FINDING_RECEIVE_DROPS] = {CONDITION_NONE, ""},
 		[FINDING_PEER_OVERLOADED] = {CONDITION_NONE, ""},
 		[FINDING_CRASH_LOOP] = {CONDITION_NONE, ""},
@@ -82,16 +82,39 @@ static void test_condition_of_each_finding(void **state)
 		struct findings findings = {0};
 		struct node_wish wish = {0};
 		const struct condition_wish *condition = &wish.conditions[expected[kind].condition];
+		bool whole = expected[kind].condition == CONDITION_OVERLOADED;
 
 		settings[kind].response = FINDING_RESPONSE_ROW;
-		add(&findings, (enum finding_kind)kind, "sda", "it is bad");
+		add(&findings, (enum finding_kind)kind, whole ? "node" : "sda", "it is bad");
 		node_wish_findings(&wish, &findings, settings);
 		if (held(&wish) != bit_of(expected[kind].condition))
 			fail_msg("%s: conditions %#x", finding_kind_name((enum finding_kind)kind),
 				 held(&wish));
 		assert_string_equal(condition->reason, expected[kind].reason);
-		assert_string_equal(condition->message, held(&wish) ? "sda: it is bad" : "");
+		if (held(&wish))
+			assert_string_equal(condition->message,
+					    whole ? "it is bad" : "sda: it is bad");
+		else
+			assert_string_equal(condition->message, "");
 	}
+}
+
+/* A container that has no room left within its own limit does not overload its node. */
+static void test_limit_of_a_container(void **state)
+{
+	struct finding_settings settings[FINDING_KINDS] = {
+		[FINDING_MEMORY_PRESSURE] = {.response = FINDING_RESPONSE_ROW}};
+	struct findings findings = {0};
+	struct node_wish wish = {0};
+
+	(void)state;
+	add(&findings, FINDING_MEMORY_PRESSURE, "pod shop/web-1", "killed");
+	node_wish_findings(&wish, &findings, settings);
+	assert_int_equal(held(&wish), 0);
+	add(&findings, FINDING_MEMORY_PRESSURE, "node", "everything waits");
+	node_wish_findings(&wish, &findings, settings);
+	assert_int_equal(held(&wish), bit_of(CONDITION_OVERLOADED));
+	assert_string_equal(wish.conditions[CONDITION_OVERLOADED].message, "everything waits");
 }
 
 /* What is not to leave the node, or not even looked for, is no condition of it. */
@@ -280,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_condition_of_each_finding),
+		cmocka_unit_test(test_limit_of_a_container),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_condition_of_each_verdict),

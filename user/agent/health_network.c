@@ -139,8 +139,8 @@ static void look_at_clock(struct peers_family *family, uint64_t now_ns)
 		family->skewed_since_ns = 0;
 	else if (!family->skewed_since_ns)
 		family->skewed_since_ns = now_ns;
-	findings_say(findings, FINDING_CLOCK_SKEW, "node", level, family->skewed_since_ns,
-		     CLEAR_CLOCK_NS, now_ns, sentence);
+	findings_say(findings, FINDING_CLOCK_SKEW, FINDING_SUBJECT_NODE, level,
+		     family->skewed_since_ns, CLEAR_CLOCK_NS, now_ns, sentence);
 }
 
 static void turn(void *context, uint64_t now_ns)

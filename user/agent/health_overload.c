@@ -27,7 +27,6 @@
 #define SOURCES (PRESSURE_CPU_TIME + 1)
 
 /* Of the whole node. */
-#define SUBJECT "node"
 /* Groups with an OOM kill that stand at a time; more are said of the node. */
 #define VICTIMS_MAX 8
 
@@ -162,7 +161,7 @@ static void look_at_cpu(struct overload_family *family, uint64_t now_ns)
 	uint64_t since_ns = 0;
 
 	if (is_off(family, FINDING_CPU_OVERLOAD)) {
-		end(family, FINDING_CPU_OVERLOAD, SUBJECT, now_ns);
+		end(family, FINDING_CPU_OVERLOAD, FINDING_SUBJECT_NODE, now_ns);
 		family->before.time_ns = 0;
 		family->cpu = (struct cpu_overload){0};
 		return;
@@ -177,8 +176,8 @@ static void look_at_cpu(struct overload_family *family, uint64_t now_ns)
 		window = window_between(&family->before, &now);
 		level = cpu_overload(&family->cpu, &window, &family->agent->config.findings.limits,
 				     &since_ns, &text);
-		findings_say(list_of(family), FINDING_CPU_OVERLOAD, SUBJECT, level, since_ns,
-			     CLEAR_NS, now_ns, sentence);
+		findings_say(list_of(family), FINDING_CPU_OVERLOAD, FINDING_SUBJECT_NODE, level,
+			     since_ns, CLEAR_NS, now_ns, sentence);
 	}
 	family->before = now;
 }
@@ -200,7 +199,8 @@ static void look_at_pressure(struct overload_family *family, enum finding_kind k
 	if (r)
 		return;
 	level = pressure_level(pressure.full.avg10_percent, limit_percent, what, &text);
-	findings_say(list_of(family), kind, SUBJECT, level, now_ns, CLEAR_NS, now_ns, sentence);
+	findings_say(list_of(family), kind, FINDING_SUBJECT_NODE, level, now_ns, CLEAR_NS, now_ns,
+		     sentence);
 }
 
 static void look_at_memory(struct overload_family *family, uint64_t now_ns)
@@ -209,7 +209,7 @@ static void look_at_memory(struct overload_family *family, uint64_t now_ns)
 	const char *probe_error = probes_obstacle(&agent->probes, PROBE_TASK);
 
 	if (is_off(family, FINDING_MEMORY_PRESSURE)) {
-		end(family, FINDING_MEMORY_PRESSURE, SUBJECT, now_ns);
+		end(family, FINDING_MEMORY_PRESSURE, FINDING_SUBJECT_NODE, now_ns);
 		for (size_t i = 0; i < VICTIMS_MAX; i++) {
 			end(family, FINDING_MEMORY_PRESSURE, family->victims[i], now_ns);
 			*family->victims[i] = '\0';
@@ -234,7 +234,7 @@ static void look_at_memory(struct overload_family *family, uint64_t now_ns)
 static void look_at_io(struct overload_family *family, uint64_t now_ns)
 {
 	if (is_off(family, FINDING_IO_PRESSURE)) {
-		end(family, FINDING_IO_PRESSURE, SUBJECT, now_ns);
+		end(family, FINDING_IO_PRESSURE, FINDING_SUBJECT_NODE, now_ns);
 		return;
 	}
 	look_at_pressure(family, FINDING_IO_PRESSURE, PRESSURE_IO,
@@ -295,8 +295,9 @@ static void crashed(void *context, const struct task_event *event, uint64_t now_
 		text_printf(&text, "control group %s", path ? path : "gone");
 	if (victim)
 		memcpy(victim, subject, sizeof(subject));
-	findings_say(list_of(family), FINDING_MEMORY_PRESSURE, victim ? subject : SUBJECT,
-		     FINDING_ACTIVE, event->time_ns, CLEAR_KILLED_NS, now_ns, sentence);
+	findings_say(list_of(family), FINDING_MEMORY_PRESSURE,
+		     victim ? subject : FINDING_SUBJECT_NODE, FINDING_ACTIVE, event->time_ns,
+		     CLEAR_KILLED_NS, now_ns, sentence);
 }
 
 /* ---- the family ---- */

@@ -129,12 +129,9 @@ static void explain_links(const struct verdict *verdict, const struct view *view
 static void print_load(const struct view *view, uint32_t member, uint64_t now_ns,
 		       struct text *sentence)
 {
-	static const enum finding_kind kinds[] = {FINDING_CPU_OVERLOAD, FINDING_MEMORY_PRESSURE};
 	const struct view_row *row = &view->rows[member];
-	const struct row_finding *finding = NULL;
+	const struct row_finding *finding = view_load(view, member);
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !finding; i++)
-		finding = view_finding(view, member, finding_kind_name(kinds[i]));
 	if (finding)
 		text_printf(sentence, "; %s says: %s, %s", view->membership->members[member].name,
 			    finding->name, finding->sentence);

@@ -223,6 +223,19 @@ const struct row_finding *view_finding(const struct view *view, uint32_t member,
 	return NULL;
 }
 
+const struct row_finding *view_load(const struct view *view, uint32_t member)
+{
+	static const enum finding_kind kinds[] = {FINDING_CPU_OVERLOAD, FINDING_MEMORY_PRESSURE};
+	const struct view_row *row = &view->rows[member];
+
+	for (unsigned int i = 0; i < row->finding_count; i++)
+		for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++)
+			if (!strcmp(row->findings[i].name, finding_kind_name(kinds[kind])) &&
+			    !strcmp(row->findings[i].subject, FINDING_SUBJECT_NODE))
+				return &row->findings[i];
+	return NULL;
+}
+
 bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns)
 {
 	const struct view_row *row = &view->rows[member];
@@ -230,9 +243,7 @@ bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_n
 	if (!view_row_current(view, member, now_ns) &&
 	    (!row->ended_ns || row->other_members || row->ended_ns + VIEW_OVERLOAD_NS <= now_ns))
 		return false;
-	return row->distrust_ratio > VIEW_DISTRUST_MAX ||
-	       view_finding(view, member, finding_kind_name(FINDING_CPU_OVERLOAD)) ||
-	       view_finding(view, member, finding_kind_name(FINDING_MEMORY_PRESSURE));
+	return row->distrust_ratio > VIEW_DISTRUST_MAX || view_load(view, member);
 }
 
 bool view_is_stopping(const struct view *view, uint32_t member, uint64_t now_ns)

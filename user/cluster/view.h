@@ -116,6 +116,10 @@ bool view_row_current(const struct view *view, uint32_t member, uint64_t now_ns)
 /* The first finding of this name in a member's row, which may have ended; NULL: there is none. */
 const struct row_finding *view_finding(const struct view *view, uint32_t member, const char *name);
 
+/* The finding by which it says that the node as a whole has too much to do; NULL: there is none.
+ * That a container had no room left within its own limit is none of the node's. */
+const struct row_finding *view_load(const struct view *view, uint32_t member);
+
 /* It has said itself that it has too much to do, or that its agent was not scheduled in time. */
 bool view_is_overloaded(const struct view *view, uint32_t member, uint64_t now_ns);
 

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* The subject of what is about the node as a whole. */
+#define FINDING_SUBJECT_NODE "node"
+
 #define FINDING_HOOK_ARGUMENTS_MAX 8
 #define FINDING_HOOK_ARGUMENT_MAX  256 /* bytes, NUL included */
 

@@ -23,7 +23,7 @@ enum finding_level { FINDING_QUIET, FINDING_NEAR, FINDING_ACTIVE };
 
 struct finding {
 	enum finding_kind kind;
-	char subject[FINDING_SUBJECT_MAX]; /* "sda"; "node" where there is only one */
+	char subject[FINDING_SUBJECT_MAX]; /* "sda"; FINDING_SUBJECT_NODE */
 	/* What was seen, against what expectation; as of the last look that found it active. */
 	char sentence[FINDING_SENTENCE_MAX];
 	uint64_t since_ns;  /* the first evidence; CLOCK_MONOTONIC */

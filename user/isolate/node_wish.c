@@ -14,8 +14,18 @@ static const enum condition_kind condition_of_finding[FINDING_KINDS] = {
 	[FINDING_CPU_OVERLOAD] = CONDITION_OVERLOADED,
 	[FINDING_MEMORY_PRESSURE] = CONDITION_OVERLOADED,
 	[FINDING_IO_PRESSURE] = CONDITION_OVERLOADED,
-	[FINDING_ACCEPT_OVERFLOW] = CONDITION_OVERLOADED,
 };
+
+/* One container that has no room left within its own limit does not make an overloaded node. */
+static enum condition_kind condition_of(const struct finding *finding)
+{
+	enum condition_kind condition = condition_of_finding[finding->kind];
+
+	return condition == CONDITION_OVERLOADED &&
+			       strcmp(finding->subject, FINDING_SUBJECT_NODE) != 0
+		       ? CONDITION_NONE
+		       : condition;
+}
 
 static const enum condition_kind condition_of_verdict[VERDICT_CLASSES] = {
 	[VERDICT_NODE_ISOLATED] = CONDITION_NETWORK_PARTITIONED,
@@ -48,7 +58,7 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 		wish->conditions[kind].mine = true;
 	for (unsigned int i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->standing[i];
-		enum condition_kind condition = condition_of_finding[finding->kind];
+		enum condition_kind condition = condition_of(finding);
 		const char *name = finding_kind_name(finding->kind);
 
 		if (settings[finding->kind].response == FINDING_RESPONSE_NO_SCHEDULE &&
@@ -59,7 +69,8 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 		if (condition != CONDITION_NONE &&
 		    settings[finding->kind].response >= FINDING_RESPONSE_ROW)
 			hold(&wish->conditions[condition], name,
-			     strcmp(finding->subject, "node") != 0 ? finding->subject : "",
+			     strcmp(finding->subject, FINDING_SUBJECT_NODE) != 0 ? finding->subject
+										 : "",
 			     finding->sentence);
 	}
 }
