@@ -21,13 +21,15 @@ from system import LabError
 
 SCRAPE_SECONDS = 1
 CLEAR_SECONDS = 30
-# The rules' own numbers, but for how soon a finding is cleared.
+TASK_HUNG_SECONDS = 5
+# The rules' own numbers, but for how soon a finding is cleared, and for a wait that has nothing to say.
 RULES = """
 findings:
   disk-errors: {{clear_after_s: 1}}
+  task-hung: {{after_s: %d}}
 watch:
   - exe: {directory}/watched
-"""
+""" % TASK_HUNG_SECONDS
 # So that one of 100 waits for a CPU is over 20 ms: some 3 ms for each that stands before it.
 HOGS_PER_CPU = 16
 
@@ -169,7 +171,7 @@ OVERLOADS = (
     ),
     Fault(
         "task-hung",
-        "all I/O of a disk hangs, and who reads it (rule: 30 s, looked at every 5 s)",
+        f"all I/O of a disk hangs, and who reads it (rule: 30 s, here {TASK_HUNG_SECONDS} s; looked at every 5 s)",
         lambda bench: bench.disk.order("stall"),
         lambda bench: bench.disk.order("heal"),
         # Who reads is the disk's own program.
