@@ -16,9 +16,9 @@
 #   make deb     the Debian package, in build/deb
 #   make image   the container image, in build/image; no daemon, no registry
 #   make test-image     it in a pod of deploy/kubernetes, as a container runtime runs that here
-#   make test-kubelet   the same with a real kubelet, containerd and control plane, which tests/kube/release builds
 #   make test-manifests deploy/kubernetes and deploy/helm: what kubectl and helm make of them
 #   make test-kube      the tests with a Kubernetes API, against a real one that is built from Debian's source
+#   make test-kubelet   the DaemonSet with a kubelet, containerd and control plane of the same release
 #   make test-packages  it in a Debian 12 and a Debian 13: installed, upgraded, removed, purged
 #
 # V=1 shows the commands. BUILD=DIR builds elsewhere. CC, CLANG, BPFTOOL, PKG_CONFIG, CPPFLAGS, CFLAGS and
@@ -294,19 +294,6 @@ test-image: deps-pod
 	$(Q)scripts/image $(BUILD)
 	$(Q)V=$(V) tests/run $(BUILD) image/
 
-test-kubelet: deps-kubelet
-	$(Q)test -x $(BUILD)/kubernetes/kubelet || { \
-		echo "test-kubelet: no $(BUILD)/kubernetes; 'tests/kube/release $(BUILD)' makes it, in some ten minutes" >&2; exit 1; }
-	+$(Q)$(AGAIN) all
-	$(Q)scripts/image $(BUILD)
-	$(Q)scripts/kube-tools $(BUILD)
-	$(Q)V=$(V) tests/run $(BUILD) kubelet/
-
-test-manifests: deps-manifests
-	+$(Q)$(AGAIN) all
-	$(Q)scripts/kube-tools $(BUILD)
-	$(Q)V=$(V) tests/run $(BUILD) deploy/test_manifests
-
 # The programs are built once in a BUILD directory, which takes some ten minutes.
 KUBE_TESTS := kube/ live/test_node_conditions live/test_pods live/test_store_kubernetes live/test_trace_pods \
 	lab/test_cluster_kubernetes
@@ -315,6 +302,18 @@ test-kube: deps-test
 	+$(Q)$(AGAIN) all live-tests
 	$(Q)tests/kube/release $(BUILD)
 	$(Q)TOCSIN_KUBE_PROGRAMS=$(BUILD)/kubernetes LONG=1 V=$(V) tests/run $(BUILD) $(KUBE_TESTS)
+
+test-kubelet: deps-kubelet
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/image $(BUILD)
+	$(Q)scripts/kube-tools $(BUILD)
+	$(Q)tests/kube/release $(BUILD)
+	$(Q)V=$(V) tests/run $(BUILD) kubelet/
+
+test-manifests: deps-manifests
+	+$(Q)$(AGAIN) all
+	$(Q)scripts/kube-tools $(BUILD)
+	$(Q)V=$(V) tests/run $(BUILD) deploy/test_manifests
 
 test-packages: deps-packages
 	$(Q)tests/packages/run $(BUILD)
