@@ -57,7 +57,7 @@ class Agent(AgentLog):
         config, log = (os.path.join(directory, name) for name in ("tocsin.yaml", "log"))
         with open(config, "w", encoding="utf-8") as file:
             file.write(settings.format(directory=directory))
-        with open(log, "ab") as file:
+        with open(log, "wb") as file:
             process = subprocess.Popen(
                 ["unshare", "--net", os.path.join(build, "tocsin"), "agent", "-c", config],
                 stdin=subprocess.DEVNULL,

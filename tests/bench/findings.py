@@ -50,6 +50,8 @@ class Fault:
         self.target_ms = rest.get("target_ms")  # of the p99
         self.clear_s = rest.get("clear_s", CLEAR_SECONDS)  # 0: its end is not waited for
         self.rest_s = rest.get("rest_s", 0)  # before each run
+        # Each run has an agent of its own, which knows nothing of the one before.
+        self.anew = rest.get("anew", False)
         # Of the bench: begins and ends what must go on, and for how long before the first run.
         self.begin = rest.get("begin", lambda bench: None)
         self.end = rest.get("end", lambda bench: None)
@@ -207,7 +209,8 @@ OVERLOADS = (
         seconds=40,
         target_ms=20000,
         kernel=lambda bench: r"soft lockup|blocked for more than|rcu.*stall",
-        clear_s=90,
+        clear_s=0,
+        anew=True,
     ),
 )
 
@@ -496,7 +499,7 @@ class NodeBench(Bench):
     """One agent alone, and its node."""
 
     def begin(self):
-        directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
+        self.directory = directory = self.parts.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-"))
         self.disk = self.keep(Disk(self.build))
         self.space = self.keep(Space(directory))
         self.watched = self.keep(Watched(directory))
@@ -504,7 +507,14 @@ class NodeBench(Bench):
         self.listener = self.keep(Listener())
         self.group = self.keep(Group(directory))
         self.hogs = self.keep(Hogs())
-        self.agent = self.keep(Agent(self.build, directory, CONFIG + RULES))
+        self.start_agent()
+
+    def start_agent(self):
+        self.agent = self.keep(Agent(self.build, self.directory, CONFIG + RULES))
+
+    def start_agent_anew(self):
+        self.agent.close()
+        self.start_agent()
 
 
 class Series:
@@ -529,6 +539,8 @@ def one_run(bench, fault, series):
         if said.get("event") == "finding":
             series.others.append(f"{said['finding']} {said['subject']}: {said['sentence']}")
 
+    if fault.anew:
+        bench.start_agent_anew()
     time.sleep(fault.rest_s + random.uniform(0.2, 1.2))
     kernel = KernelLog(fault.kernel(bench))
     before_ns = time.monotonic_ns()
