@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START_SECONDS = 60
+START_SECONDS, REAL_START_SECONDS = 20, 90
 CALL_SECONDS = 15
 JSON_TYPE = "application/json"
 MERGE = "application/merge-patch+json"
@@ -115,25 +115,26 @@ class Client:
         return Watch(connection, answer)
 
 
+def is_real():
+    """Whether tests/kube/api starts a real server in the stand-in's place."""
+    return bool(os.environ.get("TOCSIN_KUBE_PROGRAMS"))
+
+
 class StandIn:
-    """The stand-in server, or a real one in its place, as a process of its own."""
-
-    obeys = not os.environ.get("TOCSIN_KUBE_PROGRAMS")  # what /testing/... is for
-
-    program, start_seconds = "api", START_SECONDS
+    """The stand-in server, or a real one in its place, which takes no orders, as a process of its own."""
 
     def __init__(self, directory, *arguments):
         self.directory = directory
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", os.path.join(HERE, self.program), "--directory", directory]
+            ["setpriv", "--pdeathsig", "KILL", os.path.join(HERE, "api"), "--directory", directory]
             + list(arguments),
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + self.start_seconds
+        deadline = time.monotonic() + (REAL_START_SECONDS if is_real() else START_SECONDS)
         while not os.path.exists(self.path("port")):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise OSError(f"tests/kube/{self.program} in {directory} does not begin to listen")
+                raise OSError(f"tests/kube/api in {directory} does not begin to listen")
             time.sleep(0.02)
 
     def path(self, name):
@@ -167,9 +168,3 @@ class StandIn:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
-
-
-class ControlPlane(StandIn):
-    """A real one, as tests/kube/real starts it; of orders it knows none."""
-
-    program, start_seconds = "real", 90

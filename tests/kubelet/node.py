@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 import certificates
-from client import ControlPlane
+from client import StandIn
 from keeper import Groups, Keeper, Mounts, leave_namespaces
 from pod import may_raise_limits
 from system import run
@@ -135,8 +135,8 @@ class Node:
 
     def start_plane(self):
         os.environ["TOCSIN_KUBE_PROGRAMS"] = self.programs
-        plane = ControlPlane(self.path("api"), "--listen", ADDRESS, "--port", str(API_PORT), "--controllers", "*",
-                             "--rbac", "--service-account", "kube-system:test")  # fmt: skip
+        plane = StandIn(self.path("api"), "--listen", ADDRESS, "--port", str(API_PORT), "--controllers", "*",
+                        "--rbac", "--service-account", "kube-system:test")  # fmt: skip
         self.start("kube-scheduler", os.path.join(self.programs, "kube-scheduler"), "--kubeconfig",
                    plane.path("kubeconfig-cert"), "--leader-elect=false", "--port=0", "--secure-port=10259",
                    f"--cert-dir={self.path('scheduler')}")  # fmt: skip

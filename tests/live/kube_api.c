@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
-/* A real one takes its time. */
-#define WAIT_NS (60 * NS_PER_S)
-#define POLL_US 5000
+#define WAIT_NS	     (15 * NS_PER_S)
+#define REAL_WAIT_NS (60 * NS_PER_S)
+#define POLL_US	     5000
 /* Debian's python3-yaml is the system's own Python's. */
 #define TO_JSON                                                                        \
 	"/usr/bin/python3 -c 'import json, sys, yaml; [print(json.dumps(o)) for f in " \
@@ -70,9 +70,16 @@ static void run_server(void *context)
 	      "--service-account", "tocsin:tocsin", NULL);
 }
 
+bool kube_api_is_real(void)
+{
+	const char *programs = getenv("TOCSIN_KUBE_PROGRAMS");
+
+	return programs && *programs;
+}
+
 static unsigned int wait_for_port(const struct kube_api *api)
 {
-	uint64_t limit_ns = clock_monotonic_ns() + WAIT_NS;
+	uint64_t limit_ns = clock_monotonic_ns() + (kube_api_is_real() ? REAL_WAIT_NS : WAIT_NS);
 	unsigned int port = 0;
 	char path[96];
 
@@ -143,17 +150,9 @@ unsigned int kube_api_call(const struct kube_api *api, const char *method, const
 	return status;
 }
 
-/* tests/kube/api then starts it in its place. */
-static bool is_real(void)
-{
-	const char *programs = getenv("TOCSIN_KUBE_PROGRAMS");
-
-	return programs && *programs;
-}
-
 void kube_api_skip_if_real(void)
 {
-	if (!is_real())
+	if (!kube_api_is_real())
 		return;
 	print_message("a real API server takes no orders\n");
 	skip();
@@ -193,7 +192,7 @@ unsigned int kube_api_count(const struct kube_api *api, const char *const words[
 
 void kube_api_relent(const struct kube_api *api)
 {
-	if (is_real())
+	if (kube_api_is_real())
 		return;
 	assert_int_equal(kube_api_call(api, "DELETE", "/testing/faults", NULL, NULL, NULL), 200);
 }

@@ -9,6 +9,7 @@
  */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct kube_api {
@@ -34,6 +35,9 @@ void kube_api_stop(struct kube_api *api);
  */
 unsigned int kube_api_call(const struct kube_api *api, const char *method, const char *path,
 			   const char *type, const char *body, json_t **ret_answer);
+
+/* Whether tests/kube/api starts a real one in its place: TOCSIN_KUBE_PROGRAMS says so. */
+bool kube_api_is_real(void);
 
 /* Skips the running test where nobody can be ordered to. */
 void kube_api_skip_if_real(void);

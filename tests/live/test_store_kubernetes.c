@@ -498,6 +498,8 @@ static void test_client_certificate(void **state)
 {
 	struct bench *bench = begin(state);
 	static const char *const written[] = {"tocsinnodes", "\"patch\"", "tocsin-admin", NULL};
+	static const char *const of_account[] = {"tocsinnodes", "tocsin:tocsin", NULL};
+	unsigned int before = kube_api_count(&bench->api, of_account);
 	char kubeconfig[128];
 	const struct kubernetes_settings settings = {
 		.kubeconfig = kubeconfig, .lease_seconds = 1, .renew_interval_ms = 200};
@@ -509,6 +511,7 @@ static void test_client_certificate(void **state)
 	store_wait(store_client_has_row(&bench->a, "a", ROW("certified")));
 	/* By that name, and not by the agents' account. */
 	store_wait(kube_api_count(&bench->api, written) > 0);
+	assert_int_equal(kube_api_count(&bench->api, of_account), before);
 }
 
 /* A new token, the old one of which is refused at once. */

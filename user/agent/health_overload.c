@@ -26,7 +26,6 @@
 /* Those of probe/pressure.h that are read here. */
 #define SOURCES (PRESSURE_CPU_TIME + 1)
 
-/* Of the whole node. */
 /* Groups with an OOM kill that stand at a time; more are said of the node. */
 #define VICTIMS_MAX 8
 

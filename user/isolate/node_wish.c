@@ -16,17 +16,6 @@ static const enum condition_kind condition_of_finding[FINDING_KINDS] = {
 	[FINDING_IO_PRESSURE] = CONDITION_OVERLOADED,
 };
 
-/* One container that has no room left within its own limit does not make an overloaded node. */
-static enum condition_kind condition_of(const struct finding *finding)
-{
-	enum condition_kind condition = condition_of_finding[finding->kind];
-
-	return condition == CONDITION_OVERLOADED &&
-			       strcmp(finding->subject, FINDING_SUBJECT_NODE) != 0
-		       ? CONDITION_NONE
-		       : condition;
-}
-
 static const enum condition_kind condition_of_verdict[VERDICT_CLASSES] = {
 	[VERDICT_NODE_ISOLATED] = CONDITION_NETWORK_PARTITIONED,
 	[VERDICT_NODE_UNREACHABLE] = CONDITION_NETWORK_PARTITIONED,
@@ -58,7 +47,8 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 		wish->conditions[kind].mine = true;
 	for (unsigned int i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->standing[i];
-		enum condition_kind condition = condition_of(finding);
+		enum condition_kind condition = condition_of_finding[finding->kind];
+		bool of_node = !strcmp(finding->subject, FINDING_SUBJECT_NODE);
 		const char *name = finding_kind_name(finding->kind);
 
 		if (settings[finding->kind].response == FINDING_RESPONSE_NO_SCHEDULE &&
@@ -66,11 +56,13 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 			wish->unhealthy.parts = TAINT_NO_SCHEDULE;
 			wish->unhealthy.value = name;
 		}
+		/* One container that has no room left within its own limit does not overload its
+		 * node. */
+		if (condition == CONDITION_OVERLOADED && !of_node)
+			continue;
 		if (condition != CONDITION_NONE &&
 		    settings[finding->kind].response >= FINDING_RESPONSE_ROW)
-			hold(&wish->conditions[condition], name,
-			     strcmp(finding->subject, FINDING_SUBJECT_NODE) != 0 ? finding->subject
-										 : "",
+			hold(&wish->conditions[condition], name, of_node ? "" : finding->subject,
 			     finding->sentence);
 	}
 }
