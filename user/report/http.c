@@ -2,6 +2,8 @@
 #include "report/http.h"
 
 #include "base/clock.h"
+#include "report/http_accept.h"
+#include "report/http_gzip.h"
 #include "report/http_routes.h"
 
 #include <errno.h>
@@ -45,6 +47,14 @@ struct connection {
 	uint64_t since_ns; /* accepted, or done with its last request */
 };
 
+/* How a client wants an answer. */
+struct form {
+	enum metrics_format format;
+	bool gzip;
+};
+
+#define FORMS 4
+
 struct cached_answer {
 	struct MHD_Response *response; /* NULL: none */
 	uint64_t expires_ns;
@@ -62,7 +72,7 @@ struct http {
 	void *context;
 	size_t pending_bytes;
 	uint16_t port;
-	struct cached_answer cache[HTTP_ROUTES][2]; /* by route and enum metrics_format */
+	struct cached_answer cache[HTTP_ROUTES][FORMS]; /* by route and form_index() */
 	struct connection connections[CONNECTION_SLOTS];
 };
 
@@ -150,7 +160,7 @@ static uint64_t drop_expired(struct http *http)
 	uint64_t next_ns = UINT64_MAX;
 
 	for (size_t i = 0; i < HTTP_ROUTES; i++) {
-		for (size_t j = 0; j < 2; j++) {
+		for (size_t j = 0; j < FORMS; j++) {
 			struct cached_answer *cached = &http->cache[i][j];
 
 			if (cached->response && cached->expires_ns <= now_ns)
@@ -162,21 +172,59 @@ static uint64_t drop_expired(struct http *http)
 	return next_ns == UINT64_MAX ? 0 : next_ns / NS_PER_MS + 1;
 }
 
+static size_t form_index(const struct form *form)
+{
+	return form->format * 2U + form->gzip;
+}
+
+/* A small answer gains nothing. */
+static struct form wanted_form(struct MHD_Connection *connection, const struct http_route *route)
+{
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+	const char *encoding =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
+
+	return (struct form){
+		.format = metrics_negotiate(accept),
+		.gzip = route->large && http_accept_weight(encoding, "gzip") > 0,
+	};
+}
+
+/* Returns NULL when there is no memory. */
+static struct MHD_Response *make_answer(struct http *http, const struct http_route *route,
+					const struct form *form, struct http_answer *answer)
+{
+	struct MHD_Response *response;
+	struct snapshot snapshot = {0};
+	bool gzip;
+
+	http->fill(http->context, &snapshot);
+	if (route->answer(&snapshot, form->format, answer))
+		return NULL;
+	/* Without memory for it, it goes as it is. */
+	gzip = form->gzip && !http_gzip(&answer->data, &answer->size);
+	response = make_response(http, answer, NULL);
+	if (response &&
+	    ((route->large &&
+	      MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding") != MHD_YES) ||
+	     (gzip && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES))) {
+		MHD_destroy_response(response);
+		response = NULL;
+	}
+	return response;
+}
+
 /* Makes the answer of a route, to be given now and kept in 'cached' when making it took long. */
 static enum MHD_Result send_fresh(struct http *http, struct MHD_Connection *connection,
-				  const struct http_route *route, enum metrics_format format,
+				  const struct http_route *route, const struct form *form,
 				  struct cached_answer *cached)
 {
 	uint64_t start_ns = clock_monotonic_ns();
 	struct http_answer answer = {0};
-	struct MHD_Response *response = NULL;
+	struct MHD_Response *response = make_answer(http, route, form, &answer);
 	enum MHD_Result result;
 	uint64_t cost_ns;
-	struct snapshot snapshot = {0};
 
-	http->fill(http->context, &snapshot);
-	if (!route->answer(&snapshot, format, &answer))
-		response = make_response(http, &answer, NULL);
 	if (!response)
 		return send_text(http, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				 "out of memory\n", NULL);
@@ -192,9 +240,8 @@ static enum MHD_Result send_fresh(struct http *http, struct MHD_Connection *conn
 static enum MHD_Result send_route(struct http *http, struct MHD_Connection *connection,
 				  const struct http_route *route)
 {
-	enum metrics_format format = metrics_negotiate(
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
-	struct cached_answer *cached = &http->cache[route->index][format];
+	const struct form form = wanted_form(connection, route);
+	struct cached_answer *cached = &http->cache[route->index][form_index(&form)];
 
 	(void)drop_expired(http);
 	if (cached->response)
@@ -203,7 +250,7 @@ static enum MHD_Result send_route(struct http *http, struct MHD_Connection *conn
 		return send_text(
 			http, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"too many unread answers are waiting for slow clients; try again\n", NULL);
-	return send_fresh(http, connection, route, format, cached);
+	return send_fresh(http, connection, route, &form, cached);
 }
 
 /*
@@ -560,7 +607,7 @@ void http_close(struct http *http)
 	MHD_stop_daemon(http->daemon);
 	http->daemon = NULL;
 	for (size_t i = 0; i < HTTP_ROUTES; i++)
-		for (size_t j = 0; j < 2; j++)
+		for (size_t j = 0; j < FORMS; j++)
 			drop_cached(&http->cache[i][j]);
 	if (!http->open_handles)
 		free(http);

@@ -2,6 +2,7 @@
 #include "report/metrics.h"
 
 #include "base/histogram.h"
+#include "report/http_accept.h"
 #include "report/metrics_table.h"
 #include "report/names.h"
 
@@ -41,45 +42,13 @@ const char *metrics_content_type(enum metrics_format format)
 	return "text/plain; version=0.0.4; charset=utf-8";
 }
 
-/* What follows "q=" in one range of an Accept header; 1 when there is none, 0 when it makes no
- * sense. */
-static double accept_weight(char *parameters)
-{
-	char *rest = NULL;
-	double weight = 1;
-
-	for (char *parameter = strtok_r(parameters, ";", &rest); parameter;
-	     parameter = strtok_r(NULL, ";", &rest)) {
-		parameter += strspn(parameter, " \t");
-		if (!strncasecmp(parameter, "q=", 2))
-			weight = strtod(parameter + 2, NULL);
-	}
-	return weight >= 0 && weight <= 1 ? weight : 0;
-}
-
 enum metrics_format metrics_negotiate(const char *accept)
 {
-	double openmetrics = 0, text = 0;
-	char ranges[1024];
-	char *rest = NULL;
+	double openmetrics = http_accept_weight(accept, "application/openmetrics-text");
 
-	/* A list that long is nobody's; the plain format suits everybody. */
-	if (!accept || strlen(accept) >= sizeof(ranges))
-		return METRICS_PROMETHEUS;
-	memcpy(ranges, accept, strlen(accept) + 1);
-	for (char *range = strtok_r(ranges, ",", &rest); range;
-	     range = strtok_r(NULL, ",", &rest)) {
-		char *type = range + strspn(range, " \t");
-		size_t length = strcspn(type, " \t;");
-		double weight = accept_weight(type + length);
-
-		if (length == strlen("application/openmetrics-text") &&
-		    !strncasecmp(type, "application/openmetrics-text", length))
-			openmetrics = fmax(openmetrics, weight);
-		else if (length == strlen("text/plain") && !strncasecmp(type, "text/plain", length))
-			text = fmax(text, weight);
-	}
-	return openmetrics > 0 && openmetrics >= text ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;
+	return openmetrics > 0 && openmetrics >= http_accept_weight(accept, "text/plain")
+		       ? METRICS_OPENMETRICS
+		       : METRICS_PROMETHEUS;
 }
 
 /* Most of the time goes into these two: a table of bytes for each call of strcspn() would double
