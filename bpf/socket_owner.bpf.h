@@ -16,6 +16,7 @@
 #include "filter_owner.bpf.h"
 #include "numbers.bpf.h"
 #include "open_file.bpf.h"
+#include "socket_group.bpf.h"
 #include "socket_record.bpf.h"
 
 struct socket_owner {
@@ -65,20 +66,6 @@ int owner_iterate(struct bpf_iter__task_file *context)
 	if (task && sk)
 		socket_owner_note(sk, task);
 	return 0;
-}
-
-/* NULL where the kernel does not keep it. */
-static __always_inline struct cgroup *cgroup_of_socket(struct sock *sk)
-{
-	struct sock_cgroup_data *data = &sk->sk_cgrp_data;
-	__u64 value;
-
-	if (bpf_core_field_exists(((struct sock_cgroup_data___v515 *)0)->cgroup))
-		return BPF_CORE_READ((struct sock_cgroup_data___v515 *)data, cgroup);
-	/* Before 5.15 (commit 8520e224f547) a word with the numbers of v1 controllers instead, when
-	 * one of the lowest two bits is set. */
-	value = BPF_CORE_READ((struct sock_cgroup_data___v514 *)data, val);
-	return value & 3 ? NULL : (struct cgroup *)value;
 }
 
 static __always_inline void owner_of_socket(struct sock *sk, struct owner *owner)

@@ -25,7 +25,7 @@ struct {
 	/* Few groups ever see a crash. */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 256);
-	__type(key, struct task_group);
+	__type(key, struct group_key);
 	__type(value, struct task_record);
 } task_records SEC(".maps");
 
@@ -51,23 +51,23 @@ static const struct task_record no_record = {};
  * Its group in the v2 tree, unless the tree in which the memory controller counts it is another and
  * tells more: of an OOM kill, or of a process that is in no group in the v2 tree.
  */
-static __always_inline struct task_group group_of_task(struct task_struct *task, bool of_memory)
+static __always_inline struct group_key group_of_task(struct task_struct *task, bool of_memory)
 {
 	struct cgroup *cgroup = cgroup_of_task(task);
 	struct cgroup *memory = memory_group_of_task(task);
-	struct task_group group = {.tree = TASK_TREE_V2};
+	struct group_key group = {.tree = GROUP_TREE_V2};
 
 	if (memory && BPF_CORE_READ(memory, level) &&
 	    BPF_CORE_READ(memory, root) != BPF_CORE_READ(cgroup, root) &&
 	    (of_memory || !BPF_CORE_READ(cgroup, level))) {
 		cgroup = memory;
-		group.tree = TASK_TREE_MEMORY;
+		group.tree = GROUP_TREE_MEMORY;
 	}
 	group.cgroup_id = cgroup_id_of(cgroup);
 	return group;
 }
 
-static __always_inline struct task_record *record_of(const struct task_group *group)
+static __always_inline struct task_record *record_of(const struct group_key *group)
 {
 	struct task_record *record = bpf_map_lookup_elem(&task_records, group);
 
@@ -82,7 +82,7 @@ static __always_inline struct task_record *record_of(const struct task_group *gr
 	return &task_other;
 }
 
-static __always_inline void tell(struct task_struct *task, const struct task_group *group,
+static __always_inline void tell(struct task_struct *task, const struct group_key *group,
 				 __u32 status)
 {
 	struct task_event *event = bpf_ringbuf_reserve(&task_events, sizeof(*event), 0);
@@ -113,7 +113,7 @@ SEC("tp_btf/sched_process_exit")
 int process_crashes(__u64 *context)
 {
 	struct task_struct *task = (struct task_struct *)context[0];
-	struct task_group group;
+	struct group_key group;
 	__u32 status, signal;
 
 	if (!process_is_over(context, &task_counters.repeats_unsure))
@@ -137,7 +137,7 @@ int process_crashes(__u64 *context)
 
 static __always_inline void on_victim(struct task_struct *task)
 {
-	struct task_group group;
+	struct group_key group;
 
 	if (!victim_is_new(task, &task_counters.repeats_unsure))
 		return;

@@ -17,6 +17,8 @@
  */
 /* clang-format on */
 
+#include "maps/group.h"
+
 #define TASK_WATCHED_MAX 1024
 
 #define TASK_COMM_BYTES 16
@@ -24,19 +26,6 @@
 /* Signals are counted by number, but all of the real-time signals (from 32 on) in one. */
 #define TASK_SIGNALS	     33
 #define TASK_SIGNAL_REALTIME 32
-
-enum task_tree {
-	TASK_TREE_V2,
-	TASK_TREE_MEMORY, /* of the memory controller, where that is one of v1 */
-	TASK_TREES,
-};
-
-/* A control group. Its id is never given to another one. */
-struct task_group {
-	__u64 cgroup_id;
-	__u32 tree; /* enum task_tree: each counts its ids for itself */
-	__u32 reserved;
-};
 
 /* All only grow. */
 struct task_record {
@@ -48,7 +37,7 @@ struct task_record {
 struct task_event {
 	__u64 time_ns;	/* CLOCK_MONOTONIC, of its last thread's end */
 	__u64 start_ns; /* CLOCK_BOOTTIME, of its start: tells it from others of the same number */
-	struct task_group group;
+	struct group_key group;
 	__u32 pid;
 	__u32 status; /* as wait() reports it */
 	char comm[TASK_COMM_BYTES];
@@ -60,7 +49,7 @@ struct task_event {
 struct task_sleeper {
 	__u64 start_ns; /* CLOCK_BOOTTIME, of the task */
 	__u64 switches; /* grows when it runs */
-	struct task_group group;
+	struct group_key group;
 	__u32 pid, tid;
 	char comm[TASK_COMM_BYTES]; /* of its process */
 	__u8 killable;		    /* a fatal signal would wake it */
@@ -74,7 +63,6 @@ struct task_counters {
 	__u64 repeats_unsure; /* what may have been counted twice: there was no room to note it */
 };
 
-_Static_assert(sizeof(struct task_group) == 16, "task_group is shared with the kernel side");
 _Static_assert(sizeof(struct task_record) == 272, "task_record is shared with the kernel side");
 _Static_assert(sizeof(struct task_event) == 64, "task_event is shared with the kernel side");
 _Static_assert(sizeof(struct task_sleeper) == 64, "task_sleeper is shared with the kernel side");

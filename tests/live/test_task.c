@@ -558,7 +558,7 @@ static void test_paths_are_found_either_way(void **state)
 	move_to(fixture, "a", 7);
 	cgroup_rig_leave(&fixture->cgroup);
 	snprintf(expected, sizeof(expected), "%s/a7", fixture->cgroup.path);
-	tree = fixture->groups.trees[TASK_TREE_V2];
+	tree = fixture->groups.trees[GROUP_TREE_V2];
 	assert_int_equal(cgroup_find(tree, expected, &place), 0);
 	assert_int_equal(cgroup_find(tree, "/", &root), 0);
 	for (int allowed = 1; allowed >= 0; allowed--) {

@@ -18,9 +18,9 @@ size_t groups_records(size_t max_series)
 }
 
 /* Here, so that it is said once and not with each group that has no name. */
-static void tell_missing_tree(const int trees[static TASK_TREES])
+static void tell_missing_tree(const int trees[static GROUP_TREES])
 {
-	int tree = trees[TASK_TREE_V2];
+	int tree = trees[GROUP_TREE_V2];
 
 	if (tree >= 0)
 		return;
@@ -28,7 +28,7 @@ static void tell_missing_tree(const int trees[static TASK_TREES])
 		    tree == -ENOENT ? log_string("reason", "no cgroup v2 tree is mounted")
 				    : log_errno("reason", tree),
 		    log_string("consequence",
-			       trees[TASK_TREE_MEMORY] >= 0
+			       trees[GROUP_TREE_MEMORY] >= 0
 				       ? "groups are those of the memory controller's v1 tree"
 				       : "groups are told by number, and what runs in them by "
 					 "program: without pod, container or unit"));
@@ -37,8 +37,8 @@ static void tell_missing_tree(const int trees[static TASK_TREES])
 int groups_open(struct groups *groups, size_t max_series)
 {
 	*groups = (struct groups){
-		.trees = {[TASK_TREE_V2] = cgroup_open_tree(),
-			  [TASK_TREE_MEMORY] = cgroup_open_memory_tree()},
+		.trees = {[GROUP_TREE_V2] = cgroup_open_tree(),
+			  [GROUP_TREE_MEMORY] = cgroup_open_memory_tree()},
 		.max_series = max_series,
 		.max_groups = groups_records(max_series),
 	};
@@ -63,7 +63,7 @@ void groups_close(struct groups *groups)
 		free_series(groups->series[i]);
 	free(groups->members);
 	free(groups->series);
-	for (size_t i = 0; groups->max_groups && i < TASK_TREES; i++)
+	for (size_t i = 0; groups->max_groups && i < GROUP_TREES; i++)
 		if (groups->trees[i] >= 0)
 			close(groups->trees[i]);
 	*groups = (struct groups){0};
@@ -76,7 +76,7 @@ static void add(struct task_record *sum, const struct task_record *record)
 		sum->crashes[i] += record->crashes[i];
 }
 
-static struct group_member *find_member(const struct groups *groups, const struct task_group *group)
+static struct group_member *find_member(const struct groups *groups, const struct group_key *group)
 {
 	for (size_t i = 0; i < groups->member_count; i++)
 		if (groups->members[i].group.cgroup_id == group->cgroup_id &&
@@ -85,7 +85,7 @@ static struct group_member *find_member(const struct groups *groups, const struc
 	return NULL;
 }
 
-const char *groups_path(const struct groups *groups, const struct task_group *group)
+const char *groups_path(const struct groups *groups, const struct group_key *group)
 {
 	const struct group_member *member = find_member(groups, group);
 
@@ -93,7 +93,7 @@ const char *groups_path(const struct groups *groups, const struct task_group *gr
 }
 
 struct cgroup_owner groups_owner(const struct groups *groups, const struct pods *pods,
-				 const struct task_group *group)
+				 const struct group_key *group)
 {
 	return pods_owner(pods, groups_path(groups, group) ?: "");
 }
@@ -206,10 +206,10 @@ static struct group_series *find_series(const struct groups *groups, const char 
 }
 
 /* NULL when there is no room or no memory: what it counts is then part of 'other'. */
-static struct group_member *make_member(struct groups *groups, const struct task_group *group)
+static struct group_member *make_member(struct groups *groups, const struct group_key *group)
 {
 	char path[CGROUP_PATH_MAX], shown[CGROUP_PATH_MAX];
-	int tree = group->tree < TASK_TREES ? groups->trees[group->tree] : -ENOENT;
+	int tree = group->tree < GROUP_TREES ? groups->trees[group->tree] : -ENOENT;
 	bool known = tree >= 0 && !cgroup_path(tree, group->cgroup_id, path, sizeof(path));
 	struct group_series *series;
 	struct group_member *member;
@@ -223,7 +223,7 @@ static struct group_member *make_member(struct groups *groups, const struct task
 	series = find_series(groups, shown);
 	if (!series)
 		series = make_series(groups, shown);
-	if (groups->member_count == 2 * groups->max_groups || group->tree >= TASK_TREES)
+	if (groups->member_count == 2 * groups->max_groups || group->tree >= GROUP_TREES)
 		return NULL;
 	member = &groups->members[groups->member_count++];
 	*member = (struct group_member){.group = *group, .series = series};
@@ -236,7 +236,7 @@ static struct group_member *make_member(struct groups *groups, const struct task
 
 /* ---- reading ---- */
 
-static void read_record(void *context, const struct task_group *group,
+static void read_record(void *context, const struct group_key *group,
 			const struct task_record *record)
 {
 	struct groups *groups = context;
@@ -273,7 +273,7 @@ int groups_read(struct groups *groups, struct task_probe *probe)
 	return 0;
 }
 
-void groups_note(struct groups *groups, struct task_probe *probe, const struct task_group *group)
+void groups_note(struct groups *groups, struct task_probe *probe, const struct group_key *group)
 {
 	if (find_member(groups, group))
 		return;
@@ -287,6 +287,6 @@ void groups_note_oom_kill(struct groups *groups, struct task_probe *probe)
 {
 	/* Its event tells the group in the v2 tree. That of the other tree stands in the records
 	 * alone, and a runtime removes both as soon as a container has ended. */
-	if (groups->trees[TASK_TREE_MEMORY] >= 0)
+	if (groups->trees[GROUP_TREE_MEMORY] >= 0)
 		(void)groups_read(groups, probe);
 }

@@ -28,14 +28,14 @@ struct group_series {
 
 /* A group that the kernel has, or may have, a record of. */
 struct group_member {
-	struct task_group group;
+	struct group_key group;
 	struct group_series *series; /* NULL: counted in 'other' for as long as it lives */
 	char *path;		     /* NULL: it was gone already */
 	bool has_record;
 };
 
 struct groups {
-	int trees[TASK_TREES]; /* negative: not mounted */
+	int trees[GROUP_TREES]; /* negative: not mounted */
 	size_t max_series, max_groups;
 	struct group_series **series;
 	size_t series_count;
@@ -52,17 +52,17 @@ int groups_open(struct groups *groups, size_t max_series);
 void groups_close(struct groups *groups);
 
 /* Learns the name of a group while it is there. */
-void groups_note(struct groups *groups, struct task_probe *probe, const struct task_group *group);
+void groups_note(struct groups *groups, struct task_probe *probe, const struct group_key *group);
 
 /* And of the one in which the memory controller has counted an OOM kill, where that is another. */
 void groups_note_oom_kill(struct groups *groups, struct task_probe *probe);
 
 /* The name of a group that was noted, or NULL. */
-const char *groups_path(const struct groups *groups, const struct task_group *group);
+const char *groups_path(const struct groups *groups, const struct group_key *group);
 
 /* Whose such a group is. 'pods' may be NULL. */
 struct cgroup_owner groups_owner(const struct groups *groups, const struct pods *pods,
-				 const struct task_group *group);
+				 const struct group_key *group);
 
 /* Gives the series the names of their pods that have become known. 'pods' may be NULL. */
 void groups_name_pods(struct groups *groups, const struct pods *pods);

@@ -68,8 +68,8 @@ static void read_owner(const struct hung_family *family, const struct hung_sight
 		       struct text *text)
 {
 	const struct agent *agent = family->agent;
-	int tree = sighting->cgroup_tree < TASK_TREES ? agent->groups.trees[sighting->cgroup_tree]
-						      : -1;
+	int tree = sighting->cgroup_tree < GROUP_TREES ? agent->groups.trees[sighting->cgroup_tree]
+						       : -1;
 	char path[CGROUP_PATH_MAX];
 	struct cgroup_owner owner;
 

@@ -140,14 +140,14 @@ int task_probe_restore(struct task_probe *probe)
 
 /* Records may be added meanwhile, but are only deleted by who reads: the walk meets each once. */
 int task_probe_read(const struct task_probe *probe,
-		    void (*found)(void *context, const struct task_group *group,
+		    void (*found)(void *context, const struct group_key *group,
 				  const struct task_record *record),
 		    void *context)
 {
 	int records = bpf_map__fd(probe->skeleton->maps.task_records);
-	struct task_group group, before;
+	struct group_key group, before;
 	struct task_record record;
-	const struct task_group *last = NULL;
+	const struct group_key *last = NULL;
 
 	for (uint32_t i = 0; i < probe->max_groups; i++) {
 		if (bpf_map_get_next_key(records, last, &group))
@@ -160,7 +160,7 @@ int task_probe_read(const struct task_probe *probe,
 	return 0;
 }
 
-int task_probe_find(const struct task_probe *probe, const struct task_group *group,
+int task_probe_find(const struct task_probe *probe, const struct group_key *group,
 		    struct task_record *ret_record)
 {
 	int records = bpf_map__fd(probe->skeleton->maps.task_records);
@@ -173,7 +173,7 @@ struct task_record task_probe_other(const struct task_probe *probe)
 	return probe->skeleton->bss->task_other;
 }
 
-void task_probe_forget(struct task_probe *probe, const struct task_group *group)
+void task_probe_forget(struct task_probe *probe, const struct group_key *group)
 {
 	/* One that is not there is forgotten already. */
 	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.task_records), group);

@@ -33,12 +33,12 @@ int task_probe_restore(struct task_probe *probe);
 /* Hands on the record of each group that had a crash or an OOM kill. Returns 0 or a negative errno.
  */
 int task_probe_read(const struct task_probe *probe,
-		    void (*found)(void *context, const struct task_group *group,
+		    void (*found)(void *context, const struct group_key *group,
 				  const struct task_record *record),
 		    void *context);
 
 /* The record of one group. Returns 0 or a negative errno. */
-int task_probe_find(const struct task_probe *probe, const struct task_group *group,
+int task_probe_find(const struct task_probe *probe, const struct group_key *group,
 		    struct task_record *ret_record);
 
 /* What happened in groups that found no room for a record. */
@@ -46,7 +46,7 @@ struct task_record task_probe_other(const struct task_probe *probe);
 
 /* Makes room by giving up the record of a group that has been removed: it cannot change any more.
  */
-void task_probe_forget(struct task_probe *probe, const struct task_group *group);
+void task_probe_forget(struct task_probe *probe, const struct group_key *group);
 
 struct task_counters task_probe_counters(const struct task_probe *probe);
 
