@@ -9,6 +9,7 @@
 
 #include "maps/task.h"
 
+#include "group.bpf.h"
 #include "numbers.bpf.h"
 #include "oom_victim.bpf.h"
 #include "process_end.bpf.h"
@@ -22,7 +23,6 @@ struct task_record task_other = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	/* Few groups ever see a crash. */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 256);
 	__type(key, struct group_key);
@@ -44,7 +44,6 @@ struct {
 
 __u32 task_watching = 0;
 
-/* A record that a new one starts from: too large for the stack. */
 static const struct task_record no_record = {};
 
 /*
@@ -69,13 +68,9 @@ static __always_inline struct group_key group_of_task(struct task_struct *task, 
 
 static __always_inline struct task_record *record_of(const struct group_key *group)
 {
-	struct task_record *record = bpf_map_lookup_elem(&task_records, group);
+	struct task_record *record =
+		group_record_find_or_make(&task_records, group, &no_record, NULL);
 
-	if (record)
-		return record;
-	/* Another CPU may be first; what counts is that it is there then. */
-	bpf_map_update_elem(&task_records, group, &no_record, BPF_NOEXIST);
-	record = bpf_map_lookup_elem(&task_records, group);
 	if (record)
 		return record;
 	__sync_fetch_and_add(&task_counters.records_lost, 1);

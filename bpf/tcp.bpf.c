@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the kernel's TCP knows of each remote address: heard, acknowledged, retransmitted, refused.
+ * What the kernel's TCP knows of each remote address: heard, acknowledged, retransmitted, refused;
+ * and which control groups' sockets suffer from it.
  * The received segment is the busy path: it touches this CPU's tally of the peer and nothing
  * shared.
  */
@@ -17,13 +18,28 @@
 #include "error_reason.bpf.h"
 #include "filter.bpf.h"
 #include "flow.bpf.h"
+#include "group.bpf.h"
 #include "numbers.bpf.h"
 #include "open_file.bpf.h"
 #include "peer.bpf.h"
 #include "retransmit.bpf.h"
+#include "socket_group.bpf.h"
 #include "tally.bpf.h"
+#include "task.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct tcp_group_record tcp_group_other = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, struct group_key);
+	__type(value, struct tcp_group_record);
+} tcp_group_records SEC(".maps");
+
+static const struct tcp_group_record no_group_record = {};
 
 /* Read with each segment and seldom written: a line of its own. */
 struct {
@@ -46,6 +62,25 @@ static __always_inline struct tcp_flow *flow_get(struct sock *sk)
 static __always_inline bool socket_ignored(struct sock *sk)
 {
 	return flow_ignored(sk, sockets_have_storage ? flow_find(sk) : NULL);
+}
+
+/* Where to count what happens to a socket: its own group, as it is seldom the group's task that
+ * runs then. */
+static __always_inline struct tcp_group_record *group_record_of(struct sock *sk)
+{
+	struct group_key group = {.tree = GROUP_TREE_V2};
+	struct cgroup *cgroup = cgroup_of_socket(sk);
+	struct tcp_group_record *record;
+
+	if (!cgroup)
+		return &tcp_group_other;
+	group.cgroup_id = cgroup_id_of(cgroup);
+	record = group_record_find_or_make(&tcp_group_records, &group, &no_group_record,
+					   &tcp_counters.group_records_made);
+	if (record)
+		return record;
+	count(tcp_counters.group_records_lost);
+	return &tcp_group_other;
 }
 
 /* The peer's record, if it is still the one that this flow last saw: its gauges hold this flow's
@@ -360,6 +395,8 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb)
 	publish_tally_of(sk);
 	kind = retransmit_kind(sk, tp);
 	count(peer->retransmits[error ? PEER_RETRANSMIT_FAILED : kind]);
+	if (!error)
+		count(group_record_of(sk)->retransmits);
 	if (kind == PEER_RETRANSMIT_TLP || kind == PEER_RETRANSMIT_FAST)
 		return 0;
 	time_ns = bpf_ktime_get_ns();
@@ -387,8 +424,11 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 	    !address_wanted(&key))
 		return 0;
 	peer = peer_get(&key, &slot);
-	if (peer)
-		count(peer->retransmits[PEER_RETRANSMIT_SYNACK]);
+	if (!peer)
+		return 0;
+	count(peer->retransmits[PEER_RETRANSMIT_SYNACK]);
+	/* The request has no group, its listener has. */
+	count(group_record_of(sk)->retransmits);
 	return 0;
 }
 
@@ -398,10 +438,12 @@ static __always_inline void connect_ended(struct peer_record *peer, __u32 slot, 
 	enum peer_error reason = connect_error_reason(sk);
 	__u64 time_ns = bpf_ktime_get_ns();
 
-	if (connected)
+	if (connected) {
 		count(peer->connects);
-	else
+	} else {
 		count(peer->connect_failures[reason]);
+		count(group_record_of(sk)->connect_failures);
+	}
 	/* Their SYN-ACK or reset: a segment that tcp_probe does not see. */
 	if (connected || reason == PEER_ERROR_REFUSED || reason == PEER_ERROR_RESET) {
 		peer->service_port = bpf_ntohs(sk->__sk_common.skc_dport);

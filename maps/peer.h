@@ -13,8 +13,14 @@
  *	peer_free	queue		slots that nobody uses
  *	peer_wakeups	ring buffer	struct peer_wakeup
  *
- * There is also one struct tcp_counters in the programs' global data. What each CPU holds back for a
- * moment: maps/tally.h. What is kept of a socket in trouble: maps/flow.h.
+ * And, by the control group that owns the socket, of what should not happen:
+ *
+ *	tcp_group_records	hash	struct group_key -> struct tcp_group_record
+ *
+ * What finds no room there, or is of a socket whose group the kernel does not keep, is counted in the
+ * global tcp_group_other, so that the sum is whole. There is also one struct tcp_counters in the
+ * programs' global data. What each CPU holds back for a moment: maps/tally.h. What is kept of a socket
+ * in trouble: maps/flow.h.
  *
  * Times are CLOCK_MONOTONIC nanoseconds, 0 = never, and lag by up to two ticks (of 1 to 10 ms).
  * Counters only grow while 'generation' stays the same; when the table is full, the slot of a peer
@@ -22,6 +28,7 @@
  */
 /* clang-format on */
 
+#include "maps/group.h"
 #include "maps/histogram.h"
 
 /* A v6 address, or a v4 address in its mapped form, in network order. */
@@ -91,6 +98,12 @@ struct peer_record {
 /* Set by the agent: the record of a configured node's own address, never given away. */
 #define PEER_FLAG_PINNED (1U << 1)
 
+/* Of the sockets of a control group; all only grow. */
+struct tcp_group_record {
+	__u64 retransmits;	/* of all kinds that were sent */
+	__u64 connect_failures; /* for all reasons */
+};
+
 /* How the programs themselves fare; all only grow. */
 struct tcp_counters {
 	__u64 slots_taken; /* from the free ones: no slot beyond this number has ever been used */
@@ -100,6 +113,9 @@ struct tcp_counters {
 				counted */
 	__u64 flow_failures; /* no memory for a socket's record: same */
 	__u64 wakeups_lost;  /* the ring to the agent was full: it learns at its next tick */
+	__u64 group_records_made; /* grows when there is a group whose name may not be known yet */
+	/* Retransmits and failed connects counted as of no group: no room for its record. */
+	__u64 group_records_lost;
 };
 
 /* Tells the agent to look at a peer now rather than at its next tick. */
@@ -110,6 +126,8 @@ struct peer_wakeup {
 
 _Static_assert(sizeof(struct peer_key) == 16, "peer_key is shared with the kernel side");
 _Static_assert(sizeof(struct peer_record) == 704, "peer_record is shared with the kernel side");
+_Static_assert(sizeof(struct tcp_group_record) == 16,
+	       "tcp_group_record is shared with the kernel side");
 _Static_assert(sizeof(struct peer_record) % 64 == 0, "array elements lie back to back");
 
 #endif

@@ -207,7 +207,8 @@ static double per_run(struct tally before, struct tally after)
 
 static struct tcp_probe *probe_attach(void)
 {
-	const struct tcp_probe_settings settings = {.max_peers = 4096, .loopback = true};
+	const struct tcp_probe_settings settings = {
+		.max_peers = 4096, .max_groups = 16, .loopback = true};
 	char buffer[512] = "";
 	struct text error = TEXT(buffer);
 	struct tcp_probe *probe;

@@ -12,7 +12,8 @@
 
 static struct tcp_bench the_bench;
 
-const struct tcp_probe_settings tcp_bench_everything = {.max_peers = 64, .loopback = true};
+const struct tcp_probe_settings tcp_bench_everything = {
+	.max_peers = 64, .max_groups = 16, .loopback = true};
 
 struct tcp_probe *tcp_bench_open_probe(const struct tcp_probe_settings *settings)
 {

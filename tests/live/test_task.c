@@ -75,8 +75,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	task_probe_close(fixture->probe);
 	groups_close(&fixture->groups);
+	task_probe_close(fixture->probe);
 	if (fixture->cgroup.tree > 0)
 		cgroup_rig_leave(&fixture->cgroup);
 	remove_groups(fixture, "a");
@@ -107,18 +107,18 @@ static void start(struct fixture *fixture, size_t max_series)
 		skip();
 	}
 	cgroup_rig_up(&fixture->cgroup, "task");
-	assert_int_equal(groups_open(&fixture->groups, max_series), 0);
 	if (task_probe_open(&fixture->probe, (uint32_t)groups_records(max_series), &error))
 		fail_msg("%s", reason);
+	assert_int_equal(groups_open(&fixture->groups, fixture->probe, NULL, max_series), 0);
 	cgroup_rig_enter(&fixture->cgroup);
 }
 
 static const struct task_record *find(struct fixture *fixture, const char *path)
 {
-	assert_int_equal(groups_read(&fixture->groups, fixture->probe), 0);
+	assert_int_equal(groups_read(&fixture->groups), 0);
 	for (size_t i = 0; i < fixture->groups.series_count; i++)
 		if (!strcmp(fixture->groups.series[i]->path, path))
-			return &fixture->groups.series[i]->sum;
+			return &fixture->groups.series[i]->sum.task;
 	return NULL;
 }
 
@@ -199,7 +199,7 @@ static void test_crashes_are_counted_and_told(void **state)
 		assert_string_equal(fixture->event.comm, comm);
 		assert_false(fixture->event.oom_killed);
 		assert_in_range(fixture->event.start_ns, started_ns, boottime_ns());
-		groups_note(&fixture->groups, fixture->probe, &fixture->event.group);
+		groups_note(&fixture->groups, &fixture->event.group);
 		assert_string_equal(groups_path(&fixture->groups, &fixture->event.group),
 				    fixture->cgroup.path);
 	}
@@ -447,10 +447,10 @@ static uint64_t total(struct fixture *fixture)
 {
 	uint64_t sum;
 
-	assert_int_equal(groups_read(&fixture->groups, fixture->probe), 0);
-	sum = fixture->groups.other.crashes[SIGXFSZ];
+	assert_int_equal(groups_read(&fixture->groups), 0);
+	sum = fixture->groups.other.task.crashes[SIGXFSZ];
 	for (size_t i = 0; i < fixture->groups.series_count; i++)
-		sum += fixture->groups.series[i]->sum.crashes[SIGXFSZ];
+		sum += fixture->groups.series[i]->sum.task.crashes[SIGXFSZ];
 	return sum;
 }
 
@@ -471,9 +471,9 @@ static void test_series_are_bounded_and_the_sum_is_whole(void **state)
 	assert_true(fixture->groups.member_count <= records);
 	assert_int_equal(task_probe_other(fixture->probe).crashes[SIGXFSZ],
 			 2 * (MANY_GROUPS - fixture->groups.member_count));
-	assert_true(fixture->groups.other.crashes[SIGXFSZ] >= 2 * (MANY_GROUPS - MAX_SERIES));
+	assert_true(fixture->groups.other.task.crashes[SIGXFSZ] >= 2 * (MANY_GROUPS - MAX_SERIES));
 	/* They do not take turns: a series once given goes on, and so does being of none. */
-	other = fixture->groups.other.crashes[SIGXFSZ];
+	other = fixture->groups.other.task.crashes[SIGXFSZ];
 	for (int i = 0; i < MANY_GROUPS; i++) {
 		uint64_t before = crashes_of(find_below(fixture, "a", i));
 
@@ -482,11 +482,11 @@ static void test_series_are_bounded_and_the_sum_is_whole(void **state)
 		assert_int_equal(crashes_of(find_below(fixture, "a", i)), before ? before + 1 : 0);
 	}
 	assert_int_equal(total(fixture), 3 * MANY_GROUPS);
-	assert_true(fixture->groups.other.crashes[SIGXFSZ] > other);
+	assert_true(fixture->groups.other.task.crashes[SIGXFSZ] > other);
 	/* Those that are removed make room, at the next reading. */
 	cgroup_rig_leave(&fixture->cgroup);
 	remove_groups(fixture, "a");
-	other = fixture->groups.other.crashes[SIGXFSZ];
+	other = fixture->groups.other.task.crashes[SIGXFSZ];
 	assert_int_equal(total(fixture), 3 * MANY_GROUPS);
 	for (int i = 0; i < MAX_SERIES; i++) {
 		move_to(fixture, "b", i);
@@ -495,7 +495,7 @@ static void test_series_are_bounded_and_the_sum_is_whole(void **state)
 	}
 	assert_int_equal(total(fixture), 3 * MANY_GROUPS + MAX_SERIES);
 	assert_int_equal(fixture->groups.series_count, MAX_SERIES);
-	assert_true(fixture->groups.other.crashes[SIGXFSZ] > other);
+	assert_true(fixture->groups.other.task.crashes[SIGXFSZ] > other);
 	cgroup_rig_leave(&fixture->cgroup);
 	remove_groups(fixture, "b");
 }
@@ -504,7 +504,7 @@ static void note(void *context, const struct task_event *event)
 {
 	struct fixture *fixture = context;
 
-	groups_note(&fixture->groups, fixture->probe, &event->group);
+	groups_note(&fixture->groups, &event->group);
 }
 
 /* A service that is started again has another group of the same path. */

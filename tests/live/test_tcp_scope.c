@@ -84,8 +84,8 @@ static void test_filters(void **state)
 static void test_loopback_left_out(void **state)
 {
 	struct tcp_bench *bench = *state;
-	struct tcp_probe_settings settings = {.max_peers = 16,
-					      .netns_inode = bench->rig.inodes[SIDE_A]};
+	struct tcp_probe_settings settings = {
+		.max_peers = 16, .max_groups = 16, .netns_inode = bench->rig.inodes[SIDE_A]};
 
 	for (int wanted = 0; wanted < 2; wanted++) {
 		settings.loopback = wanted;
@@ -138,8 +138,8 @@ static size_t mapped_bytes(void)
 static void test_table_grows(void **state)
 {
 	struct tcp_bench *bench = *state;
-	const struct tcp_probe_settings settings = {.max_peers = MANY,
-						    .netns_inode = bench->rig.inodes[SIDE_A]};
+	const struct tcp_probe_settings settings = {
+		.max_peers = MANY, .max_groups = 16, .netns_inode = bench->rig.inodes[SIDE_A]};
 	const unsigned int counts[] = {1, 255, 257, MANY - 1, MANY};
 	size_t begin_bytes, grown_bytes = 0;
 	struct address address;
@@ -172,8 +172,8 @@ static void test_table_grows(void **state)
 static void test_bounded(void **state)
 {
 	struct tcp_bench *bench = *state;
-	struct tcp_probe_settings settings = {.max_peers = 16,
-					      .netns_inode = bench->rig.inodes[SIDE_A]};
+	struct tcp_probe_settings settings = {
+		.max_peers = 16, .max_groups = 16, .netns_inode = bench->rig.inodes[SIDE_A]};
 	struct tcp_counters counters;
 	struct peer_record record;
 	unsigned int used = 0;

@@ -22,10 +22,13 @@ static const struct task_record shop = {
 };
 static const struct task_record stall = {.crashes = {[11] = 5}};
 static const struct task_record others = {.crashes = {[6] = 7}};
+static const struct tcp_group_record quiet_sockets;
+static const struct tcp_group_record stall_sockets = {.retransmits = 21, .connect_failures = 22};
+static const struct tcp_group_record other_sockets = {.retransmits = 23};
 static const struct snapshot_group groups[] = {
-	{"/kubepods/shop/" CONTAINER, "", "shop", CONTAINER, "", &shop},
-	{"/kubepods/named", "market", "stall-1", "till", "", &stall},
-	{"other", "", "", "", "", &others},
+	{"/kubepods/shop/" CONTAINER, "", "shop", CONTAINER, "", &shop, &quiet_sockets},
+	{"/kubepods/named", "market", "stall-1", "till", "", &stall, &stall_sockets},
+	{"other", "", "", "", "", &others, &other_sockets},
 };
 
 static const struct snapshot_pods pods = {.count = 3, .reason = "the API is away"};
@@ -97,7 +100,8 @@ struct snapshot sample_snapshot(const struct snapshot_peer *peers, size_t count)
 				 .peers_evicted = 2,
 				 .peer_failures = 3,
 				 .flow_failures = 4,
-				 .wakeups_lost = 5},
+				 .wakeups_lost = 5,
+				 .group_records_lost = 6},
 		.groups = groups,
 		.pods = &pods,
 		.group_count = sizeof(groups) / sizeof(*groups),

@@ -190,6 +190,13 @@ static void test_samples(void **state)
 		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGABRT\"} 7",
 		"tocsin_pods 3",
 		"tocsin_task_oom_kills_total" SHOP "} 2",
+		"tocsin_tcp_cgroup_retransmits_total{cgroup=\"/kubepods/"
+		"named\",namespace=\"market\","
+		"pod=\"stall-1\",container=\"till\"} 21",
+		"tocsin_tcp_cgroup_retransmits_total{cgroup=\"other\"} 23",
+		"tocsin_tcp_cgroup_connect_failures_total{cgroup=\"/kubepods/named\","
+		"namespace=\"market\",pod=\"stall-1\",container=\"till\"} 22",
+		"tocsin_tcp_cgroup_records_lost_total 6",
 		"tocsin_task_events_lost_total 1",
 		"tocsin_task_records_lost_total 2",
 		"tocsin_task_repeats_unsure_total 3",
@@ -270,6 +277,8 @@ static void test_absent(void **state)
 		"tocsin_heartbeats_rejected_total{reason=\"accepted\"",
 		"tocsin_task_oom_kills_total{cgroup=\"other\"",
 		"tocsin_task_crashes_total{cgroup=\"other\",signal=\"SIGSEGV\"",
+		"tocsin_tcp_cgroup_retransmits_total" SHOP,
+		"tocsin_tcp_cgroup_connect_failures_total{cgroup=\"other\"",
 		"tocsin_cluster_refusals_total{rail=\"none\"",
 	};
 	/* Before the agent joined, and without a journal. */

@@ -74,6 +74,7 @@ static struct tcp_probe_settings probe_settings(const struct config *config)
 {
 	return (struct tcp_probe_settings){
 		.max_peers = config->tcp.max_peers,
+		.max_groups = (uint32_t)groups_records(config->metrics.max_cgroups),
 		.remote = config->tcp.remote,
 		.port = config->tcp.port,
 		.loopback = config->tcp.loopback,
@@ -139,7 +140,10 @@ static int open_groups(struct agent *agent)
 
 	/* One more for what has no series. */
 	agent->snapshot_groups = calloc(max_series + 1, sizeof(*agent->snapshot_groups));
-	return agent->snapshot_groups ? groups_open(&agent->groups, max_series) : -ENOMEM;
+	if (!agent->snapshot_groups)
+		return -ENOMEM;
+	return groups_open(&agent->groups, agent->probes.open[PROBE_TASK], agent->probe,
+			   max_series);
 }
 
 static void ignore_socket(int fd, void *context)
@@ -549,9 +553,9 @@ int agent_run(const char *config_file)
 	uv_loop_close(&agent.loop);
 	agent_close_journal(&agent);
 	agent_budget_close(agent.budget);
+	groups_close(&agent.groups);
 	tcp_probe_close(agent.probe);
 	probes_close(&agent.probes);
-	groups_close(&agent.groups);
 	peers_free(&agent.peers);
 	free(agent.snapshot_groups);
 	free(agent.snapshot_peers);

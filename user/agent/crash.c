@@ -11,7 +11,6 @@
 static void on_end(void *context, const struct task_event *event)
 {
 	struct agent *agent = context;
-	struct task_probe *probe = agent->probes.open[PROBE_TASK];
 	int status = (int)event->status;
 
 	if (!WIFSIGNALED(status)) {
@@ -19,9 +18,9 @@ static void on_end(void *context, const struct task_event *event)
 		return;
 	}
 	/* While its group is there: it may have been made for this process alone. */
-	groups_note(&agent->groups, probe, &event->group);
+	groups_note(&agent->groups, &event->group);
 	if (event->oom_killed)
-		groups_note_oom_kill(&agent->groups, probe);
+		groups_note_oom_kill(&agent->groups);
 	/* While the API still tells of its container, which may be started anew. */
 	groups_name_pods(&agent->groups, node_objects_pods(agent->node_objects));
 	health_crashed(agent->health, event, event->time_ns);

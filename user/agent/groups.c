@@ -17,6 +17,12 @@ size_t groups_records(size_t max_series)
 	return 2 * max_series + 16;
 }
 
+/* As many as have records of either probe, and as many as were noted and found no room for one. */
+static size_t members_max(const struct groups *groups)
+{
+	return 3 * groups->max_groups;
+}
+
 /* Here, so that it is said once and not with each group that has no name. */
 static void tell_missing_tree(const int trees[static GROUP_TREES])
 {
@@ -34,9 +40,12 @@ static void tell_missing_tree(const int trees[static GROUP_TREES])
 					 "program: without pod, container or unit"));
 }
 
-int groups_open(struct groups *groups, size_t max_series)
+int groups_open(struct groups *groups, struct task_probe *task, struct tcp_probe *tcp,
+		size_t max_series)
 {
 	*groups = (struct groups){
+		.task = task,
+		.tcp = tcp,
 		.trees = {[GROUP_TREE_V2] = cgroup_open_tree(),
 			  [GROUP_TREE_MEMORY] = cgroup_open_memory_tree()},
 		.max_series = max_series,
@@ -44,8 +53,7 @@ int groups_open(struct groups *groups, size_t max_series)
 	};
 	tell_missing_tree(groups->trees);
 	groups->series = calloc(max_series + 1, sizeof(struct group_series *));
-	/* As many as have records, and as many as were noted and found no room for one. */
-	groups->members = calloc(2 * groups->max_groups, sizeof(*groups->members));
+	groups->members = calloc(members_max(groups), sizeof(*groups->members));
 	return groups->series && groups->members ? 0 : -ENOMEM;
 }
 
@@ -69,11 +77,13 @@ void groups_close(struct groups *groups)
 	*groups = (struct groups){0};
 }
 
-static void add(struct task_record *sum, const struct task_record *record)
+static void add(struct group_counts *sum, const struct group_counts *counts)
 {
-	sum->oom_kills += record->oom_kills;
+	sum->task.oom_kills += counts->task.oom_kills;
 	for (size_t i = 0; i < TASK_SIGNALS; i++)
-		sum->crashes[i] += record->crashes[i];
+		sum->task.crashes[i] += counts->task.crashes[i];
+	sum->tcp.retransmits += counts->tcp.retransmits;
+	sum->tcp.connect_failures += counts->tcp.connect_failures;
 }
 
 static struct group_member *find_member(const struct groups *groups, const struct group_key *group)
@@ -133,20 +143,21 @@ static bool is_gone(const struct groups *groups, const struct group_member *memb
 	return !member->path || !cgroup_is_at(tree, member->path, member->group.cgroup_id);
 }
 
-/* A record of a removed group cannot change any more: it is taken over, and its place in the kernel
- * is free for another. */
-static void forget_gone(struct groups *groups, struct task_probe *probe)
+/* The records of a removed group are taken over, and their places in the kernel are free for
+ * others. No crash comes any more; what its last sockets still do is counted in 'other'. */
+static void forget_gone(struct groups *groups)
 {
 	for (size_t i = groups->member_count; i-- > 0;) {
 		struct group_member *member = &groups->members[i];
-		struct task_record record;
+		struct group_counts counts = {0};
 
 		if (!is_gone(groups, member))
 			continue;
-		if (!task_probe_find(probe, &member->group, &record)) {
-			add(member->series ? &member->series->past : &groups->other_past, &record);
-			task_probe_forget(probe, &member->group);
-		}
+		if (groups->task)
+			(void)task_probe_take(groups->task, &member->group, &counts.task);
+		if (groups->tcp)
+			(void)tcp_probe_take_group(groups->tcp, &member->group, &counts.tcp);
+		add(member->series ? &member->series->past : &groups->other_past, &counts);
 		drop_member(groups, member);
 	}
 }
@@ -205,13 +216,22 @@ static struct group_series *find_series(const struct groups *groups, const char 
 	return NULL;
 }
 
-/* NULL when there is no room or no memory: what it counts is then part of 'other'. */
-static struct group_member *make_member(struct groups *groups, const struct group_key *group)
+static struct group_series *find_or_make_series(struct groups *groups, const char *path)
+{
+	struct group_series *series = find_series(groups, path);
+
+	return series ? series : make_series(groups, path);
+}
+
+/* NULL when there is no room or no memory: what it counts is then part of 'other'. So is what the
+ * last sockets of a removed group do: a number would tell nobody whose they are. */
+static struct group_member *make_member(struct groups *groups, const struct group_key *group,
+					bool of_sockets)
 {
 	char path[CGROUP_PATH_MAX], shown[CGROUP_PATH_MAX];
 	int tree = group->tree < GROUP_TREES ? groups->trees[group->tree] : -ENOENT;
 	bool known = tree >= 0 && !cgroup_path(tree, group->cgroup_id, path, sizeof(path));
-	struct group_series *series;
+	struct group_series *series = NULL;
 	struct group_member *member;
 
 	if (known)
@@ -220,10 +240,9 @@ static struct group_member *make_member(struct groups *groups, const struct grou
 		snprintf(shown, sizeof(shown), "id:%" PRIu64, (uint64_t)group->cgroup_id);
 	/* Labels must be UTF-8. */
 	text_make_printable(shown);
-	series = find_series(groups, shown);
-	if (!series)
-		series = make_series(groups, shown);
-	if (groups->member_count == 2 * groups->max_groups || group->tree >= GROUP_TREES)
+	if (known || tree < 0 || !of_sockets)
+		series = find_or_make_series(groups, shown);
+	if (groups->member_count == members_max(groups) || group->tree >= GROUP_TREES)
 		return NULL;
 	member = &groups->members[groups->member_count++];
 	*member = (struct group_member){.group = *group, .series = series};
@@ -236,34 +255,61 @@ static struct group_member *make_member(struct groups *groups, const struct grou
 
 /* ---- reading ---- */
 
-static void read_record(void *context, const struct group_key *group,
-			const struct task_record *record)
+/* One walk through the records of a probe. */
+struct walk {
+	struct groups *groups;
+	struct group_counts counts; /* of the group at hand, as far as that probe tells them */
+	bool of_sockets;
+};
+
+static void add_record(void *context, const struct group_key *group)
 {
-	struct groups *groups = context;
+	const struct walk *walk = context;
+	struct groups *groups = walk->groups;
 	struct group_member *member = find_member(groups, group);
 
 	if (!member)
-		member = make_member(groups, group);
+		member = make_member(groups, group, walk->of_sockets);
 	if (member)
 		member->has_record = true;
-	add(member && member->series ? &member->series->sum : &groups->other, record);
+	add(member && member->series ? &member->series->sum : &groups->other, &walk->counts);
 }
 
-int groups_read(struct groups *groups, struct task_probe *probe)
+static int read_crashes(struct groups *groups)
 {
-	struct task_record other = task_probe_other(probe);
-	int r;
+	struct group_counts other = {.task = task_probe_other(groups->task)};
+	struct walk walk = {.groups = groups};
 
-	/* Before the walk through the records, which would miss what is given up meanwhile. */
+	add(&groups->other, &other);
+	return task_probe_read(groups->task, &walk.counts.task, add_record, &walk);
+}
+
+static int read_sockets(struct groups *groups)
+{
+	struct group_counts other = {.tcp = tcp_probe_other_groups(groups->tcp)};
+	struct walk walk = {.groups = groups, .of_sockets = true};
+
+	add(&groups->other, &other);
+	return tcp_probe_read_groups(groups->tcp, &walk.counts.tcp, add_record, &walk);
+}
+
+int groups_read(struct groups *groups)
+{
+	int r = 0;
+
+	/* Before the walks through the records, which would miss what is given up meanwhile. */
 	if (is_short_of_room(groups))
-		forget_gone(groups, probe);
+		forget_gone(groups);
 	for (size_t i = 0; i < groups->member_count; i++)
 		groups->members[i].has_record = false;
 	for (size_t i = 0; i < groups->series_count; i++)
 		groups->series[i]->sum = groups->series[i]->past;
 	groups->other = groups->other_past;
-	add(&groups->other, &other);
-	r = task_probe_read(probe, read_record, groups);
+	/* Crashes first: a group that has one gets a series, though it is gone. */
+	if (groups->task)
+		r = read_crashes(groups);
+	if (!r && groups->tcp)
+		r = read_sockets(groups);
 	if (r)
 		return r;
 	/* A record is made before its crash is told: these found no room. */
@@ -273,20 +319,31 @@ int groups_read(struct groups *groups, struct task_probe *probe)
 	return 0;
 }
 
-void groups_note(struct groups *groups, struct task_probe *probe, const struct group_key *group)
+void groups_note(struct groups *groups, const struct group_key *group)
 {
 	if (find_member(groups, group))
 		return;
 	/* Also when nobody asks for the sums. */
 	if (is_short_of_room(groups))
-		(void)groups_read(groups, probe);
-	(void)make_member(groups, group);
+		(void)groups_read(groups);
+	(void)make_member(groups, group, false);
 }
 
-void groups_note_oom_kill(struct groups *groups, struct task_probe *probe)
+void groups_note_oom_kill(struct groups *groups)
 {
 	/* Its event tells the group in the v2 tree. That of the other tree stands in the records
 	 * alone, and a runtime removes both as soon as a container has ended. */
 	if (groups->trees[GROUP_TREE_MEMORY] >= 0)
-		(void)groups_read(groups, probe);
+		(void)groups_read(groups);
+}
+
+bool groups_note_sockets(struct groups *groups)
+{
+	uint64_t made = groups->tcp ? tcp_probe_counters(groups->tcp).group_records_made : 0;
+
+	if (made == groups->records_seen)
+		return false;
+	groups->records_seen = made;
+	(void)groups_read(groups);
+	return true;
 }

@@ -281,21 +281,21 @@ static struct snapshot_group describe_group(const struct group_series *series)
 		.pod = cgroup_owner_pod(owner),
 		.container = cgroup_owner_container(owner),
 		.unit = owner->group.unit,
-		.record = &series->sum,
+		.task = &series->sum.task,
+		.tcp = &series->sum.tcp,
 	};
 }
 
 static void describe_groups(struct agent *agent, struct snapshot *ret)
 {
-	struct task_probe *probe = agent->probes.open[PROBE_TASK];
 	struct groups *groups = &agent->groups;
 	int r;
 
-	if (!probe)
+	if (!groups->task && !groups->tcp)
 		return;
-	r = groups_read(groups, probe);
+	r = groups_read(groups);
 	if (r) {
-		log_error("crashes cannot be read", log_errno("error", r));
+		log_error("what is counted by control group cannot be read", log_errno("error", r));
 		return;
 	}
 	groups_name_pods(groups, node_objects_pods(agent->node_objects));
@@ -307,10 +307,12 @@ static void describe_groups(struct agent *agent, struct snapshot *ret)
 		.container = "",
 		.pod = "",
 		.unit = "",
-		.record = &groups->other,
+		.task = &groups->other.task,
+		.tcp = &groups->other.tcp,
 	};
 	ret->groups = agent->snapshot_groups;
-	ret->task_counters = task_probe_counters(probe);
+	if (groups->task)
+		ret->task_counters = task_probe_counters(groups->task);
 }
 
 struct drop_rows {

@@ -129,6 +129,9 @@ static void gather(struct agent *agent, uint64_t now_ns)
 		peers_gather_tcp(&agent->peers, agent->probe);
 		sweep(agent, now_ns);
 	}
+	/* While the API still tells of a new one's container. */
+	if (groups_note_sockets(&agent->groups))
+		groups_name_pods(&agent->groups, node_objects_pods(agent->node_objects));
 	for (size_t at = 0; (peer = peers_next(&agent->peers, &at));) {
 		if (peer->configured && agent->heartbeat)
 			gather_heartbeats(agent, peer, now_ns);

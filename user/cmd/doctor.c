@@ -193,7 +193,8 @@ int cmd_doctor(int argc, char **argv)
 		       "not. "
 		       "Exit status 1 when the main job cannot run.",
 	};
-	const struct tcp_probe_settings settings = {.max_peers = 16, .loopback = true};
+	const struct tcp_probe_settings settings = {
+		.max_peers = 16, .max_groups = 16, .loopback = true};
 	struct feature features[FEATURES_MAX];
 	struct finding findings[FINDINGS_MAX];
 	struct tcp_probe *probe = NULL;

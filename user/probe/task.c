@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/task.h"
 
+#include "probe/group_records.h"
 #include "probe/kernel_types.h"
 #include "probe/program.h"
 
@@ -138,45 +139,26 @@ int task_probe_restore(struct task_probe *probe)
 	return program_restore(probe->skeleton->skeleton, probe->statuses, PROGRAM_COUNT);
 }
 
-/* Records may be added meanwhile, but are only deleted by who reads: the walk meets each once. */
-int task_probe_read(const struct task_probe *probe,
-		    void (*found)(void *context, const struct group_key *group,
-				  const struct task_record *record),
-		    void *context)
+static int records_of(const struct task_probe *probe)
 {
-	int records = bpf_map__fd(probe->skeleton->maps.task_records);
-	struct group_key group, before;
-	struct task_record record;
-	const struct group_key *last = NULL;
-
-	for (uint32_t i = 0; i < probe->max_groups; i++) {
-		if (bpf_map_get_next_key(records, last, &group))
-			return errno == ENOENT ? 0 : -errno;
-		if (!bpf_map_lookup_elem(records, &group, &record))
-			found(context, &group, &record);
-		before = group;
-		last = &before;
-	}
-	return 0;
+	return bpf_map__fd(probe->skeleton->maps.task_records);
 }
 
-int task_probe_find(const struct task_probe *probe, const struct group_key *group,
-		    struct task_record *ret_record)
+int task_probe_read(const struct task_probe *probe, struct task_record *record,
+		    void (*found)(void *context, const struct group_key *group), void *context)
 {
-	int records = bpf_map__fd(probe->skeleton->maps.task_records);
+	return group_records_read(records_of(probe), probe->max_groups, record, found, context);
+}
 
-	return bpf_map_lookup_elem(records, group, ret_record) ? -errno : 0;
+bool task_probe_take(struct task_probe *probe, const struct group_key *group,
+		     struct task_record *ret_record)
+{
+	return group_records_take(records_of(probe), group, ret_record);
 }
 
 struct task_record task_probe_other(const struct task_probe *probe)
 {
 	return probe->skeleton->bss->task_other;
-}
-
-void task_probe_forget(struct task_probe *probe, const struct group_key *group)
-{
-	/* One that is not there is forgotten already. */
-	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.task_records), group);
 }
 
 struct task_counters task_probe_counters(const struct task_probe *probe)

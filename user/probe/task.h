@@ -9,6 +9,7 @@
 #include "probe/program_status.h"
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,23 +31,18 @@ const struct program_status *task_probe_programs(const struct task_probe *probe,
 void task_probe_shed(struct task_probe *probe, const char *reason);
 int task_probe_restore(struct task_probe *probe);
 
-/* Hands on the record of each group that had a crash or an OOM kill. Returns 0 or a negative errno.
- */
-int task_probe_read(const struct task_probe *probe,
-		    void (*found)(void *context, const struct group_key *group,
-				  const struct task_record *record),
-		    void *context);
+/* Hands on each group that had a crash or an OOM kill, with its record in 'record' meanwhile.
+ * Returns 0 or a negative errno. */
+int task_probe_read(const struct task_probe *probe, struct task_record *record,
+		    void (*found)(void *context, const struct group_key *group), void *context);
 
-/* The record of one group. Returns 0 or a negative errno. */
-int task_probe_find(const struct task_probe *probe, const struct group_key *group,
-		    struct task_record *ret_record);
+/* Makes room by taking over the record of a group that has been removed: it cannot change any more.
+ * Returns whether there was one. */
+bool task_probe_take(struct task_probe *probe, const struct group_key *group,
+		     struct task_record *ret_record);
 
 /* What happened in groups that found no room for a record. */
 struct task_record task_probe_other(const struct task_probe *probe);
-
-/* Makes room by giving up the record of a group that has been removed: it cannot change any more.
- */
-void task_probe_forget(struct task_probe *probe, const struct group_key *group);
 
 struct task_counters task_probe_counters(const struct task_probe *probe);
 

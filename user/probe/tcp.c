@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "probe/tcp.h"
 
+#include "probe/group_records.h"
 #include "probe/kernel_types.h"
 #include "probe/program.h"
 
@@ -96,6 +97,9 @@ static int configure(struct tcp_bpf *skeleton, const struct tcp_probe *probe)
 		if (r)
 			return r;
 	}
+	r = bpf_map__set_max_entries(skeleton->maps.tcp_group_records, settings->max_groups);
+	if (r)
+		return r;
 	return bpf_map__set_max_entries(skeleton->maps.peer_tallies,
 					skeleton->rodata->tallies_per_cpu * (uint32_t)cpus);
 }
@@ -332,6 +336,30 @@ void tcp_probe_pin(struct tcp_probe *probe, uint32_t slot, bool pinned)
 struct tcp_counters tcp_probe_counters(const struct tcp_probe *probe)
 {
 	return probe->skeleton->bss->tcp_counters;
+}
+
+static int group_records_of(const struct tcp_probe *probe)
+{
+	return bpf_map__fd(probe->skeleton->maps.tcp_group_records);
+}
+
+int tcp_probe_read_groups(const struct tcp_probe *probe, struct tcp_group_record *record,
+			  void (*found)(void *context, const struct group_key *group),
+			  void *context)
+{
+	return group_records_read(group_records_of(probe), probe->settings.max_groups, record,
+				  found, context);
+}
+
+bool tcp_probe_take_group(struct tcp_probe *probe, const struct group_key *group,
+			  struct tcp_group_record *ret_record)
+{
+	return group_records_take(group_records_of(probe), group, ret_record);
+}
+
+struct tcp_group_record tcp_probe_other_groups(const struct tcp_probe *probe)
+{
+	return probe->skeleton->bss->tcp_group_other;
 }
 
 int tcp_probe_wakeup_fd(const struct tcp_probe *probe)

@@ -25,6 +25,7 @@ struct tcp_probe;
 
 struct tcp_probe_settings {
 	uint32_t max_peers;   /* 16 to 65536 */
+	uint32_t max_groups;  /* control groups with records of their own; more than 0 */
 	uint32_t netns_inode; /* 0: all network namespaces */
 	struct cidr remote;   /* prefix 0: all */
 	uint16_t port;	      /* either end; 0: all */
@@ -66,6 +67,20 @@ const volatile struct peer_record *tcp_probe_record(const struct tcp_probe *prob
 void tcp_probe_pin(struct tcp_probe *probe, uint32_t slot, bool pinned);
 
 struct tcp_counters tcp_probe_counters(const struct tcp_probe *probe);
+
+/* Hands on each control group with retransmits or failed connects, with its record in 'record'
+ * meanwhile. Returns 0 or a negative errno. */
+int tcp_probe_read_groups(const struct tcp_probe *probe, struct tcp_group_record *record,
+			  void (*found)(void *context, const struct group_key *group),
+			  void *context);
+
+/* Makes room by taking over the record of a group that has been removed. What its last sockets
+ * still do makes a new one. Returns whether there was one. */
+bool tcp_probe_take_group(struct tcp_probe *probe, const struct group_key *group,
+			  struct tcp_group_record *ret_record);
+
+/* Of groups that found no room for a record, and of sockets whose group is not known. */
+struct tcp_group_record tcp_probe_other_groups(const struct tcp_probe *probe);
 
 /* Readable when the kernel wants the agent to look at a peer; empty it with tcp_probe_drain(). -1
  * when there is none. */

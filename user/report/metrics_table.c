@@ -60,6 +60,7 @@ VALUE(table_evictions, number, snapshot->tcp_counters.peers_evicted)
 VALUE(table_failures, number, snapshot->tcp_counters.peer_failures)
 VALUE(flow_failures, number, snapshot->tcp_counters.flow_failures)
 VALUE(wakeups_lost, number, snapshot->tcp_counters.wakeups_lost)
+VALUE(cgroup_records_lost, number, snapshot->tcp_counters.group_records_lost)
 VALUE(distrust, decimal, snapshot->distrust_ratio)
 VALUE(heartbeats_refused, number, snapshot->heartbeat_send_failures)
 VALUE(heartbeats_overflowed, number, snapshot->heartbeats_overflowed)
@@ -276,13 +277,27 @@ static const char *signal_label(const struct metric_subject *subject, unsigned i
 
 static struct metric_value task_crashes(const struct metric_subject *subject, unsigned int index)
 {
-	return unless_zero(subject->group->record->crashes[index]);
+	return unless_zero(subject->group->task->crashes[index]);
 }
 
 static struct metric_value task_oom_kills(const struct metric_subject *subject, unsigned int index)
 {
 	(void)index;
-	return unless_zero(subject->group->record->oom_kills);
+	return unless_zero(subject->group->task->oom_kills);
+}
+
+static struct metric_value cgroup_retransmits(const struct metric_subject *subject,
+					      unsigned int index)
+{
+	(void)index;
+	return unless_zero(subject->group->tcp->retransmits);
+}
+
+static struct metric_value cgroup_connect_failures(const struct metric_subject *subject,
+						   unsigned int index)
+{
+	(void)index;
+	return unless_zero(subject->group->tcp->connect_failures);
 }
 
 #define STATES	   .label = "state", .label_value = state_name, .label_count = EDGE_STATES
@@ -390,6 +405,15 @@ static const struct metric node_table[] = {
 	{"tocsin_peer_rtt_seconds", METRIC_HISTOGRAM,
 	 "TCP round-trip time, one sample an acknowledgement of something new.",
 	 "seconds", .scope = METRIC_OF_ANY_PEER, .histogram = rtt},
+	{"tocsin_tcp_cgroup_retransmits", METRIC_COUNTER,
+	 "TCP retransmits of the sockets of a control group, of all kinds that were sent.",
+	 "", METRIC_OF_GROUP, .value = cgroup_retransmits},
+	{"tocsin_tcp_cgroup_connect_failures", METRIC_COUNTER,
+	 "Connects that failed of the sockets of a control group.",
+	 "", METRIC_OF_GROUP, .value = cgroup_connect_failures},
+	{"tocsin_tcp_cgroup_records_lost", METRIC_COUNTER,
+	 "Retransmits and failed connects counted as of cgroup=\"other\": the kernel's table was full.",
+	 "", METRIC_OF_AGENT, .value = cgroup_records_lost},
 
 	/* Disks. */
 	{"tocsin_block_device_seconds", METRIC_HISTOGRAM,

@@ -62,14 +62,16 @@ struct snapshot_disk {
 	uint64_t since_completion_ns;
 };
 
-/* A control group in which processes crashed or were killed for want of memory. */
+/* A control group in which processes crashed or were killed for want of memory, or whose sockets
+ * had trouble. */
 struct snapshot_group {
 	const char *cgroup; /* its path, or "other": all that have no row */
 	/* By name where that is known, else by id; "" where there is none. Only a pod whose name is
 	 * known has a namespace. */
 	const char *namespace, *pod, *container;
 	const char *unit; /* "" where the path tells none */
-	const struct task_record *record;
+	const struct task_record *task;
+	const struct tcp_group_record *tcp;
 };
 
 /* The pods of this node whose names are known. */

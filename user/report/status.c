@@ -138,7 +138,7 @@ static json_t *counters_json(const struct snapshot *snapshot)
 	const struct block_counters *block = &snapshot->block_counters;
 
 	/* clang-format off */
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "peer_table_slots", unsigned_value(snapshot->peer_table_size),
 			 "peer_table_used", unsigned_value(snapshot->peer_table_used),
 			 "peers_created", unsigned_value(tcp->peers_created),
@@ -146,6 +146,7 @@ static json_t *counters_json(const struct snapshot *snapshot)
 			 "peer_failures", unsigned_value(tcp->peer_failures),
 			 "flow_failures", unsigned_value(tcp->flow_failures),
 			 "wakeups_lost", unsigned_value(tcp->wakeups_lost),
+			 "group_records_lost", unsigned_value(tcp->group_records_lost),
 			 "block_records_lost", unsigned_value(block->records_lost),
 			 "block_in_flight_lost", unsigned_value(block->in_flight_lost),
 			 "block_start_unknown", unsigned_value(block->start_unknown),
@@ -261,11 +262,13 @@ static json_t *crashes_json(const struct task_record *record)
 
 static json_t *group_json(const struct snapshot_group *group)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cgroup",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cgroup",
 			 string_value(group->cgroup), "namespace", name_value(group->namespace),
 			 "pod", name_value(group->pod), "container", name_value(group->container),
-			 "unit", name_value(group->unit), "crashes", crashes_json(group->record),
-			 "oom_kills", unsigned_value(group->record->oom_kills));
+			 "unit", name_value(group->unit), "crashes", crashes_json(group->task),
+			 "oom_kills", unsigned_value(group->task->oom_kills), "retransmits",
+			 unsigned_value(group->tcp->retransmits), "connect_failures",
+			 unsigned_value(group->tcp->connect_failures));
 }
 
 static json_t *groups_json(const struct snapshot *snapshot)
