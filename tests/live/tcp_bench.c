@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "live/tcp_bench.h"
 
+#include "probe/kernel_types.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,6 +47,29 @@ void tcp_bench_stop(struct tcp_bench *bench)
 bool tcp_bench_look(struct tcp_bench *bench)
 {
 	return rig_find(bench->probe, &bench->b, &bench->record);
+}
+
+static bool retransmits_reached(void *context)
+{
+	struct tcp_bench *bench = context;
+
+	return tcp_bench_look(bench) && bench->record.retransmits[bench->kind] >= bench->wanted;
+}
+
+void tcp_bench_await_retransmits(struct tcp_bench *bench, enum peer_retransmit kind,
+				 uint64_t wanted)
+{
+	bench->kind = kind;
+	bench->wanted = wanted;
+	rig_wait(retransmits_reached, bench, "retransmits");
+}
+
+void tcp_bench_skip_without_errors(void)
+{
+	if (kernel_tracepoint_arguments("tcp_retransmit_skb") >= 3)
+		return;
+	print_message("tcp_retransmit_skb has no error on this kernel: what failed is not told\n");
+	skip();
 }
 
 int tcp_bench_connect(const struct tcp_bench *bench, const char *host, uint16_t port)

@@ -15,7 +15,7 @@ struct tcp_bench {
 	struct tcp_probe *probe;   /* NULL: not started */
 	struct address b;	   /* the peer that host a's records speak of */
 	struct peer_record record; /* as tcp_bench_look() last found it */
-	/* What a condition of rig_wait() waits for. */
+	/* What a condition of rig_wait() waits for; tcp_bench_await_retransmits() sets both. */
 	enum peer_retransmit kind;
 	uint64_t wanted;
 };
@@ -34,6 +34,14 @@ void tcp_bench_stop(struct tcp_bench *bench);
 
 /* Takes in the peer's record. Returns false when there is none. */
 bool tcp_bench_look(struct tcp_bench *bench);
+
+/* Until the peer's record has so many of a kind. */
+void tcp_bench_await_retransmits(struct tcp_bench *bench, enum peer_retransmit kind,
+				 uint64_t wanted);
+
+/* Skips the running test where a retransmit that is not sent passes for none: the tracepoint tells
+ * its error since 6.17 (commit ad892e912b84). */
+void tcp_bench_skip_without_errors(void);
 
 /* Connects from host a and closes at once. Returns 0 or the positive errno. */
 int tcp_bench_connect(const struct tcp_bench *bench, const char *host, uint16_t port);
