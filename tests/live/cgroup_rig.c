@@ -94,8 +94,16 @@ static void remove_group(int directory, const char *name)
 			remove_group(fd, entry->d_name);
 	if (stream)
 		closedir(stream);
-	for (int i = 0; i < 500 && unlinkat(directory, name, AT_REMOVEDIR); i++)
+	for (int i = 0; i < 500 && unlinkat(directory, name, AT_REMOVEDIR) && errno != ENOENT; i++)
 		usleep(2000);
+}
+
+void cgroup_rig_remove_below(const struct cgroup_rig *cgroup, const char *path)
+{
+	char full[CGROUP_PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s/%s", cgroup->name, path);
+	remove_group(cgroup->tree, full);
 }
 
 void cgroup_rig_down(struct cgroup_rig *cgroup)

@@ -28,6 +28,10 @@ void cgroup_rig_leave(const struct cgroup_rig *cgroup);
 void cgroup_rig_make_below(const struct cgroup_rig *cgroup, const char *path);
 void cgroup_rig_enter_below(const struct cgroup_rig *cgroup, const char *path);
 
+/* Removes that one, and what is below; its processes must have ended or left. One that is not there
+ * is fine. */
+void cgroup_rig_remove_below(const struct cgroup_rig *cgroup, const char *path);
+
 /* Leaves and removes it, and what is below; its processes must have ended. One that is not up is
  * fine. */
 void cgroup_rig_down(struct cgroup_rig *cgroup);

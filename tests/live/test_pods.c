@@ -44,6 +44,7 @@ static struct memory_rig memory;
 static struct fuse_disk disk;
 static pid_t servers[2], reader;
 static int connects[CONNECTS];
+static uint64_t waits_wanted;
 
 static bool may_have_pods(void *unused)
 {
@@ -341,6 +342,52 @@ static void test_oom_kill(void **state)
 	agents_stop(agents, 0);
 }
 
+/* Each turn of the agent's is followed by a wait, and few waits by none. */
+static bool has_turned(void *context)
+{
+	struct agents *agents = context;
+
+	return process_status(&agents->agent[0], "voluntary_ctxt_switches") >= waits_wanted;
+}
+
+/* The timers that send again fire while the test is in no pod's group, and the group is gone before
+ * anyone asks for metrics. */
+static void test_sockets(void **state)
+{
+	struct agents *agents = *state;
+	struct sockaddr_storage target;
+	struct address b = rig_address(SIDE_B, AF_INET);
+	socklen_t length;
+	char web[UID_MAX], labels[64];
+	int pair[2];
+	uint16_t port;
+
+	begin_with_pod(agents, web);
+	snprintf(group, sizeof(group), "kubepods/burstable/pod%s/" ID("01"), web);
+	cgroup_rig_make_below(&cgroup, group);
+	cgroup_rig_enter_below(&cgroup, group);
+	rig_connect(&agents->rig, AF_INET, pair, &port);
+	connects[0] = pair[SIDE_A];
+	connects[1] = pair[SIDE_B];
+	length = address_to_sockaddr(&b, port, &target);
+	for (size_t i = 2; i < CONNECTS; i++) {
+		connects[i] = rig_socket(&agents->rig, SIDE_A, AF_INET, SOCK_STREAM);
+		assert_int_equal(connect(connects[i], (struct sockaddr *)&target, length), -1);
+	}
+	cgroup_rig_leave(&cgroup);
+	rig_drop(&agents->rig, SIDE_B, "meta l4proto tcp meta length > 100", 3);
+	rig_transfer(pair[SIDE_A], pair[SIDE_B], 100);
+	waits_wanted = process_status(&agents->agent[0], "voluntary_ctxt_switches") + 20;
+	rig_wait(has_turned, agents, "the agent's next turns");
+	cgroup_rig_down(&cgroup);
+	expect_series(agents, "tocsin_tcp_cgroup_retransmits_total",
+		      "namespace=\"shop\",pod=\"web-1\",container=\"app\"} 3");
+	snprintf(labels, sizeof(labels), "namespace=\"shop\",pod=\"web-1\",container=\"app\"} %d",
+		 CONNECTS - 2);
+	expect_series(agents, "tocsin_tcp_cgroup_connect_failures_total", labels);
+	agents_stop(agents, 0);
+}
+
 static void run_out_of_memory_in_both(void *unused)
 {
 	cgroup_rig_enter_below(&cgroup, group);
@@ -535,6 +582,7 @@ int main(void)
 		TEST(test_names_of_old_containers),
 		TEST(test_oom_kill),
 		TEST(test_oom_kill_of_container),
+		TEST(test_sockets),
 		TEST(test_hung),
 		TEST(test_without_the_api),
 		TEST(test_listed_again),

@@ -59,15 +59,11 @@ static int set_up(void **state)
 /* Groups below that of the test. */
 static void remove_groups(const struct fixture *fixture, const char *prefix)
 {
-	char path[128];
+	char path[32];
 
 	for (int i = 0; fixture->cgroup.tree > 0 && i < MANY_GROUPS; i++) {
-		snprintf(path, sizeof(path), "%s/%s%d", fixture->cgroup.name, prefix, i);
-		/* A process that was waited for may be in it for a moment yet. */
-		for (int try = 0; try < 500 && unlinkat(fixture->cgroup.tree, path, AT_REMOVEDIR) &&
-				  errno != ENOENT;
-		     try++)
-			usleep(2000);
+		snprintf(path, sizeof(path), "%s%d", prefix, i);
+		cgroup_rig_remove_below(&fixture->cgroup, path);
 	}
 }
 
@@ -77,10 +73,6 @@ static int tear_down(void **state)
 
 	groups_close(&fixture->groups);
 	task_probe_close(fixture->probe);
-	if (fixture->cgroup.tree > 0)
-		cgroup_rig_leave(&fixture->cgroup);
-	remove_groups(fixture, "a");
-	remove_groups(fixture, "b");
 	cgroup_rig_down(&fixture->cgroup);
 	memory_rig_down(&fixture->memory);
 	free(fixture);
