@@ -293,26 +293,39 @@ static void free_slot(const struct block_probe *probe, uint32_t index, uint32_t 
 	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.block_names), &device);
 }
 
-static void read_slot(struct block_probe *probe, uint32_t index)
+static void read_slot(struct block_probe *probe, uint32_t index, const struct block_key *owner)
 {
 	const struct block_slot *slots = probe->slot_of_cpus;
 	struct block_disk *disk;
-	struct block_key owner;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.block_slot_owners), &index,
-				&owner) ||
-	    owner.operation >= BLOCK_OPERATIONS)
+	if (owner->operation >= BLOCK_OPERATIONS)
 		return;
-	disk = place_of(probe, owner.device);
+	disk = place_of(probe, owner->device);
 	if (!disk) {
-		free_slot(probe, index, owner.device);
+		free_slot(probe, index, owner->device);
 		return;
 	}
 	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.block_slots), &index,
 				probe->slot_of_cpus))
 		return;
 	for (size_t i = 0; i < probe->cpus; i++)
-		add(&disk->operations[owner.operation].record, &slots[i].record);
+		add(&disk->operations[owner->operation].record, &slots[i].record);
+}
+
+/* All owners are asked for at once: most slots have none. */
+static int read_slots(struct block_probe *probe)
+{
+	__u32 indices[BLOCK_SLOTS], count = BLOCK_SLOTS, position;
+	struct block_key owners[BLOCK_SLOTS];
+
+	/* ENOENT: these are the last ones. */
+	if (bpf_map_lookup_batch(bpf_map__fd(probe->skeleton->maps.block_slot_owners), NULL,
+				 &position, indices, owners, &count, NULL) &&
+	    errno != ENOENT)
+		return -errno;
+	for (__u32 i = 0; i < count; i++)
+		read_slot(probe, indices[i], &owners[i]);
+	return 0;
 }
 
 static int read_records(struct block_probe *probe)
@@ -320,9 +333,11 @@ static int read_records(struct block_probe *probe)
 	int records = bpf_map__fd(probe->skeleton->maps.block_records);
 	struct block_key keys[BLOCK_DEVICES_MAX * BLOCK_OPERATIONS];
 	size_t count = 0;
+	int r;
 
-	for (uint32_t index = 0; index < BLOCK_SLOTS; index++)
-		read_slot(probe, index);
+	r = read_slots(probe);
+	if (r)
+		return r;
 	/* First all keys: one that is deleted would begin the walk anew. */
 	while (count < sizeof(keys) / sizeof(*keys) &&
 	       !bpf_map_get_next_key(records, count ? &keys[count - 1] : NULL, &keys[count]))
