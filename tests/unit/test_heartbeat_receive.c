@@ -125,6 +125,60 @@ static void test_source_address(void **state)
 	nodes_turn_until_accepted(nodes, 1, 0, 5);
 }
 
+/* Sends a heartbeat of n2 to n1, from the address of n2. */
+static void send_heartbeat(const struct heartbeat_nodes *nodes, uint64_t sequence)
+{
+	static const struct heartbeat_key key = {NODES_KEY};
+	struct heartbeat heartbeat = {
+		.sequence = sequence, .incarnation = 1, .sender = "n2", .receiver = "n1"};
+	struct sockaddr_in from = loopback(0), to = loopback(nodes->port);
+	uint8_t buffer[HEARTBEAT_BYTES_MAX];
+	size_t length = heartbeat_encode(&heartbeat, &key, buffer);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(sendto(fd, buffer, length, 0, (struct sockaddr *)&to, sizeof(to)), length);
+	close(fd);
+}
+
+/* What is read late counts from when it came in, and wakes nobody. */
+static void test_read_late(void **state)
+{
+	struct heartbeat_nodes *nodes = *state;
+	uint64_t before_ns, after_ns, heard_ns;
+
+	nodes->configs[0].heartbeat.interval_ms = 60000; /* what it sends would have it look */
+	nodes_start(nodes, 0);
+	heartbeat_drain(nodes->sockets[0]);
+	before_ns = clock_monotonic_ns();
+	send_heartbeat(nodes, 1);
+	after_ns = clock_monotonic_ns();
+	loop_turn_for(&nodes->loop, 100 * NS_PER_MS);
+	assert_int_equal(nodes_counters(nodes, 0)->received, 0);
+	assert_int_equal(heartbeat_drain(nodes->sockets[0]), 1);
+	heard_ns = nodes_evidence(nodes, 0, 1).heartbeat.heard_ns;
+	/* One clock is worked out from the other, some microseconds later. */
+	assert_in_range(heard_ns, before_ns - NS_PER_MS, after_ns + NS_PER_MS);
+}
+
+/* The wall clock may be set between the stamp and the reading. */
+static void test_stamps(void **state)
+{
+	const struct clock_pair now = {.monotonic_ns = 1000, .realtime_ns = 50000};
+	static const struct {
+		uint64_t stamp_ns, earliest_ns, expected_ns;
+	} cases[] = {
+		{50000, 900, 1000}, {49950, 900, 950}, {49900, 900, 900}, {49899, 900, 900},
+		{50001, 900, 1000}, {0, 900, 900},     {49001, 0, 1},	  {UINT64_MAX, 0, 1000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(clock_of_stamp_ns(cases[i].stamp_ns, cases[i].earliest_ns, &now),
+				 cases[i].expected_ns);
+}
+
 static void test_unknown_sender(void **state)
 {
 	struct heartbeat_nodes *nodes = *state;
@@ -147,6 +201,8 @@ int main(void)
 		nodes_test(test_drain),
 		nodes_test(test_source_address),
 		nodes_test(test_unknown_sender),
+		nodes_test(test_read_late),
+		cmocka_unit_test(test_stamps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

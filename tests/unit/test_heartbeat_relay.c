@@ -138,6 +138,28 @@ static void test_what_is_relayed(void **state)
 	assert_int_equal(nodes_evidence(nodes, 1, 0).heartbeat.heard_ns, 0);
 }
 
+/* Who has passed something on does not let the next wait. */
+static void test_relays_are_waited_for(void **state)
+{
+	struct heartbeat_nodes *nodes = *state;
+	const struct heartbeat_counters *counters;
+	uint64_t end_ns;
+
+	nodes->configs[2].heartbeat.interval_ms = 60000; /* what it sends would have it look */
+	nodes_start(nodes, 2);
+	counters = nodes_counters(nodes, 2);
+	send_relay(nodes, 5, "n2", "127.0.0.1");
+	loop_turn_for(&nodes->loop, 50 * NS_PER_MS);
+	assert_int_equal(counters->relays_forwarded, 0);
+	heartbeat_drain(nodes->sockets[2]);
+	assert_int_equal(counters->relays_forwarded, 1);
+	send_relay(nodes, 6, "n2", "127.0.0.1");
+	end_ns = clock_monotonic_ns() + LOOP_LIMIT_NS;
+	while (counters->relays_forwarded < 2 && clock_monotonic_ns() < end_ns)
+		loop_turn(&nodes->loop);
+	assert_int_equal(counters->relays_forwarded, 2);
+}
+
 static void test_limits_of_forwarding(void **state)
 {
 	struct heartbeat_forwards forwards = {0};
@@ -176,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		nodes_test(test_relay),
 		nodes_test(test_what_is_relayed),
+		nodes_test(test_relays_are_waited_for),
 		cmocka_unit_test(test_limits_of_forwarding),
 	};
 

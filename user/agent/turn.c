@@ -19,10 +19,13 @@
 
 /* Turns while all is quiet, and while any peer is in doubt. */
 #define TURN_QUIET_MS 50
+#define TURN_SHORT_MS 25 /* no quiet turn is shorter */
 #define TURN_ALERT_MS 10
 /* When something else has woken the loop, a quiet turn comes up to this much earlier: a wakeup
  * costs more than what is done in it. */
 #define TURN_EARLY_MS 15
+/* One that comes with a heartbeat's wakeup may be so much later. */
+#define TURN_LATE_MS 5
 /* However many wakeups the kernel sends: never closer together than this. */
 #define TURN_MIN_MS 5
 
@@ -298,6 +301,22 @@ static void plan_turn(struct agent *agent, uint64_t in_ms)
 	(void)uv_timer_start(&agent->turn_timer, on_turn_timer, in_ms, 0);
 }
 
+/* So that the turns until the next heartbeat is sent share its time evenly, and the last its
+ * wakeup. */
+static uint64_t quiet_turn_ms(const struct agent *agent)
+{
+	const uint64_t longest_ms = TURN_QUIET_MS + TURN_LATE_MS;
+	uint64_t due_ms;
+
+	if (!agent->heartbeat)
+		return TURN_QUIET_MS;
+	due_ms = heartbeat_due_in_ms(agent->heartbeat);
+	/* None is sent; or so many, one by one, that some wakeup is always near. */
+	if (due_ms == UINT64_MAX || due_ms < TURN_SHORT_MS)
+		return TURN_QUIET_MS;
+	return due_ms / ((due_ms + longest_ms - 1) / longest_ms);
+}
+
 static void check_self(struct agent *agent, uint64_t now_ns)
 {
 	bool was_alone = agent->alone;
@@ -362,7 +381,7 @@ static void take_turn(struct agent *agent)
 	node_objects_turn(agent->node_objects);
 	agent_tell_journal(agent);
 	tell_service(agent, self.now_ns);
-	plan_turn(agent, alert ? TURN_ALERT_MS : TURN_QUIET_MS);
+	plan_turn(agent, alert ? TURN_ALERT_MS : quiet_turn_ms(agent));
 }
 
 static void on_turn_timer(uv_timer_t *timer)
@@ -375,7 +394,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct agent *agent = prepare->data;
 
-	if (agent->turn_planned_ns >= TURN_QUIET_MS * NS_PER_MS &&
+	if (agent->turn_planned_ns >= TURN_SHORT_MS * NS_PER_MS &&
 	    uv_timer_get_due_in(&agent->turn_timer) <= TURN_EARLY_MS)
 		take_turn(agent);
 }

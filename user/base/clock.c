@@ -28,6 +28,21 @@ uint64_t clock_boottime_ns(void)
 	return clock_read_ns(CLOCK_BOOTTIME);
 }
 
+struct clock_pair clock_pair(void)
+{
+	return (struct clock_pair){.monotonic_ns = clock_monotonic_ns(),
+				   .realtime_ns = clock_realtime_ns()};
+}
+
+uint64_t clock_of_stamp_ns(uint64_t stamp_realtime_ns, uint64_t earliest_ns,
+			   const struct clock_pair *now)
+{
+	uint64_t age_ns =
+		now->realtime_ns > stamp_realtime_ns ? now->realtime_ns - stamp_realtime_ns : 0;
+
+	return age_ns < now->monotonic_ns - earliest_ns ? now->monotonic_ns - age_ns : earliest_ns;
+}
+
 void clock_format_utc(uint64_t time_ns, char buffer[static CLOCK_TEXT_MAX])
 {
 	time_t seconds = (time_t)(time_ns / NS_PER_S);

@@ -25,6 +25,20 @@ static inline uint64_t clock_earlier(uint64_t one_ns, uint64_t other_ns)
 	return one_ns < other_ns ? one_ns : other_ns;
 }
 
+/* One moment by both clocks. */
+struct clock_pair {
+	uint64_t monotonic_ns, realtime_ns;
+};
+
+struct clock_pair clock_pair(void);
+
+/*
+ * When something was that the kernel stamped by its wall clock, as CLOCK_MONOTONIC has it. It is
+ * known to lie between earliest_ns and 'now': the wall clock may have been set since.
+ */
+uint64_t clock_of_stamp_ns(uint64_t stamp_realtime_ns, uint64_t earliest_ns,
+			   const struct clock_pair *now);
+
 #define CLOCK_TEXT_MAX 64
 
 /* A time since the epoch as RFC 3339 has it, in UTC: 2026-11-23T07:12:46.123Z. */

@@ -15,6 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Who passes something on once is asked to again with the next heartbeat. */
+#define WATCH_NS NS_PER_S
+
 static void on_port_closed(uv_handle_t *handle)
 {
 	struct port *port = handle->data;
@@ -42,9 +45,28 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		(void)uv_poll_start(poll, UV_READABLE, on_readable);
 }
 
+void heartbeat_watch(struct heartbeat_socket *socket, uint64_t now_ns)
+{
+	uv_poll_t *poll = &socket->port->poll;
+
+	socket->watched_until_ns = now_ns + WATCH_NS;
+	/* Only fails for a handle that is being closed. */
+	if (!uv_is_active((uv_handle_t *)poll))
+		(void)uv_poll_start(poll, UV_READABLE, on_readable);
+}
+
+void heartbeat_watch_end(struct heartbeat_socket *socket, uint64_t now_ns)
+{
+	if (!socket->watched_until_ns || now_ns < socket->watched_until_ns)
+		return;
+	socket->watched_until_ns = 0;
+	if (socket->port)
+		uv_poll_stop(&socket->port->poll);
+}
+
 /* Opening, changing and closing. */
 
-/* Binds a port in place of 'old' (NULL: for the first time) and watches it. */
+/* Binds a port in place of 'old' (NULL: for the first time). */
 static int port_open(struct port **ret, struct heartbeat_socket *socket,
 		     const struct config_listen *listen, const struct port *old, struct text *error)
 {
@@ -70,8 +92,6 @@ static int port_open(struct port **ret, struct heartbeat_socket *socket,
 		goto out;
 	}
 	port->poll.data = port;
-	/* Only fails for a handle that is being closed. */
-	(void)uv_poll_start(&port->poll, UV_READABLE, on_readable);
 	*ret = port;
 	port = NULL;
 out:

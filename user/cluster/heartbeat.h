@@ -87,10 +87,14 @@ int heartbeat_reload(struct heartbeat_socket *socket, const struct config *confi
 
 /*
  * Reads what is waiting, at most HEARTBEAT_DRAIN_MAX datagrams, without blocking, and returns how
- * many. To be called before judging: unread mail is not silence.
+ * many. To be called before judging: unread mail is not silence, and what comes in wakes nobody.
+ * When it came in its stamp tells, however late it is read.
  */
 #define HEARTBEAT_DRAIN_MAX 4096
 unsigned int heartbeat_drain(struct heartbeat_socket *socket);
+
+/* In how many ms heartbeats are sent next, as the loop's time has it; UINT64_MAX: none are. */
+uint64_t heartbeat_due_in_ms(const struct heartbeat_socket *socket);
 
 /*
  * Fills evidence->heartbeat of a node and leaves the rest alone. An index out of range is 'not

@@ -53,6 +53,7 @@ static void forward_relay(struct heartbeat_socket *socket, const struct heartbea
 		return;
 	}
 	socket->counters.relays_forwarded++;
+	heartbeat_watch(socket, now_ns);
 }
 
 /* Without a key only the address speaks for the sender, or for the node that passed its word on. */
@@ -68,8 +69,9 @@ static bool source_trusted(const struct heartbeat_socket *socket,
 	return false;
 }
 
+/* 'received_ns' is when it came in, 'now_ns' when it is read. */
 static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, size_t length,
-			  const struct address *source, uint64_t now_ns)
+			  const struct address *source, uint64_t received_ns, uint64_t now_ns)
 {
 	struct heartbeat_members *members = &socket->members;
 	struct heartbeat heartbeat;
@@ -103,7 +105,7 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 	/* Whatever happened to the network meanwhile, no outage could be judged. */
 	if (socket->behind)
 		heartbeat_link_forgive_incoming(&peer->link);
-	result = heartbeat_link_receive(&peer->link, &heartbeat, now_ns);
+	result = heartbeat_link_receive(&peer->link, &heartbeat, received_ns);
 	if (result == HEARTBEAT_ACCEPTED && relayed)
 		socket->counters.relays_accepted++;
 	else if (result == HEARTBEAT_ACCEPTED)
@@ -113,29 +115,50 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 	else
 		reject(socket, result, source, now_ns);
 	if (result == HEARTBEAT_ACCEPTED && !relayed)
-		heartbeat_link_measure_clock(&peer->link, &heartbeat, now_ns,
-					     heartbeat_realtime_at(now_ns));
+		heartbeat_link_measure_clock(&peer->link, &heartbeat, received_ns,
+					     heartbeat_realtime_at(received_ns));
 }
 
 /* What our own kernel dropped for want of room is not the network's loss. */
-static void note_overflow(struct heartbeat_socket *socket, struct msghdr *message)
+static void note_overflow(struct heartbeat_socket *socket, uint32_t overflowed)
 {
 	struct heartbeat_members *members = &socket->members;
-	uint32_t overflowed;
+
+	if (overflowed == socket->port->overflowed)
+		return;
+	/* Wraps with the kernel's 32 bits. */
+	socket->counters.overflowed += (uint32_t)(overflowed - socket->port->overflowed);
+	socket->port->overflowed = overflowed;
+	for (unsigned int i = 0; i < members->count; i++)
+		heartbeat_link_forgive_incoming(&members->peers[i].link);
+}
+
+/* Takes in what the kernel says beside a datagram. Returns when that came in. */
+static uint64_t take_control(struct heartbeat_socket *socket, struct msghdr *message,
+			     const struct clock_pair *now)
+{
+	uint64_t received_ns = now->monotonic_ns;
 
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
 	     header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SO_RXQ_OVFL)
+		if (header->cmsg_level != SOL_SOCKET)
 			continue;
-		memcpy(&overflowed, CMSG_DATA(header), sizeof(overflowed));
-		if (overflowed == socket->port->overflowed)
-			continue;
-		/* Wraps with the kernel's 32 bits. */
-		socket->counters.overflowed += (uint32_t)(overflowed - socket->port->overflowed);
-		socket->port->overflowed = overflowed;
-		for (unsigned int i = 0; i < members->count; i++)
-			heartbeat_link_forgive_incoming(&members->peers[i].link);
+		if (header->cmsg_type == SO_RXQ_OVFL) {
+			uint32_t overflowed;
+
+			memcpy(&overflowed, CMSG_DATA(header), sizeof(overflowed));
+			note_overflow(socket, overflowed);
+		} else if (header->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec stamp;
+
+			memcpy(&stamp, CMSG_DATA(header), sizeof(stamp));
+			/* Not before it was last looked for: it was not there then. */
+			received_ns = clock_of_stamp_ns((uint64_t)stamp.tv_sec * NS_PER_S +
+								(uint64_t)stamp.tv_nsec,
+							socket->looked_ns, now);
+		}
 	}
+	return received_ns;
 }
 
 /* Reads up to BATCH datagrams. Returns how many; 0 when none is waiting. */
@@ -145,12 +168,12 @@ static int receive_batch(struct heartbeat_socket *socket)
 	uint8_t data[BATCH][HEARTBEAT_BYTES_MAX + 1];
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(uint32_t))];
+		char bytes[CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct timespec))];
 	} control[BATCH];
 	struct sockaddr_storage names[BATCH];
 	struct mmsghdr messages[BATCH] = {0};
 	struct iovec vectors[BATCH];
-	uint64_t now_ns;
+	struct clock_pair now;
 	int count;
 
 	for (unsigned int i = 0; i < BATCH; i++) {
@@ -165,15 +188,16 @@ static int receive_batch(struct heartbeat_socket *socket)
 		};
 	}
 	count = recvmmsg(socket->port->fd, messages, BATCH, MSG_DONTWAIT, NULL);
-	now_ns = clock_monotonic_ns();
+	now = clock_pair();
 	for (int i = 0; i < count; i++) {
+		uint64_t received_ns = take_control(socket, &messages[i].msg_hdr, &now);
 		struct address source = {0};
 		uint16_t port = 0;
 
-		note_overflow(socket, &messages[i].msg_hdr);
 		if (address_from_sockaddr((struct sockaddr *)&names[i], &source, &port))
 			continue;
-		take_datagram(socket, data[i], messages[i].msg_len, &source, now_ns);
+		take_datagram(socket, data[i], messages[i].msg_len, &source, received_ns,
+			      now.monotonic_ns);
 	}
 	return count < 0 ? -errno : count;
 }
@@ -197,6 +221,7 @@ unsigned int heartbeat_drain(struct heartbeat_socket *socket)
 		if (count == -EAGAIN || (count < 0 && ++errors >= BATCH) ||
 		    (count >= 0 && count < BATCH)) {
 			socket->behind = false;
+			socket->looked_ns = now_ns;
 			break;
 		}
 	}

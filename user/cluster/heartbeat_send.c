@@ -165,6 +165,14 @@ void heartbeat_send_due(struct heartbeat_socket *socket)
 	}
 	if (earliest_ns != UINT64_MAX)
 		arm_timer(socket, earliest_ns, now_ns);
+	heartbeat_watch_end(socket, now_ns);
+}
+
+uint64_t heartbeat_due_in_ms(const struct heartbeat_socket *socket)
+{
+	const uv_handle_t *timer = (const uv_handle_t *)&socket->timer;
+
+	return uv_is_active(timer) ? uv_timer_get_due_in(&socket->timer) : UINT64_MAX;
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -135,6 +135,8 @@ int heartbeat_bind(const struct config_listen *listen, int old_fd, struct text *
 		err = set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
 	if (!err)
 		err = set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+	if (!err)
+		err = set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	if (!err && name.ss_family == AF_INET6)
 		err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !heartbeat_listens_to_all(listen));
 	if (!err)

@@ -38,9 +38,19 @@ struct heartbeat_socket {
 	struct heartbeat_counters counters;
 	uint64_t reject_logged_ns[HEARTBEAT_REJECT_KINDS];
 	struct heartbeat_forwards forwards;
-	uint64_t drained_ns; /* when it was last looked for what has come; 0: never */
-	bool behind;	     /* what is being read came while this process did not run */
+	uint64_t drained_ns;	   /* when it was last looked for what has come; 0: never */
+	uint64_t looked_ns;	   /* the same, when all that had come was read */
+	uint64_t watched_until_ns; /* 0: no datagram wakes the loop */
+	bool behind;		   /* what is being read came while this process did not run */
 };
+
+/*
+ * Heartbeats wake nobody: they wait for the next drain, and their stamps tell when they came in.
+ * Only one that is to be passed on is waited for. For a while from 'now_ns' the loop is woken by
+ * all.
+ */
+void heartbeat_watch(struct heartbeat_socket *socket, uint64_t now_ns);
+void heartbeat_watch_end(struct heartbeat_socket *socket, uint64_t now_ns);
 
 /* Sends what is due, and has the timer come back when the next is. */
 void heartbeat_send_due(struct heartbeat_socket *socket);
