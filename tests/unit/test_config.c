@@ -76,7 +76,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.edge.min_silence_ms, 250);
 	assert_true(config.edge.lossy_ratio == 0.01);
 	assert_int_equal(config.metrics.max_peers, 100);
-	assert_int_equal(config.metrics.max_cgroups, 100);
+	assert_int_equal(config.metrics.max_cgroups, 256);
 	assert_true(config.budget.cpu_percent == 1);
 	assert_int_equal(config.budget.restore_after_s, 60);
 	assert_int_equal(config.store.kind, CONFIG_STORE_LOCAL);

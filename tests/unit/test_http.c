@@ -3,15 +3,14 @@
 
 #include "base/clock.h"
 #include "report/status.h"
+#include "unit/http_server.h"
 #include "unit/slowdown.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,89 +19,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cmocka.h>
-
-struct reply {
-	long status;
-	char content_type[128];
-	char allow[64];
-	char body[65536];
-	size_t length; /* also of what did not fit into 'body' */
-};
-
-/* The server runs in the loop of a thread of its own, as in the agent; the test is the client. */
-struct server {
-	uv_loop_t loop;
-	uv_async_t stop;
-	struct http *http;
-	pthread_t thread;
-	unsigned int port;
-	/* Set before the thread starts, then read by it alone. */
-	bool blind;
-	struct snapshot_peer *peers;
-	size_t peer_count;
-	atomic_uint fills; /* how often it was asked for a snapshot */
-	/* Of the test's last request; here, so that a test that fails does not leak it. */
-	struct reply reply;
-};
-
-static void fill(void *context, struct snapshot *snapshot)
-{
-	struct server *server = context;
-
-	server->fills++;
-	*snapshot = (struct snapshot){
-		.node = "n1",
-		.version = "0.1.0",
-		.blind = server->blind,
-		.blind_reason = server->blind ? "tcp_probe is not attached" : "",
-		.peers = server->peers,
-		.peer_count = server->peer_count,
-	};
-}
-
-static void on_stop(uv_async_t *async)
-{
-	struct server *server = async->data;
-
-	http_close(server->http);
-	uv_close((uv_handle_t *)async, NULL);
-}
-
-static void *run_loop(void *argument)
-{
-	struct server *server = argument;
-
-	/* Returns when http_close() has let go of everything. */
-	return (void *)(intptr_t)uv_run(&server->loop, UV_RUN_DEFAULT);
-}
-
-static void start(struct server *server, const char *address_text)
-{
-	char reason[256] = "";
-	struct text error = TEXT(reason);
-	struct address address;
-
-	assert_int_equal(address_parse(address_text, &address), 0);
-	assert_int_equal(uv_loop_init(&server->loop), 0);
-	assert_int_equal(uv_async_init(&server->loop, &server->stop, on_stop), 0);
-	server->stop.data = server;
-	if (http_open(&server->http, &server->loop, &address, 0, fill, server, &error))
-		fail_msg("%s", reason);
-	server->port = http_port(server->http);
-	assert_int_not_equal(server->port, 0);
-	assert_int_equal(pthread_create(&server->thread, NULL, run_loop, server), 0);
-}
-
-static void stop(struct server *server)
-{
-	assert_int_equal(uv_async_send(&server->stop), 0);
-	assert_int_equal(pthread_join(server->thread, NULL), 0);
-	/* -EBUSY would be a handle that http_close() forgot. */
-	assert_int_equal(uv_loop_close(&server->loop), 0);
-}
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
@@ -163,34 +81,14 @@ static CURLcode request(const struct server *server, const char *method, const c
 	return code;
 }
 
-static int setup(void **state)
-{
-	struct server *server = calloc(1, sizeof(*server));
-
-	assert_non_null(server);
-	start(server, "127.0.0.1");
-	*state = server;
-	return 0;
-}
-
 static int setup_blind(void **state)
 {
 	struct server *server = calloc(1, sizeof(*server));
 
 	assert_non_null(server);
 	server->blind = true;
-	start(server, "127.0.0.1");
+	server_start(server, "127.0.0.1");
 	*state = server;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct server *server = *state;
-
-	stop(server);
-	free(server->peers);
-	free(server);
 	return 0;
 }
 
@@ -264,47 +162,6 @@ static void test_blind(void **state)
 	assert_non_null(strstr(reply->body, "\ntocsin_agent_blind 1\n"));
 }
 
-/* receive_bytes: size of the socket's receive buffer, 0 for the kernel's choice. */
-static int open_client(const struct server *server, int receive_bytes)
-{
-	struct sockaddr_storage name;
-	struct address loopback;
-	const struct timeval timeout = {.tv_sec = 4};
-	socklen_t length;
-	int fd;
-
-	assert_int_equal(address_parse("127.0.0.1", &loopback), 0);
-	length = address_to_sockaddr(&loopback, (uint16_t)server->port, &name);
-	fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
-	if (receive_bytes)
-		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes,
-					    sizeof(receive_bytes)),
-				 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&name, length), 0);
-	return fd;
-}
-
-/* A write to a client that was displaced fails, and is meant to. */
-static void try_send(int fd, const char *data)
-{
-	ssize_t sent = send(fd, data, strlen(data), MSG_NOSIGNAL);
-
-	assert_true(sent >= 0 || errno == EPIPE || errno == ECONNRESET);
-}
-
-/* One recv(). The kernel interrupts it without any signal when an io_uring of libuv's goes away. */
-static ssize_t receive(int fd, char *data, size_t size)
-{
-	ssize_t got;
-
-	do
-		got = recv(fd, data, size, 0);
-	while (got < 0 && errno == EINTR);
-	return got;
-}
-
 /* Reads until the end into 'reply'. Returns whether the connection came to one before the timeout.
  */
 static bool read_all(int fd, char *reply, size_t size)
@@ -313,79 +170,12 @@ static bool read_all(int fd, char *reply, size_t size)
 	ssize_t got = 1;
 
 	while (length < size - 1 && got > 0) {
-		got = receive(fd, reply + length, size - 1 - length);
+		got = server_receive(fd, reply + length, size - 1 - length);
 		if (got > 0)
 			length += (size_t)got;
 	}
 	reply[length] = '\0';
 	return got == 0 || (got < 0 && errno == ECONNRESET);
-}
-
-/* What is sent for a path to who sends this header; returns its length. */
-static size_t fetch(const struct server *server, const char *path, const char *header, char *reply,
-		    size_t size)
-{
-	char text[256];
-	int fd = open_client(server, 0);
-	size_t length = 0;
-	ssize_t got;
-
-	snprintf(text, sizeof(text),
-		 "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n\r\n", path, header);
-	try_send(fd, text);
-	while ((got = receive(fd, reply + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	assert_int_equal(got, 0);
-	reply[length] = '\0';
-	close(fd);
-	return length;
-}
-
-static void test_compressed(void **state)
-{
-	struct server *server = *state;
-	static const struct {
-		const char *path, *header;
-		bool compressed;
-	} cases[] = {
-		{"/metrics", "Accept-Encoding: gzip", true},
-		{"/metrics", "Accept-Encoding: deflate, GZIP;q=0.5", true},
-		{"/metrics", "Accept-Encoding: gzip;q=0", false},
-		{"/metrics", "Accept-Encoding: gzipped, identity", false},
-		{"/metrics", "X: gzip", false},
-		{"/api/v1/status", "Accept-Encoding: gzip", true},
-		{"/healthz", "Accept-Encoding: gzip", false},
-	};
-	static char plain[65536], reply[65536], text[65536];
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		size_t length = fetch(server, cases[i].path, cases[i].header, reply, sizeof(reply));
-		char *body = strstr(reply, "\r\n\r\n");
-		bool said = strstr(reply, "\r\nContent-Encoding: gzip\r\n");
-		bool varies = strstr(reply, "\r\nVary: Accept, Accept-Encoding\r\n");
-		z_stream stream = {.next_out = (Bytef *)text, .avail_out = sizeof(text) - 1};
-		size_t plain_length;
-
-		assert_non_null(body);
-		body += 4;
-		if (said != cases[i].compressed || varies != !!strcmp(cases[i].path, "/healthz"))
-			fail_msg("%s, %s:\n%s", cases[i].path, cases[i].header, reply);
-		if (!said)
-			continue;
-		plain_length = fetch(server, cases[i].path, "X: y", plain, sizeof(plain));
-		assert_true(length < plain_length);
-		stream.next_in = (Bytef *)body;
-		stream.avail_in = (uInt)(length - (size_t)(body - reply));
-		assert_int_equal(inflateInit2(&stream, 16 + MAX_WBITS), Z_OK);
-		assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-		assert_int_equal(stream.avail_in, 0);
-		text[stream.total_out] = '\0';
-		inflateEnd(&stream);
-		/* What it says of this process may have changed meanwhile, by some digits. */
-		body = strstr(plain, "\r\n\r\n") + 4;
-		assert_memory_equal(text, body, 64);
-		assert_in_range(strlen(text), strlen(body) - 64, strlen(body) + 64);
-	}
 }
 
 #define SLOW_CLIENTS 100
@@ -414,8 +204,8 @@ static void test_slow_clients(void **state)
 	char text[1024];
 
 	for (unsigned int i = 0; i < SLOW_CLIENTS; i++) {
-		clients[i] = open_client(server, 0);
-		try_send(clients[i], beginnings[i % 3]);
+		clients[i] = server_connect(server, 0);
+		server_try_send(clients[i], beginnings[i % 3]);
 	}
 	start_ns = clock_monotonic_ns();
 	for (unsigned int i = 0; i < 20; i++) {
@@ -440,7 +230,7 @@ static void test_slow_clients(void **state)
 			SLOW_CLIENTS - HTTP_CONNECTIONS_MAX + 20);
 	/* The youngest are still served when they make up their minds. */
 	for (unsigned int i = SLOW_CLIENTS - 3; i < SLOW_CLIENTS; i++) {
-		try_send(clients[i], endings[i % 3]);
+		server_try_send(clients[i], endings[i % 3]);
 		assert_true(read_all(clients[i], text, sizeof(text)));
 		assert_memory_equal(text, "HTTP/1.1 200 OK\r\n", 17);
 		assert_non_null(strstr(text, "\r\n\r\nok\n"));
@@ -461,7 +251,7 @@ static int setup_many_peers(void **state)
 	assert_non_null(server->peers);
 	for (size_t i = 0; i < MANY_PEERS; i++)
 		server->peers[i].name = "n";
-	start(server, "127.0.0.1");
+	server_start(server, "127.0.0.1");
 	*state = server;
 	return 0;
 }
@@ -470,12 +260,12 @@ static int setup_many_peers(void **state)
 static int open_unread_client(const struct server *server, struct reply *reply)
 {
 	static const char expected[] = "HTTP/1.1 200 ";
-	int fd = open_client(server, 4096);
+	int fd = server_connect(server, 4096);
 
-	try_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+	server_try_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
 	/* The first bytes of the answer: this one is being served. */
 	for (size_t length = 0; length < strlen(expected);) {
-		ssize_t got = receive(fd, reply->body + length, strlen(expected) - length);
+		ssize_t got = server_receive(fd, reply->body + length, strlen(expected) - length);
 
 		assert_true(got > 0);
 		length += (size_t)got;
@@ -571,12 +361,12 @@ static void test_hostile_requests(void **state)
 	char text[1024];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		int fd = open_client(server, 0);
+		int fd = server_connect(server, 0);
 
-		try_send(fd, cases[i].start);
+		server_try_send(fd, cases[i].start);
 		for (size_t r = 0; r < cases[i].repeat; r++)
-			try_send(fd, cases[i].filler);
-		try_send(fd, cases[i].end);
+			server_try_send(fd, cases[i].filler);
+		server_try_send(fd, cases[i].end);
 		shutdown(fd, SHUT_WR);
 		assert_true(read_all(fd, text, sizeof(text)));
 		/* A reset may overtake the answer when data was left unread: then it is empty. */
@@ -598,12 +388,12 @@ static void test_close_with_clients(void **state)
 	int idle, half;
 
 	(void)state;
-	start(&server, "127.0.0.1");
-	idle = open_client(&server, 0);
-	half = open_client(&server, 0);
-	try_send(half, "GET /metr");
+	server_start(&server, "127.0.0.1");
+	idle = server_connect(&server, 0);
+	half = server_connect(&server, 0);
+	server_try_send(half, "GET /metr");
 	assert_int_equal(request(&server, "GET", "/", NULL, NULL, reply), CURLE_OK);
-	stop(&server);
+	server_stop(&server);
 	assert_true(request(&server, "GET", "/", NULL, NULL, reply) != CURLE_OK);
 	close(idle);
 	close(half);
@@ -633,7 +423,7 @@ static void test_listen_errors(void **state)
 		assert_int_equal(uv_loop_init(&loop), 0);
 		assert_int_equal(address_parse(cases[i].address, &address), 0);
 		assert_int_equal(
-			http_open(&http, &loop, &address, cases[i].port, fill, NULL, &error),
+			http_open(&http, &loop, &address, cases[i].port, server_fill, NULL, &error),
 			cases[i].error);
 		assert_null(http);
 		if (!strstr(reason, cases[i].words[0]) || !strstr(reason, cases[i].words[1]))
@@ -645,15 +435,17 @@ static void test_listen_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_routes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_head, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_compressed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_blind, setup_blind, teardown),
-		cmocka_unit_test_setup_teardown(test_slow_clients, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_flood, setup_many_peers, teardown),
-		cmocka_unit_test_setup_teardown(test_unread_answers, setup_many_peers, teardown),
-		cmocka_unit_test_setup_teardown(test_hostile_requests, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_listen_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routes, server_set_up, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_head, server_set_up, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_blind, setup_blind, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_slow_clients, server_set_up, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_flood, setup_many_peers, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_unread_answers, setup_many_peers,
+						server_tear_down),
+		cmocka_unit_test_setup_teardown(test_hostile_requests, server_set_up,
+						server_tear_down),
+		cmocka_unit_test_setup_teardown(test_listen_errors, server_set_up,
+						server_tear_down),
 		cmocka_unit_test(test_close_with_clients),
 	};
 	int failed;

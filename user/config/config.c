@@ -22,7 +22,7 @@ static const struct config defaults = {
 		      .authenticate = true},
 	.tcp = {.max_peers = 4096},
 	.edge = {.certainty = 6, .min_silence_ms = 250, .lossy_ratio = 0.01},
-	.metrics = {.max_peers = 100, .max_cgroups = 100},
+	.metrics = {.max_peers = 100, .max_cgroups = 256},
 	.budget = {.cpu_percent = 1, .restore_after_s = 60},
 	.store = {.kind = CONFIG_STORE_LOCAL},
 	.etcd = {.prefix = "/tocsin/", .lease_seconds = 2},
