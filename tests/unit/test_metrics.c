@@ -367,7 +367,6 @@ static void test_families(void **state)
 	free(texts[1]);
 }
 
-/* Every sample belongs to the family announced last, and no series comes twice. */
 /* Each that stands, unless its response is less than that; and of each kind whether it is blind. */
 static void test_findings(void **state)
 {
@@ -417,19 +416,24 @@ static void test_findings(void **state)
 	}
 }
 
+/* Every sample belongs to the family announced last, no family is announced without one, and no
+ * series comes twice. */
 static void test_grouping(void **state)
 {
 	(void)state;
 	for (size_t f = 0; f < 2; f++) {
 		char *text = render_all(formats[f]);
 		char *rest = NULL, family[128] = "";
-		unsigned int samples = 0;
+		unsigned int samples = 0, before = 0;
 
 		for (char *line = strtok_r(text, "\n", &rest); line;
 		     line = strtok_r(NULL, "\n", &rest)) {
 			if (!strncmp(line, "# TYPE ", 7)) {
 				size_t length = strcspn(line + 7, " ");
 
+				if (*family && samples == before)
+					fail_msg("no sample: %s", family);
+				before = samples;
 				assert_true(length < sizeof(family));
 				memcpy(family, line + 7, length);
 				family[length] = '\0';

@@ -33,6 +33,7 @@ struct exposition {
 	FILE *stream;
 	enum metrics_format format;
 	const struct metric *metric;
+	bool begun; /* it has a sample: of a family that has none nothing is said */
 };
 
 const char *metrics_content_type(enum metrics_format format)
@@ -120,11 +121,14 @@ static void write_family(const struct exposition *exposition)
 		fprintf(stream, "# UNIT %s %s\n", metric->name, metric->unit);
 }
 
-static void begin_sample(const struct exposition *exposition, const char *suffix,
+static void begin_sample(struct exposition *exposition, const char *suffix,
 			 const struct labels *labels)
 {
 	FILE *stream = exposition->stream;
 
+	if (!exposition->begun)
+		write_family(exposition);
+	exposition->begun = true;
 	fputs_unlocked(exposition->metric->name, stream);
 	fputs_unlocked(suffix, stream);
 	for (unsigned int i = 0; i < labels->count; i++) {
@@ -165,7 +169,7 @@ static void end_sample(const struct exposition *exposition, const struct metric_
 	putc_unlocked('\n', stream);
 }
 
-static void write_sample(const struct exposition *exposition, const char *suffix,
+static void write_sample(struct exposition *exposition, const char *suffix,
 			 const struct labels *labels, struct metric_value value)
 {
 	if (value.kind != METRIC_VALUE_ABSENT) {
@@ -184,7 +188,7 @@ static void add_label(struct labels *labels, const char *name, const char *value
  * Of the four kernel buckets in an octave the last ends at a power of two; those that end at or
  * below it add up to the cumulative count.
  */
-static void write_histogram(const struct exposition *exposition, const struct labels *labels,
+static void write_histogram(struct exposition *exposition, const struct labels *labels,
 			    const struct metric_histogram *histogram)
 {
 	struct labels infinite = *labels;
@@ -212,7 +216,7 @@ static void write_histogram(const struct exposition *exposition, const struct la
 	write_sample(exposition, "_count", labels, count);
 }
 
-static void write_summary(const struct exposition *exposition, const struct labels *labels,
+static void write_summary(struct exposition *exposition, const struct labels *labels,
 			  const struct metric_summary *summary)
 {
 	const struct metric_value count = {.kind = METRIC_VALUE_UNSIGNED, .number = summary->count};
@@ -234,7 +238,7 @@ static void add_group_labels(struct labels *labels, const struct snapshot_group 
 			add_label(labels, known[i].name, known[i].value);
 }
 
-static void write_subject(const struct exposition *exposition, const struct metric_subject *subject)
+static void write_subject(struct exposition *exposition, const struct metric_subject *subject)
 {
 	const struct metric *metric = exposition->metric;
 	struct labels labels = {0};
@@ -282,7 +286,7 @@ static void write_subject(const struct exposition *exposition, const struct metr
 	}
 }
 
-static void write_peers(const struct exposition *exposition, struct metric_subject subject)
+static void write_peers(struct exposition *exposition, struct metric_subject subject)
 {
 	const struct snapshot *snapshot = subject.snapshot;
 
@@ -297,13 +301,12 @@ static void write_peers(const struct exposition *exposition, struct metric_subje
 	}
 }
 
-static void write_metric(const struct exposition *exposition, struct metric_subject subject)
+static void write_metric(struct exposition *exposition, struct metric_subject subject)
 {
 	const struct snapshot *snapshot = subject.snapshot;
 
 	if (exposition->metric->scope == METRIC_OF_PROCESS && !subject.process)
 		return;
-	write_family(exposition);
 	switch (exposition->metric->scope) {
 	case METRIC_OF_AGENT:
 	case METRIC_OF_PROCESS:
@@ -367,8 +370,8 @@ int metrics_write(FILE *stream, const struct snapshot *snapshot, enum metrics_fo
 		subject.process = &usage;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		for (size_t j = 0; j < lists[i]->count; j++) {
-			const struct exposition exposition = {stream, format,
-							      &lists[i]->metrics[j]};
+			struct exposition exposition = {stream, format, &lists[i]->metrics[j],
+							false};
 
 			write_metric(&exposition, subject);
 		}
