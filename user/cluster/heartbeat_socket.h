@@ -46,8 +46,8 @@ struct heartbeat_socket {
 
 /*
  * Heartbeats wake nobody: they wait for the next drain, and their stamps tell when they came in.
- * Only one that is to be passed on is waited for. For a while from 'now_ns' the loop is woken by
- * all.
+ * Only one that is to be passed on is waited for: for a while from 'now_ns' the loop is woken by
+ * all. The other ends that when its time is over.
  */
 void heartbeat_watch(struct heartbeat_socket *socket, uint64_t now_ns);
 void heartbeat_watch_end(struct heartbeat_socket *socket, uint64_t now_ns);
