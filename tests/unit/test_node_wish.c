@@ -207,25 +207,30 @@ static void test_condition_of_each_verdict(void **state)
 	};
 	uint32_t subjects[] = {0, MEMBER};
 	const struct judgement judgement = {0};
-	const struct view view = {0};
+	struct cluster cluster;
 
 	(void)state;
+	cluster_make(&cluster, MEMBERS, NULL);
 	assert_int_equal(sizeof(expected) / sizeof(*expected), VERDICT_CLASSES);
 	for (unsigned int class = 0; class < VERDICT_CLASSES; class ++) {
 		const char *name = verdict_class_name((enum verdict_class) class);
+		char words[128];
 		struct verdicts verdicts = {0};
 		struct node_wish wish = {0};
 		const struct condition_wish *condition =
 			&wish.conditions[expected[class].condition];
 
 		stand(&verdicts, (enum verdict_class) class, subjects, 2);
-		node_wish_verdicts(&wish, &verdicts, &judgement, &view, MEMBER, NOW_NS);
+		node_wish_verdicts(&wish, &verdicts, &judgement, &cluster.view, MEMBER, NOW_NS);
 		if (held(&wish) != bit_of(expected[class].condition))
 			fail_msg("%s: conditions %#x", name, held(&wish));
 		assert_string_equal(condition->reason, expected[class].reason);
 		/* The last judgement did not say it again. */
-		assert_string_equal(condition->message, held(&wish) ? name : "");
+		snprintf(words, sizeof(words), "%s of n1, n%u, which the last look did not find",
+			 name, MEMBER + 1);
+		assert_string_equal(condition->message, held(&wish) ? words : "");
 	}
+	cluster_free(&cluster);
 }
 
 /* Not what is about others, nor what has not stood for long enough. */
@@ -233,20 +238,22 @@ static void test_other_verdicts(void **state)
 {
 	uint32_t subject = MEMBER;
 	const struct judgement judgement = {0};
-	const struct view view = {0};
 	struct verdicts verdicts = {0};
 	struct node_wish wish = {0};
+	struct cluster cluster;
 
 	(void)state;
+	cluster_make(&cluster, MEMBERS, NULL);
 	stand(&verdicts, VERDICT_LOSSY_LINK, &subject, 1);
-	node_wish_verdicts(&wish, &verdicts, &judgement, &view, MEMBER + 1, NOW_NS);
+	node_wish_verdicts(&wish, &verdicts, &judgement, &cluster.view, MEMBER + 1, NOW_NS);
 	assert_int_equal(held(&wish), 0);
 	verdicts.standing[0].raised = false;
-	node_wish_verdicts(&wish, &verdicts, &judgement, &view, MEMBER, NOW_NS);
+	node_wish_verdicts(&wish, &verdicts, &judgement, &cluster.view, MEMBER, NOW_NS);
 	assert_int_equal(held(&wish), 0);
 	verdicts.standing[0].raised = true;
-	node_wish_verdicts(&wish, &verdicts, &judgement, &view, MEMBER, NOW_NS);
+	node_wish_verdicts(&wish, &verdicts, &judgement, &cluster.view, MEMBER, NOW_NS);
 	assert_int_equal(held(&wish), 1U << CONDITION_NETWORK_DEGRADED);
+	cluster_free(&cluster);
 }
 
 /* The message is what `tocsin cluster` says of the verdict. */

@@ -105,6 +105,10 @@ bool verdict_same(const struct verdict *one, const struct verdict *other);
 void verdict_explain(const struct verdict *verdict, const struct judgement *judgement,
 		     const struct view *view, uint64_t now_ns, struct text *sentence);
 
+/* "lossy-link of n3, n5, which the last look did not find": of one that stands for a while yet. */
+void verdict_explain_past(enum verdict_class class, const uint32_t *subjects,
+			  uint32_t subject_count, const struct view *view, struct text *sentence);
+
 void classifier_free(struct classifier *classifier);
 
 #endif

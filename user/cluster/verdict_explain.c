@@ -213,3 +213,11 @@ void verdict_explain(const struct verdict *verdict, const struct judgement *judg
 		explain_lost(verdict, judgement, view, now_ns, sentence);
 	}
 }
+
+void verdict_explain_past(enum verdict_class class, const uint32_t *subjects,
+			  uint32_t subject_count, const struct view *view, struct text *sentence)
+{
+	text_printf(sentence, "%s of ", verdict_class_name(class));
+	print_names(view, subjects, subject_count, subject_count, sentence);
+	text_printf(sentence, ", which the last look did not find");
+}

@@ -67,7 +67,7 @@ void node_wish_findings(struct node_wish *wish, const struct findings *findings,
 	}
 }
 
-/* A standing verdict in words; one that the last judgement did not say again, by its name. */
+/* A standing verdict in words, also one that the last judgement did not say again. */
 static void explain(const struct verdicts *verdicts, const struct standing *standing,
 		    const struct judgement *judgement, const struct view *view, uint64_t now_ns,
 		    struct text *text)
@@ -76,7 +76,8 @@ static void explain(const struct verdicts *verdicts, const struct standing *stan
 		if (verdicts_find(verdicts, &judgement->verdicts[i]) == standing)
 			verdict_explain(&judgement->verdicts[i], judgement, view, now_ns, text);
 	if (!text->length)
-		text_printf(text, "%s", verdict_class_name(standing->class));
+		verdict_explain_past(standing->class, standing->subjects, standing->subject_count,
+				     view, text);
 }
 
 void node_wish_verdicts(struct node_wish *wish, const struct verdicts *verdicts,
