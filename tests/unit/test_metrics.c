@@ -416,8 +416,7 @@ static void test_findings(void **state)
 	}
 }
 
-/* Every sample belongs to the family announced last, no family is announced without one, and no
- * series comes twice. */
+/* Each sample is of the family announced last, which has one at least; no series comes twice. */
 static void test_grouping(void **state)
 {
 	(void)state;
