@@ -108,6 +108,24 @@ void nodes_start(struct heartbeat_nodes *nodes, unsigned int node)
 		fail_msg("%s", buffer);
 }
 
+void nodes_send(const struct heartbeat_nodes *nodes, const struct heartbeat *heartbeat,
+		const char *source, const char *target)
+{
+	static const struct heartbeat_key key = {NODES_KEY};
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(nodes->port)};
+	uint8_t buffer[HEARTBEAT_BYTES_MAX];
+	size_t length = heartbeat_encode(heartbeat, &key, buffer);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+	assert_int_equal(inet_pton(AF_INET, target, &to.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(sendto(fd, buffer, length, 0, (struct sockaddr *)&to, sizeof(to)), length);
+	close(fd);
+}
+
 struct edge_evidence nodes_evidence(const struct heartbeat_nodes *nodes, unsigned int node,
 				    unsigned int peer)
 {

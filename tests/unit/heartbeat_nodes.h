@@ -46,6 +46,10 @@ void nodes_set_address(struct config_node *node, const char *address);
 void nodes_start(struct heartbeat_nodes *nodes, unsigned int node);
 void nodes_stop(struct heartbeat_nodes *nodes, unsigned int node);
 
+/* Sends one that is made up, with the nodes' key, from an address of this machine to a node's. */
+void nodes_send(const struct heartbeat_nodes *nodes, const struct heartbeat *heartbeat,
+		const char *source, const char *target);
+
 /* What 'node' knows of 'peer'. */
 struct edge_evidence nodes_evidence(const struct heartbeat_nodes *nodes, unsigned int node,
 				    unsigned int peer);

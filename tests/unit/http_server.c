@@ -124,3 +124,20 @@ ssize_t server_receive(int fd, char *data, size_t size)
 	while (got < 0 && errno == EINTR);
 	return got;
 }
+
+int server_read_all(int fd, char *reply, size_t size, size_t *ret_length)
+{
+	size_t length = 0;
+	ssize_t got = 1;
+
+	while (length < size - 1 && got > 0) {
+		got = server_receive(fd, reply + length, size - 1 - length);
+		if (got > 0)
+			length += (size_t)got;
+	}
+	reply[length] = '\0';
+	*ret_length = length;
+	if (got > 0)
+		return -EMSGSIZE;
+	return got < 0 ? -errno : 0;
+}

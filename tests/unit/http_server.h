@@ -58,4 +58,8 @@ void server_try_send(int fd, const char *data);
 /* One recv(). The kernel interrupts it without any signal when an io_uring of libuv's goes away. */
 ssize_t server_receive(int fd, char *data, size_t size);
 
+/* Reads until the end into 'reply', and ends that with a NUL. Returns 0, or a negative errno when
+ * the connection did not come to an end, or not to a good one: -EAGAIN, -EMSGSIZE, -ECONNRESET. */
+int server_read_all(int fd, char *reply, size_t size, size_t *ret_length);
+
 #endif

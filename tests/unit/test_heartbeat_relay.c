@@ -7,14 +7,11 @@
 #include "cluster/heartbeat_codec.h"
 #include "unit/heartbeat_nodes.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,25 +63,13 @@ static void test_relay(void **state)
 static void send_relay(const struct heartbeat_nodes *nodes, uint64_t sequence, const char *receiver,
 		       const char *source)
 {
-	static const struct heartbeat_key key = {NODES_KEY};
 	struct heartbeat heartbeat = {.flags = HEARTBEAT_FLAG_RELAY,
 				      .sequence = sequence,
 				      .incarnation = 1,
 				      .sender = "n1"};
-	struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
-	uint8_t buffer[HEARTBEAT_BYTES_MAX];
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	size_t length;
 
-	assert_true(fd >= 0);
 	snprintf(heartbeat.receiver, sizeof(heartbeat.receiver), "%s", receiver);
-	length = heartbeat_encode(&heartbeat, &key, buffer);
-	assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
-	assert_int_equal(inet_pton(AF_INET, "127.0.0.3", &to.sin_addr), 1);
-	to.sin_port = htons(nodes->port);
-	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
-	assert_int_equal(sendto(fd, buffer, length, 0, (struct sockaddr *)&to, sizeof(to)), length);
-	close(fd);
+	nodes_send(nodes, &heartbeat, source, "127.0.0.3");
 }
 
 /*

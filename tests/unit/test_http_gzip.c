@@ -17,16 +17,12 @@ static size_t fetch(const struct server *server, const char *path, const char *h
 {
 	char text[256];
 	int fd = server_connect(server, 0);
-	size_t length = 0;
-	ssize_t got;
+	size_t length;
 
 	snprintf(text, sizeof(text),
 		 "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n\r\n", path, header);
 	server_try_send(fd, text);
-	while ((got = server_receive(fd, reply + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	assert_int_equal(got, 0);
-	reply[length] = '\0';
+	assert_int_equal(server_read_all(fd, reply, size, &length), 0);
 	close(fd);
 	return length;
 }

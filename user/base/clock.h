@@ -32,6 +32,12 @@ struct clock_pair {
 
 struct clock_pair clock_pair(void);
 
+/* What the wall clock had, or would have had if it has been set since, at a moment before 'now'. */
+static inline uint64_t clock_realtime_of(uint64_t monotonic_ns, const struct clock_pair *now)
+{
+	return now->realtime_ns - (now->monotonic_ns - monotonic_ns);
+}
+
 /*
  * When something was that the kernel stamped by its wall clock, as CLOCK_MONOTONIC has it. It is
  * known to lie between earliest_ns and 'now': the wall clock may have been set since.

@@ -69,9 +69,10 @@ static bool source_trusted(const struct heartbeat_socket *socket,
 	return false;
 }
 
-/* 'received_ns' is when it came in, 'now_ns' when it is read. */
+/* 'received_ns' is when it came in, 'now' when it is read. */
 static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, size_t length,
-			  const struct address *source, uint64_t received_ns, uint64_t now_ns)
+			  const struct address *source, uint64_t received_ns,
+			  const struct clock_pair *now)
 {
 	struct heartbeat_members *members = &socket->members;
 	struct heartbeat heartbeat;
@@ -83,23 +84,23 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 
 	socket->counters.received++;
 	if (result != HEARTBEAT_ACCEPTED) {
-		reject(socket, result, source, now_ns);
+		reject(socket, result, source, now->monotonic_ns);
 		return;
 	}
 	relayed = heartbeat.flags & HEARTBEAT_FLAG_RELAY;
 	if (relayed && strcmp(heartbeat.receiver, members->own_name)) {
-		forward_relay(socket, &heartbeat, data, length, source, now_ns);
+		forward_relay(socket, &heartbeat, data, length, source, now->monotonic_ns);
 		return;
 	}
 	sender = heartbeat_members_find(members, heartbeat.sender);
 	peer = sender < 0 ? NULL : &members->peers[sender];
 	if (!peer || !peer->other || strcmp(heartbeat.receiver, members->own_name) ||
 	    !source_trusted(socket, peer, relayed, source)) {
-		reject(socket, HEARTBEAT_REJECT_UNKNOWN_SENDER, source, now_ns);
+		reject(socket, HEARTBEAT_REJECT_UNKNOWN_SENDER, source, now->monotonic_ns);
 		return;
 	}
 	if (!peer->expected) {
-		reject(socket, HEARTBEAT_REJECT_UNOBSERVED, source, now_ns);
+		reject(socket, HEARTBEAT_REJECT_UNOBSERVED, source, now->monotonic_ns);
 		return;
 	}
 	/* Whatever happened to the network meanwhile, no outage could be judged. */
@@ -113,10 +114,10 @@ static void take_datagram(struct heartbeat_socket *socket, const uint8_t *data, 
 	else if (relayed)
 		socket->counters.relays_duplicate++;
 	else
-		reject(socket, result, source, now_ns);
+		reject(socket, result, source, now->monotonic_ns);
 	if (result == HEARTBEAT_ACCEPTED && !relayed)
 		heartbeat_link_measure_clock(&peer->link, &heartbeat, received_ns,
-					     heartbeat_realtime_at(received_ns));
+					     clock_realtime_of(received_ns, now));
 }
 
 /* What our own kernel dropped for want of room is not the network's loss. */
@@ -196,8 +197,7 @@ static int receive_batch(struct heartbeat_socket *socket)
 
 		if (address_from_sockaddr((struct sockaddr *)&names[i], &source, &port))
 			continue;
-		take_datagram(socket, data[i], messages[i].msg_len, &source, received_ns,
-			      now.monotonic_ns);
+		take_datagram(socket, data[i], messages[i].msg_len, &source, received_ns, &now);
 	}
 	return count < 0 ? -errno : count;
 }

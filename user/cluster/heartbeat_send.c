@@ -87,7 +87,8 @@ static void send_by_others(struct heartbeat_socket *socket, struct heartbeat *he
 	}
 }
 
-static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, uint64_t now_ns)
+static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index,
+			   const struct clock_pair *now)
 {
 	struct heartbeat_peer *peer = &socket->members.peers[index];
 	struct heartbeat heartbeat = {0};
@@ -95,8 +96,8 @@ static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, 
 	size_t length;
 	int err;
 
-	heartbeat_link_next(&peer->link, now_ns, &heartbeat);
-	heartbeat.sent_realtime_ns = heartbeat_realtime_at(now_ns);
+	heartbeat_link_next(&peer->link, now->monotonic_ns, &heartbeat);
+	heartbeat.sent_realtime_ns = now->realtime_ns;
 	memcpy(heartbeat.boot_id, socket->boot_id, sizeof(heartbeat.boot_id));
 	/* Both arrays have the same size, as the assertion below says. */
 	memcpy(heartbeat.sender, socket->members.own_name, sizeof(heartbeat.sender));
@@ -114,7 +115,7 @@ static void send_heartbeat(struct heartbeat_socket *socket, unsigned int index, 
 		socket->counters.sent++;
 	}
 	if (peer->outage == HEARTBEAT_OUTAGE_EGRESS_CUT)
-		send_by_others(socket, &heartbeat, now_ns);
+		send_by_others(socket, &heartbeat, now->monotonic_ns);
 }
 
 /*
@@ -148,7 +149,8 @@ static void arm_timer(struct heartbeat_socket *socket, uint64_t earliest_ns, uin
 void heartbeat_send_due(struct heartbeat_socket *socket)
 {
 	struct heartbeat_members *members = &socket->members;
-	uint64_t now_ns = clock_monotonic_ns();
+	const struct clock_pair now = clock_pair();
+	uint64_t now_ns = now.monotonic_ns;
 	uint64_t earliest_ns = UINT64_MAX;
 	/* One for all that are due, so that they are due together again: a wakeup costs more than
 	 * what is sent in it. */
@@ -156,7 +158,7 @@ void heartbeat_send_due(struct heartbeat_socket *socket)
 
 	for (unsigned int i = 0; i < members->count; i++) {
 		if (members->due_ns[i] <= now_ns) {
-			send_heartbeat(socket, i, now_ns);
+			send_heartbeat(socket, i, &now);
 			members->due_ns[i] = next_due(socket->interval_ns, jittered_ns,
 						      members->due_ns[i], now_ns);
 		}

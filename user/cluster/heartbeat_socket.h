@@ -59,10 +59,4 @@ void heartbeat_send_due(struct heartbeat_socket *socket);
 int heartbeat_send_datagram(const struct heartbeat_socket *socket,
 			    const struct heartbeat_peer *peer, const uint8_t *data, size_t length);
 
-/* What the wall clock had at a moment that is just past. */
-static inline uint64_t heartbeat_realtime_at(uint64_t time_ns)
-{
-	return clock_realtime_ns() - (clock_monotonic_ns() - time_ns);
-}
-
 #endif

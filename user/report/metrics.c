@@ -9,9 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
+#include <stddef.h>
 
 /* Buckets end at 2^-17 s (8 us), 2^-16 s, ... 2^4 s; longer times are in +Inf alone. */
 #define FIRST_EXPONENT (-17)
